@@ -1,0 +1,107 @@
+// The root object: the process table, the clock, names of the machine; owns everything else.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/base/mutex.h"
+#include "platform/platform.h"
+#include "sentry/kernel/syscall_table.h"
+#include "sentry/vfs/backing_store.h"
+#include "sentry/vfs/vfs.h"
+
+namespace runsc {
+
+class FdTable;
+class FutexManager;
+class Task;
+class ThreadGroup;
+class TimerQueue;
+
+struct UtsName {
+  std::string hostname = "runsc", domainname = "(none)";
+};
+
+// The guest's first process, from config.json.
+struct InitProcess {
+  std::vector<std::string> args;
+  std::vector<std::string> env;
+  std::string cwd = "/";
+  CredentialsRef creds;
+  uint32_t umask = 022;
+  std::vector<std::pair<int, struct rlimit>> rlimits;
+  RefPtr<FdTable> fds;  // 0-2 installed
+  int oom_score_adj = 0;
+};
+
+class Kernel {
+ public:
+  struct Options {
+    Platform* platform = nullptr;          // outlives the kernel
+    const SyscallTable* syscalls = nullptr;
+    RefPtr<Vfs> vfs;
+    BackingStore* backing = nullptr;       // memory for shared anonymous mappings, memfd, SysV shm
+    UtsName uts;
+    int cpus = 1;
+  };
+  explicit Kernel(Options options);
+  ~Kernel();
+
+  // Loads and starts pid 1. The error names the cause (exec failure: "exec /bin/x: no such file").
+  absl::Status StartInit(const InitProcess& init);
+  // Blocks until pid 1 is gone; its wait status.
+  int WaitForInit();
+  // From the control socket: to one process, or to all of them. ESRCH.
+  Result<void> SendExternalSignal(int pid, int signo, bool all);
+  // Kills everything and joins the tasks.
+  void Destroy();
+
+  Platform& platform() const { return *options_.platform; }
+  const SyscallTable& syscalls() const { return *options_.syscalls; }
+  Vfs& vfs() const { return *options_.vfs; }
+  BackingStore& backing() const { return *options_.backing; }
+  int cpus() const { return options_.cpus; }
+  FutexManager& futexes() const { return *futexes_; }
+  TimerQueue& timers() const { return *timers_; }
+
+  // The process tree, signals, wait, job control: one lock, as Linux's tasklist_lock and siglocks were.
+  Mutex& task_set_mu() ABSL_LOCK_RETURNED(task_set_mu_) { return task_set_mu_; }
+  Result<int> AllocatePidLocked(Task* task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  Task* FindTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  ThreadGroup* FindThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  std::vector<ThreadGroup*> ThreadGroupsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  std::vector<RefPtr<ThreadGroup>> ThreadGroups();  // snapshot
+  RefPtr<Task> FindTask(int tid);
+  ThreadGroup* init() const { return init_.get(); }
+
+  // Clocks, ns. The guest's monotonic and boottime clocks are the host's: the vDSO is shared.
+  static int64_t MonotonicNs();
+  static int64_t RealtimeNs();
+  int64_t boot_time_ns() const { return boot_monotonic_ns_; }  // monotonic time at which the sandbox started
+
+  UtsName uts();
+  void set_uts(UtsName uts);
+  uint64_t NextSocketCookie();   // also pipe inode numbers
+  uint64_t total_forks() const;
+
+ private:
+  friend class Task;
+  Options options_;
+  Mutex task_set_mu_{LockRank::kTaskSet};
+  std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_mu_);
+  std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_mu_);
+  int next_pid_ ABSL_GUARDED_BY(task_set_mu_) = 1;
+  RefPtr<ThreadGroup> init_;
+  std::unique_ptr<FutexManager> futexes_;
+  std::unique_ptr<TimerQueue> timers_;
+  UtsName uts_ ABSL_GUARDED_BY(task_set_mu_);
+  const int64_t boot_monotonic_ns_;
+  struct InitExit;
+  std::unique_ptr<InitExit> init_exit_;
+};
+
+}  // namespace runsc

@@ -1,0 +1,64 @@
+// A guest process: what its tasks share, and its place in the process tree.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <list>
+#include <string>
+#include <vector>
+
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/signals.h"
+
+namespace runsc {
+
+class Task;
+class Terminal;
+
+// References: its tasks, its parent's child list, pid lookups in progress. All mutable fields are guarded
+// by the kernel's task set lock (Kernel::task_set_mu) unless said otherwise.
+class ThreadGroup : public RefCounted {
+ public:
+  ThreadGroup(Kernel& kernel, int pid) : kernel_(kernel), pid_(pid) {}
+  Kernel& kernel() const { return kernel_; }
+  int pid() const { return pid_; }
+
+  // --- guarded by kernel().task_set_mu()
+  ThreadGroup* parent = nullptr;              // null only for init
+  std::list<RefPtr<ThreadGroup>> children;
+  std::list<Task*> tasks;                     // live ones, and a zombie leader
+  Task* leader = nullptr;
+  int pgid = 0, sid = 0;
+  bool has_execed = false;                    // setpgid of a child after exec: EACCES
+  RefPtr<Terminal> terminal;                  // controlling terminal
+  int exit_signal = SIGCHLD;                  // sent to the parent at exit
+  bool exiting = false;                       // exit_group or fatal signal in progress
+  int exit_status = 0;                        // wait status (wait(2) encoding) once exiting
+  bool zombie = false;                        // all tasks gone, not yet waited for
+  bool stopped = false, stop_reported = true, continue_pending = false;
+  int stop_signal = 0;
+  bool child_subreaper = false;
+  SignalQueue pending;                        // shared pending signals
+  RefPtr<struct SharedSignalActions> actions;
+  struct rlimit limits[RLIM_NLIMITS];
+  struct rusage self_usage {}, children_usage {};  // of tasks gone / of waited-for children
+  uint64_t exited_cpu_ns = 0;
+  int oom_score_adj = 0;
+  bool dumpable = true;
+  std::string exe_path;
+  int64_t start_time_ns = 0;                  // monotonic, for /proc/PID/stat
+  WaitQueue child_events;                     // wait4 sleeps here; own lock
+  WaitQueue exit_events;                      // pidfd polls here
+  struct Timers;                              // itimers and POSIX timers (kernel/timers.h); own lock
+  std::shared_ptr<Timers> timers;
+
+ private:
+  Kernel& kernel_;
+  const int pid_;
+};
+
+struct SharedSignalActions : RefCounted {
+  SignalActions value;
+};
+
+}  // namespace runsc

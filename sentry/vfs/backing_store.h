@@ -1,0 +1,23 @@
+// Where memory for tmpfs and overlay files, shared mappings and memfds comes from.
+#pragma once
+
+#include "platform/base/result.h"
+#include "platform/base/unique_fd.h"
+
+namespace runsc {
+
+// In the sentry it makes memfds, or asks the gofer for unlinked files (file-backed overlay upper).
+class BackingStore {
+ public:
+  virtual ~BackingStore() = default;
+  // An empty host file, readable, writable and mappable.
+  virtual Result<UniqueFd> CreateFile(const char* name) = 0;
+};
+
+// memfd_create.
+class MemfdStore : public BackingStore {
+ public:
+  Result<UniqueFd> CreateFile(const char* name) override;
+};
+
+}  // namespace runsc

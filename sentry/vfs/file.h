@@ -1,0 +1,100 @@
+// An open file description (open(2)): what an fd refers to, shared by dup and fork.
+#pragma once
+
+#include <fcntl.h>
+
+#include <atomic>
+#include <functional>
+
+#include "platform/platform.h"
+#include "sentry/vfs/inode.h"
+#include "sentry/vfs/io.h"
+#include "sentry/vfs/wait_queue.h"
+
+namespace runsc {
+
+// What to map for mmap of a file: a host fd the stub's helper maps.
+struct Mappable {
+  int host_fd = -1;      // -1: private anonymous zero pages (/dev/zero)
+  uint64_t offset = 0;   // in the host file
+  bool writable = true;  // MAP_SHARED + PROT_WRITE allowed by the host fd
+  RefPtr<RefCounted> owner;  // keeps host_fd open until the mapping has been made
+};
+
+// References: fd tables, in-flight SCM_RIGHTS, running syscalls, memory maps' records. Read and Write
+// never block: they return EAGAIN ("would block") and the syscall layer waits on wait_queue() unless
+// the file is O_NONBLOCK (syscalls/blocking_io.h).
+class File : public RefCounted {
+ public:
+  File(Path path, int flags) : path_(std::move(path)), flags_(flags) {}
+
+  const Path& path() const { return path_; }  // empty dentry for pipes, sockets, anonymous inodes
+  int flags() const { return flags_.load(std::memory_order_relaxed); }  // O_ACCMODE | status flags
+  bool readable() const { return (flags() & O_ACCMODE) != O_WRONLY && !(flags() & O_PATH); }
+  bool writable() const { return (flags() & O_ACCMODE) != O_RDONLY && !(flags() & O_PATH); }
+  bool nonblocking() const { return flags() & O_NONBLOCK; }
+  // fcntl(F_SETFL): O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME.
+  virtual Result<void> SetStatusFlags(int flags);
+
+  // Stream or at-offset I/O. `offset` null: the file's own offset, advanced (files keep it themselves;
+  // seekable ones derive from SeekableFile below). ESPIPE for pread/pwrite on unseekable files.
+  virtual Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) { return Errno(EINVAL); }
+  virtual Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) { return Errno(EINVAL); }
+  virtual Result<int64_t> Seek(Task& task, int64_t offset, int whence) { return Errno(ESPIPE); }
+
+  // The bits of `mask` that are true now (EPOLLERR and EPOLLHUP always included).
+  virtual EventMask Readiness(EventMask mask) { return mask & (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM); }
+  // Null: never blocks (regular files); then epoll_ctl gives EPERM.
+  virtual WaitQueue* wait_queue() { return nullptr; }
+
+  virtual Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) { return Errno(ENOTTY); }
+  virtual Result<Mappable> Mmap(uint64_t offset, uint64_t length, int prot, int flags) { return Errno(ENODEV); }
+
+  // Directories: calls `emit` for entries from the file's offset until it returns false.
+  using DirEmit = std::function<bool(const DirEntry&)>;
+  virtual Result<void> Readdir(Task& task, const DirEmit& emit) { return Errno(ENOTDIR); }
+
+  // Defaults go to the inode.
+  virtual Result<Attr> GetAttr();
+  virtual Result<void> SetAttr(const AttrChange& change);
+  virtual Result<void> Truncate(uint64_t size);
+  virtual Result<void> Allocate(int mode, int64_t offset, int64_t length) { return Errno(EOPNOTSUPP); }
+  virtual Result<void> Sync(bool data_only) { return Errno(EINVAL); }
+  virtual void OnClose(Task* task) {}  // each close(2) of an fd (POSIX locks), before the reference goes
+
+  RefPtr<Inode> inode() const;         // null without a dentry unless overridden by anonymous inodes
+  virtual std::string Describe() const;  // link text of /proc/PID/fd/N: path, "pipe:[12]", "anon_inode:[eventpoll]"
+  virtual std::string FdInfo() const { return ""; }  // extra lines of /proc/PID/fdinfo/N
+  virtual int64_t offset_for_fdinfo() const { return 0; }
+
+ protected:
+  std::atomic<int>& mutable_flags() { return flags_; }
+
+ private:
+  const Path path_;
+  std::atomic<int> flags_;
+};
+
+// A file with an offset: implements Seek and the own-offset rule over ReadAt/WriteAt.
+class SeekableFile : public File {
+ public:
+  using File::File;
+  Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) final;
+  Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) final;
+  Result<int64_t> Seek(Task& task, int64_t offset, int whence) override;
+  int64_t offset_for_fdinfo() const override { return offset_.load(); }
+
+ protected:
+  virtual Result<size_t> ReadAt(Task& task, IoSink& dst, int64_t offset) = 0;
+  // With O_APPEND, `offset` is ignored and *end_offset tells where the data ended.
+  virtual Result<size_t> WriteAt(Task& task, IoSource& src, int64_t offset, int64_t* end_offset) = 0;
+  virtual Result<int64_t> SeekData(int64_t offset, int whence) { return Errno(EINVAL); }  // SEEK_DATA/HOLE
+
+ private:
+  // Serialises users of the offset as Linux's f_pos_lock does; not a ranked lock because it is held
+  // across I/O on purpose (read(2) is atomic against other reads of the same description).
+  std::mutex position_mu_;
+  std::atomic<int64_t> offset_{0};
+};
+
+}  // namespace runsc

@@ -1,0 +1,127 @@
+// One file object of a filesystem, independent of its names; and the filesystem it belongs to.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <time.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/base/ref_ptr.h"
+#include "platform/base/result.h"
+#include "sentry/vfs/credentials.h"
+#include "sentry/vfs/path.h"
+
+namespace runsc {
+
+class File;
+class FileSystem;
+class Task;
+
+// What stat(2) and statx(2) report.
+struct Attr {
+  uint64_t dev = 0, ino = 0, nlink = 1, rdev = 0, size = 0, blocks = 0;
+  uint32_t mode = 0;  // file type and permission bits
+  uid_t uid = 0;
+  gid_t gid = 0;
+  uint32_t blksize = 4096;
+  timespec atime{}, mtime{}, ctime{};
+  std::optional<timespec> btime;
+  bool IsDir() const { return S_ISDIR(mode); }
+  bool IsRegular() const { return S_ISREG(mode); }
+  bool IsSymlink() const { return S_ISLNK(mode); }
+};
+
+// Changes to attributes; unset fields stay. Permission was checked by the caller (Vfs).
+struct AttrChange {
+  std::optional<uint32_t> mode;  // permission bits only
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<uint64_t> size;
+  std::optional<timespec> atime, mtime;
+};
+
+// A new file: `type` is S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR or S_IFBLK.
+struct NewFile {
+  uint32_t mode;  // type | permissions (umask applied)
+  uid_t uid;
+  gid_t gid;
+  uint64_t rdev = 0;
+  std::string symlink_target;
+};
+
+struct DirEntry {
+  uint64_t ino;
+  int64_t next_offset;  // offset to continue after this entry
+  uint8_t type;         // DT_*
+  std::string name;
+};
+
+// Thread-safe. References are held by dentries, open files and the filesystem's own caches. Every
+// method does the operation only: permissions, mounts, read-only checks and names are Vfs's business.
+class Inode : public RefCounted {
+ public:
+  explicit Inode(FileSystem& fs) : fs_(fs) {}
+  FileSystem& fs() const { return fs_; }
+
+  virtual Result<Attr> GetAttr() = 0;
+  virtual Result<void> SetAttr(const AttrChange& change) = 0;
+
+  // Directories. Names are single components, never "." or "..".
+  virtual Result<RefPtr<Inode>> Lookup(std::string_view name) { return Errno(ENOTDIR); }
+  virtual Result<RefPtr<Inode>> Create(std::string_view name, const NewFile& file) { return Errno(EPERM); }
+  virtual Result<void> Link(std::string_view name, Inode& target) { return Errno(EPERM); }
+  virtual Result<void> Unlink(std::string_view name, Inode& child) { return Errno(EPERM); }
+  virtual Result<void> Rmdir(std::string_view name, Inode& child) { return Errno(EPERM); }
+  // flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. `replaced` may be null.
+  virtual Result<void> Rename(std::string_view old_name, Inode& child, Inode& new_dir,
+                              std::string_view new_name, Inode* replaced, uint32_t flags) {
+    return Errno(EPERM);
+  }
+  // An unnamed file in this directory's filesystem (O_TMPFILE).
+  virtual Result<RefPtr<Inode>> CreateTmpfile(const NewFile& file) { return Errno(EOPNOTSUPP); }
+
+  // Symbolic links: the target text.
+  virtual Result<std::string> Readlink(Task& task) { return Errno(EINVAL); }
+  // Magic links of /proc (fd/N, cwd, exe...): where they lead, without going through a path.
+  virtual Result<std::optional<Path>> MagicLink(Task& task) { return std::optional<Path>(); }
+
+  // A new open file description. `path` is where it was opened (kept by the File); flags are open(2)'s.
+  // O_TRUNC was already applied, permissions checked.
+  virtual Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) = 0;
+
+  virtual Result<std::string> GetXattr(std::string_view name) { return Errno(EOPNOTSUPP); }
+  virtual Result<void> SetXattr(std::string_view name, std::string_view value, int flags) { return Errno(EOPNOTSUPP); }
+  virtual Result<std::vector<std::string>> ListXattr() { return std::vector<std::string>(); }
+  virtual Result<void> RemoveXattr(std::string_view name) { return Errno(EOPNOTSUPP); }
+
+  // False: a cached child of this directory must be looked up again before use (procfs, shared bind
+  // mounts). Asked on every use of a cached name.
+  virtual bool RevalidateChild(std::string_view name, Inode* child) { return true; }
+  // False: names of this directory are never kept in the name cache.
+  virtual bool CachesChildren() const { return true; }
+
+ private:
+  FileSystem& fs_;
+};
+
+// A mounted filesystem instance. Kept alive by its mounts and inodes' open files through Mount.
+class FileSystem : public RefCounted {
+ public:
+  explicit FileSystem(uint64_t dev) : dev_(dev) {}
+  uint64_t dev() const { return dev_; }                // st_dev, makedev(0, minor)
+  virtual std::string_view type() const = 0;           // as in /proc/filesystems: "tmpfs", "proc", "overlay"
+  virtual RefPtr<Inode> root() = 0;
+  virtual Result<struct statfs> Statfs() = 0;
+  virtual std::string options() const { return ""; }   // extra options shown in /proc/self/mountinfo
+  virtual Result<void> Sync() { return {}; }
+
+ private:
+  const uint64_t dev_;
+};
+
+}  // namespace runsc

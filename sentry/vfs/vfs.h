@@ -1,0 +1,98 @@
+// Path resolution and every operation on names: the rules of path_resolution(7), over mounts.
+#pragma once
+
+#include <linux/openat2.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sentry/vfs/dentry.h"
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/inode.h"
+#include "sentry/vfs/mount.h"
+
+namespace runsc {
+
+// Who resolves: the root he sees, his credentials. Made by Task::resolver().
+struct Resolver {
+  Task& task;
+  Path root;
+  CredentialsRef creds;
+};
+
+struct OpenHow {
+  int flags = 0;          // O_*
+  uint32_t mode = 0;      // umask already applied
+  uint64_t resolve = 0;   // RESOLVE_* of openat2
+};
+
+// A mount namespace is a Vfs' mount tree; for now one per container (unshare(CLONE_NEWNS) comes later).
+class Vfs : public RefCounted {
+ public:
+  Vfs();
+  ~Vfs() override;
+
+  enum LookupFlags : uint32_t {
+    kNoFollow = 1,        // do not follow a symlink in the last component
+    kDirectory = 2,       // the result must be a directory
+    kEmptyPath = 4,       // "" means `start` itself (AT_EMPTY_PATH)
+  };
+  // Resolves `path` from `start` (ignored if absolute). RESOLVE_* restrictions in `resolve`.
+  Result<Path> Lookup(const Resolver& r, const Path& start, std::string_view path, uint32_t flags,
+                      uint64_t resolve = 0);
+  Result<RefPtr<File>> Open(const Resolver& r, const Path& start, std::string_view path, const OpenHow& how);
+  // Opens what is already resolved (exec, /proc/PID/fd/N reopen).
+  Result<RefPtr<File>> OpenPath(const Resolver& r, const Path& path, int flags);
+  Result<void> Mknod(const Resolver& r, const Path& start, std::string_view path, uint32_t mode, uint64_t rdev);
+  // As Mknod, and returns the new node (bind of a unix socket).
+  Result<Path> MknodPath(const Resolver& r, const Path& start, std::string_view path, uint32_t mode, uint64_t rdev);
+  Result<void> Mkdir(const Resolver& r, const Path& start, std::string_view path, uint32_t mode);
+  Result<void> Symlink(const Resolver& r, std::string_view target, const Path& start, std::string_view path);
+  Result<void> Link(const Resolver& r, const Path& old_path, const Path& start, std::string_view path);
+  Result<void> Unlink(const Resolver& r, const Path& start, std::string_view path);
+  Result<void> Rmdir(const Resolver& r, const Path& start, std::string_view path);
+  Result<void> Rename(const Resolver& r, const Path& old_start, std::string_view old_path,
+                      const Path& new_start, std::string_view new_path, uint32_t flags);
+  Result<std::string> Readlink(const Resolver& r, const Path& path);
+
+  // Attribute changes with chmod/chown/utimensat/truncate's permission rules.
+  Result<void> Chmod(const Resolver& r, const Path& path, uint32_t mode);
+  Result<void> Chown(const Resolver& r, const Path& path, std::optional<uid_t> uid, std::optional<gid_t> gid);
+  // Unset times stay; `explicit_times` = not both "now" (needs ownership rather than write permission).
+  Result<void> SetTimes(const Resolver& r, const Path& path, std::optional<timespec> atime,
+                        std::optional<timespec> mtime, bool explicit_times);
+  Result<void> Truncate(const Resolver& r, const Path& path, uint64_t size);
+
+  // R_OK | W_OK | X_OK against mode bits and capabilities; EROFS for writes on read-only mounts.
+  Result<void> CheckAccess(const Credentials& creds, const Path& path, int mask);
+  static Result<void> CheckPermission(const Credentials& creds, const Attr& attr, int mask);
+
+  // Mounts.
+  Result<Path> MountRoot(RefPtr<FileSystem> fs, uint64_t flags, std::string source);
+  Result<void> MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t flags, std::string source);
+  Result<void> BindMount(const Path& source, const Path& target, uint64_t flags);
+  Result<void> Unmount(const Path& target, int flags);
+  Path root() const;
+  struct MountInfo {
+    int id, parent_id;
+    uint64_t dev;
+    std::string root, target, type, source, options, fs_options;
+  };
+  std::vector<MountInfo> Mounts(const Path& root) const;  // for /proc/self/mounts and mountinfo
+
+  // Absolute name of `path` as seen from `root`; " (deleted)" appended when unlinked (d_path).
+  // ENOENT-like empty result when unreachable: "(unreachable)/..." prefix as Linux does.
+  std::string PathName(const Path& path, const Path& root) const;
+
+  // st_dev numbers for new filesystems.
+  static uint64_t NewDev();
+  // Keeps at most this many unreferenced names cached per tree.
+  void set_cache_limit(size_t names);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace runsc

@@ -9,14 +9,14 @@ namespace {
 SyscallResult Unimplemented(Task&) { return Errno(ENOSYS); }
 
 constexpr SyscallRow kRows[] = {
-#define SYSCALL(number, name, handler, support, note) {number, #name, SyscallSupport::support, note},
+#define SYSCALL(nr, call, function, support, note) {nr, #call, SyscallSupport::support, note},
 #include "syscalls/table_x86_64.inc"
 #undef SYSCALL
 };
 
 SyscallTable BuildTable() {
   SyscallTable table;
-#define SYSCALL(number, name, handler, support, note) table.entries[number].handler = &Adapter<&handler>::Call;
+#define SYSCALL(nr, call, function, support, note) table.entries[nr].handler = &Adapter<&function>::Call;
 #include "syscalls/table_x86_64.inc"
 #undef SYSCALL
   return table;

@@ -19,7 +19,8 @@ class Terminal;
 // by the kernel's task set lock (Kernel::task_set_mu) unless said otherwise.
 class ThreadGroup : public RefCounted {
  public:
-  ThreadGroup(Kernel& kernel, int pid) : kernel_(kernel), pid_(pid) {}
+  ThreadGroup(Kernel& kernel, int pid);
+  ~ThreadGroup() override;  // out of line: Terminal is incomplete here (sentry/kernel/terminal.h)
   Kernel& kernel() const { return kernel_; }
   int pid() const { return pid_; }
 

@@ -31,6 +31,7 @@ enum class LockRank : int {
   kEpollReady = 77,     // fs/epoll ready list (taken in waiter callbacks)
   kFutex = 80,
   kGoferClient = 85,    // gofer/client: channel pool
+  kGoferServer = 86,    // gofer/server: handle table, directory listings (its own process)
   kPlatform = 90,       // platform engine: stub table, slots
   kLog = 100,
 };

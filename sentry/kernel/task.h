@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "platform/platform.h"
+#include "sentry/kernel/deadline.h"
 #include "sentry/kernel/fd_table.h"
 #include "sentry/kernel/fs_context.h"
 #include "sentry/kernel/kernel.h"
@@ -18,10 +19,6 @@
 #include "sentry/vfs/vfs.h"
 
 namespace runsc {
-
-// Monotonic ns; kNever blocks for ever.
-using Deadline = int64_t;
-inline constexpr Deadline kNever = std::numeric_limits<int64_t>::max();
 
 // References: the kernel's table while it lives, and lookups in progress. Fields without a comment belong
 // to the task's own thread.

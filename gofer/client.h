@@ -16,15 +16,15 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "gofer/file_attr.h"
 #include "platform/base/mutex.h"
 #include "platform/base/result.h"
 #include "platform/base/unique_fd.h"
-#include "gofer/file_attr.h"
 
 namespace runsc {
 
-class GoferClient;
 class GoferChannel;
+class GoferClient;
 
 // A file the gofer holds for us. Dropping it never blocks: closes are sent in batches with later
 // calls. Must not outlive its client.
@@ -71,7 +71,7 @@ struct CreatedFile {
 };
 
 // Owner and permissions of something new. Ids of kKeepId stay the gofer's own.
-struct NewFile {
+struct NewHostFile {
   static constexpr uint32_t kKeepId = ~0u;
   uint32_t mode = 0644;  // permission bits
   uint32_t uid = kKeepId;
@@ -97,7 +97,7 @@ class GoferClient {
                           int open_flags = kNoOpen);
   Result<FileAttr> GetAttr(const GoferHandle& file);
   // Changes attributes in Linux's order (size, owner, mode, times) and returns the new ones.
-  Result<FileAttr> SetAttr(const GoferHandle& file, const AttrChange& change);
+  Result<FileAttr> SetAttr(const GoferHandle& file, const FileAttrChange& change);
 
   // A host descriptor of a regular file. flags: O_RDONLY, O_WRONLY or O_RDWR, with any of O_TRUNC
   // O_APPEND O_DIRECT O_DSYNC O_SYNC O_NOATIME. EISDIR for a directory; ELOOP for a symlink; EPERM for
@@ -106,13 +106,13 @@ class GoferClient {
 
   // Makes a new regular file (EEXIST if the name is taken) and opens it with `flags`, as Open.
   Result<CreatedFile> Create(const GoferHandle& dir, std::string_view name, int flags,
-                             const NewFile& file);
-  Result<GoferNode> Mkdir(const GoferHandle& dir, std::string_view name, const NewFile& file);
+                             const NewHostFile& file);
+  Result<GoferNode> Mkdir(const GoferHandle& dir, std::string_view name, const NewHostFile& file);
   // type: S_IFREG, S_IFIFO or S_IFSOCK; device nodes are EPERM.
   Result<GoferNode> Mknod(const GoferHandle& dir, std::string_view name, uint32_t type,
-                          const NewFile& file);
+                          const NewHostFile& file);
   Result<GoferNode> Symlink(const GoferHandle& dir, std::string_view name, std::string_view target,
-                            uint32_t uid = NewFile::kKeepId, uint32_t gid = NewFile::kKeepId);
+                            uint32_t uid = NewHostFile::kKeepId, uint32_t gid = NewHostFile::kKeepId);
   // A new name for `file`; returns its attributes. EXDEV across attach points.
   Result<FileAttr> Link(const GoferHandle& file, const GoferHandle& dir, std::string_view name);
   Result<void> Unlink(const GoferHandle& dir, std::string_view name);
@@ -147,11 +147,15 @@ class GoferClient {
   struct Reply;
 
   Result<Reply> Send(Call& call);
-  Result<Reply> SendOn(GoferChannel& channel, Call& call);
+  bool Exchange(Call& call, Reply* reply);
   void QueueClose(uint64_t id);
   void FlushCloses(size_t at_least);
   Result<GoferNode> TakeNode(Reply& reply);
   Result<GoferNode> CallForNode(Call& call);
+  Result<FileAttr> CallForAttr(Call& call);
+  Result<std::string> CallForString(Call& call);
+  Result<UniqueFd> CallForFd(Call& call);
+  Result<void> CallForNothing(Call& call);
 
   std::vector<std::unique_ptr<GoferChannel>> channels_;
   std::atomic<bool> alive_{true};

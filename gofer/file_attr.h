@@ -32,7 +32,7 @@ struct FileAttr {
 };
 
 // Changes for SetAttr: only what is set is changed. Times: tv_nsec may be UTIME_NOW.
-struct AttrChange {
+struct FileAttrChange {
   std::optional<uint32_t> mode;  // permission bits, 07777
   std::optional<uint32_t> uid;
   std::optional<uint32_t> gid;

@@ -32,7 +32,10 @@ enum class LockRank : int {
   kFutex = 80,
   kGoferClient = 85,    // gofer/client: channel pool
   kGoferServer = 86,    // gofer/server: handle table, directory listings (its own process)
-  kPlatform = 90,       // platform engine: stub table, slots
+  kPlatformFork = 87,   // platform engine: one fork at a time
+  kPlatformHelper = 88, // one stub's helper thread
+  kPlatform = 90,       // platform engine: one stub's threads and slots
+  kPlatformPool = 92,   // table of stubs, shared page pools
   kLog = 100,
 };
 

@@ -1,0 +1,84 @@
+// One socket to the gofer, used for one call at a time.
+#include "gofer/channel.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace runsc {
+namespace {
+
+// More than the one descriptor a reply may carry, so that a gofer sending several is noticed and
+// none of them stays open unowned.
+constexpr size_t kFdRoom = 8;
+
+// Moves the descriptors of a control message into `owned`; returns how many there were.
+size_t CollectFds(msghdr* message, UniqueFd (&owned)[kFdRoom]) {
+  size_t count = 0;
+  for (cmsghdr* c = CMSG_FIRSTHDR(message); c != nullptr; c = CMSG_NXTHDR(message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < n && count < kFdRoom; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+      owned[count++].reset(fd);
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+GoferChannel::GoferChannel(UniqueFd socket)
+    : socket_(std::move(socket)), buffer_(new std::byte[kGoferMaxMessage]) {}
+
+bool GoferChannel::Exchange(std::span<std::byte> request, GoferOp op, Packet* reply) {
+  MessageHeader header{.size = static_cast<uint32_t>(request.size()),
+                       .version = kGoferVersion,
+                       .op = static_cast<uint8_t>(op),
+                       .sequence = ++sequence_};
+  memcpy(request.data(), &header, sizeof(header));
+  if (!SendRequest(request) || !Receive(reply)) return false;
+  return reply->header.op == header.op && reply->header.sequence == header.sequence;
+}
+
+bool GoferChannel::SendRequest(std::span<const std::byte> request) {
+  ssize_t n;
+  do {
+    n = send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  return n == static_cast<ssize_t>(request.size());
+}
+
+bool GoferChannel::Receive(Packet* reply) {
+  alignas(cmsghdr) char control[CMSG_SPACE(kFdRoom * sizeof(int))];
+  iovec iov{buffer_.get(), kGoferMaxMessage};
+  msghdr message{.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+  ssize_t n;
+  do {
+    n = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  if (n < static_cast<ssize_t>(sizeof(MessageHeader))) return false;
+  UniqueFd fds[kFdRoom];
+  size_t count = CollectFds(&message, fds);
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return false;
+  memcpy(&reply->header, buffer_.get(), sizeof(MessageHeader));
+  if (count > 1 || count != reply->header.fds) return false;
+  reply->fd = std::move(fds[0]);
+  return Unpack(static_cast<size_t>(n), reply);
+}
+
+bool GoferChannel::Unpack(size_t size, Packet* reply) {
+  const MessageHeader& header = reply->header;
+  if (header.size != size || header.version != kGoferVersion) return false;
+  bool failed = header.error != 0;
+  if (failed && (size != sizeof(header) || reply->fd.valid())) return false;
+  reply->body.assign(reinterpret_cast<const char*>(buffer_.get()) + sizeof(header),
+                     size - sizeof(header));
+  return true;
+}
+
+}  // namespace runsc

@@ -125,7 +125,7 @@ class Context {
   virtual void SetIdentity(const ThreadIdentity& identity) = 0;
   // The engine answers rt_sigprocmask by itself; both sides agree on the mask through these two.
   // Unblocking a pending signal is noticed because the stub calls the sentry when
-  // SetPendingSignals() & ~new_mask is not empty.
+  // SetPendingSignals() & ~new_mask is not empty. SignalMask is callable from any thread.
   virtual uint64_t SignalMask() const = 0;
   virtual void SetSignalMask(uint64_t mask) = 0;
   virtual void SetPendingSignals(uint64_t pending) = 0;
@@ -140,11 +140,14 @@ class Context {
   // Room for exactly `size` bytes at `addr`, null if not staged. Grants must be consecutive from the
   // start of the argument: what was granted is what the stub copies out.
   virtual std::byte* StagedOutput(GuestAddr addr, size_t size) = 0;
+  // Takes back the end of the last grant (a short read): only bytes below `end` are copied out. False:
+  // cannot, the caller must fill what was granted.
+  virtual bool TrimStagedOutput(GuestAddr end) { return false; }
 
   // Ends the host thread: the CLEARTID word is cleared and woken, the slot freed.
   virtual void Exit() = 0;
 
-  // Host CPU time used by the guest thread so far.
+  // Host CPU time used by the guest thread so far. Callable from any thread.
   virtual uint64_t CpuTimeNs() = 0;
   virtual pid_t host_tid() const = 0;
 };

@@ -34,9 +34,11 @@ class FdTable : public RefCounted {
     RefPtr<File> file;
     bool cloexec = false;
   };
+  void GrowLocked(size_t count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RefPtr<File> TakeLocked(size_t fd) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   mutable Mutex mu_{LockRank::kFdTable};
   std::vector<Entry> entries_ ABSL_GUARDED_BY(mu_);
-  int first_free_ ABSL_GUARDED_BY(mu_) = 0;
+  int first_free_ ABSL_GUARDED_BY(mu_) = 0;  // no free fd below
   const int hard_limit_;
 };
 

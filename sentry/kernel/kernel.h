@@ -3,11 +3,13 @@
 
 #include <sys/resource.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "platform/base/mutex.h"
 #include "platform/platform.h"
 #include "sentry/kernel/syscall_table.h"
@@ -17,7 +19,6 @@
 namespace runsc {
 
 class FdTable;
-class FutexManager;
 class Task;
 class ThreadGroup;
 class TimerQueue;
@@ -65,7 +66,6 @@ class Kernel {
   Vfs& vfs() const { return *options_.vfs; }
   BackingStore& backing() const { return *options_.backing; }
   int cpus() const { return options_.cpus; }
-  FutexManager& futexes() const { return *futexes_; }
   TimerQueue& timers() const { return *timers_; }
 
   // The process tree, signals, wait, job control: one lock, as Linux's tasklist_lock and siglocks were.
@@ -77,6 +77,19 @@ class Kernel {
   std::vector<RefPtr<ThreadGroup>> ThreadGroups();  // snapshot
   RefPtr<Task> FindTask(int tid);
   ThreadGroup* init() const { return init_.get(); }
+
+  // The process table's upkeep (clone.cc, exit.cc). The table holds a reference to every task in it.
+  void InsertTaskLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  RefPtr<Task> RemoveTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  void InsertThreadGroupLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  void RemoveThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  bool shutting_down() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_) { return shutting_down_; }
+  // Task threads alive; whoever ends one says so as its very last act.
+  void TaskThreadStarted();
+  void TaskThreadEnded();
+  // Kills everything but init and waits until it is gone (exit of pid 1).
+  void KillAllButInit(Task& init_task);
+  void PublishInitExit(int wait_status);
 
   // Clocks, ns. The guest's monotonic and boottime clocks are the host's: the vDSO is shared.
   static int64_t MonotonicNs();
@@ -95,8 +108,10 @@ class Kernel {
   std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_mu_);
   std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_mu_);
   int next_pid_ ABSL_GUARDED_BY(task_set_mu_) = 1;
+  uint64_t forks_ ABSL_GUARDED_BY(task_set_mu_) = 0;
+  bool shutting_down_ ABSL_GUARDED_BY(task_set_mu_) = false;
+  std::atomic<uint64_t> next_cookie_{1};
   RefPtr<ThreadGroup> init_;
-  std::unique_ptr<FutexManager> futexes_;
   std::unique_ptr<TimerQueue> timers_;
   UtsName uts_ ABSL_GUARDED_BY(task_set_mu_);
   const int64_t boot_monotonic_ns_;

@@ -5,8 +5,8 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <optional>
+#include <vector>
 
 namespace runsc {
 
@@ -28,18 +28,18 @@ static_assert(sizeof(KernelSigaction) == 32);
 // order. Not thread-safe: guarded by the task set's lock.
 class SignalQueue {
  public:
-  // False when a standard signal was already pending, or the real-time queue is full (EAGAIN).
+  // False when a standard signal was already pending.
   bool Add(const siginfo_t& info);
   // Removes and returns the first signal not in `blocked`: synchronous faults first, then lowest number.
   std::optional<siginfo_t> Take(SignalSet blocked);
   std::optional<siginfo_t> TakeOneOf(SignalSet wanted) { return Take(~wanted); }
   void Discard(SignalSet set);
   SignalSet pending() const { return pending_; }
-  size_t queued() const;
+  size_t queued() const { return queue_.size(); }
 
  private:
   SignalSet pending_ = 0;
-  std::array<std::deque<siginfo_t>, kMaxSignal + 1> queues_;
+  std::vector<siginfo_t> queue_;  // in order of arrival
 };
 
 // Dispositions shared by the tasks of a thread group (or CLONE_SIGHAND).

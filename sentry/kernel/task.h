@@ -26,7 +26,7 @@ class Task : public RefCounted {
  public:
   Kernel& kernel() const { return kernel_; }
   ThreadGroup& thread_group() const { return *thread_group_; }
-  int tid() const { return tid_; }
+  int tid() const { return tid_.load(std::memory_order_relaxed); }
   int pid() const { return thread_group_->pid(); }
 
   // --- what the task works with. Other threads use the *Snapshot() forms (kTask lock).
@@ -39,6 +39,8 @@ class Task : public RefCounted {
   const CredentialsRef& creds() const { return creds_; }
   CredentialsRef CredsSnapshot() const;
   void SetCreds(CredentialsRef creds);
+  void SetFds(RefPtr<FdTable> fds);  // unshare(2)
+  void SetFs(RefPtr<FsContext> fs);
   Resolver resolver() const { return {const_cast<Task&>(*this), fs_->root(), creds_}; }
   Vfs& vfs() const { return kernel_.vfs(); }
   Context& context() { return *context_; }
@@ -84,10 +86,15 @@ class Task : public RefCounted {
   // ppoll, sigsuspend & co.: installs a mask until the call returns to the guest, where the saved one is
   // restored after a handler's frame recorded it.
   void SetTemporarySignalMask(SignalSet mask);
-  // Sends to this very thread (tgkill, faults). EAGAIN when the queue limit is hit.
+  // Sends to this very thread (tgkill, faults). EAGAIN when the queue limit is hit. Signals to processes
+  // and process groups: signal_send.h.
   Result<void> SendSignal(const siginfo_t& info);
   Result<void> SendSignalLocked(const siginfo_t& info) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
   void ForceSignal(siginfo_t info);  // synchronous fault: cannot be blocked or ignored
+  // Takes a pending signal of `wanted`, the thread's own or the process', blocked or not (signalfd,
+  // sigtimedwait). ThreadGroup::signal_events tells when to look.
+  std::optional<siginfo_t> TakeSignal(SignalSet wanted);
+  SignalSet PendingSignals() const;
 
   // --- life
   // clone(2) in all its forms. Returns the child's tid.
@@ -99,6 +106,7 @@ class Task : public RefCounted {
     GuestAddr pidfd = 0;
   };
   SyscallResult Clone(const CloneArgs& args);
+  // `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
   Result<void> Exec(const Path& start, std::string path, std::vector<std::string> argv,
                     std::vector<std::string> envp, int flags);
   void Exit(int status);                 // this thread only (exit(2)); takes effect when the handler returns
@@ -106,16 +114,29 @@ class Task : public RefCounted {
 
   uint64_t rlimit(int resource) const;   // current (soft) limit
 
-  // --- state for /proc
+  // --- state for /proc, any thread
   char StateLetter() const;              // R S D T Z
-  uint64_t CpuTimeNs();
+  uint64_t UserTimeNs() const;           // of the guest thread
+  uint64_t SystemTimeNs() const;         // of the sentry thread serving it
+  uint64_t CpuTimeNs() const { return UserTimeNs() + SystemTimeNs(); }
   std::atomic<uint64_t> syscalls{0};
 
   // --- engine room (kernel/task_run.cc, clone.cc, exit.cc, exec.cc)
-  struct Parts;  // everything a new task is made from
+  struct Parts;     // everything a new task is made from (run_state.h)
+  struct RunState;  // what the run loop and its wakers share (run_state.h)
   Task(Kernel& kernel, Parts parts, int tid);
   ~Task() override;
-  void StartThread();
+  // False when the host cannot start another thread.
+  bool StartThread();
+  RunState& run() const { return *run_; }
+  // Registers at the current event, and replacing them (rt_sigreturn, exec): the call's result is dropped.
+  void ReplaceRegisters(const Registers& regs);
+  // Tells the engine who it answers getpid, getuid & co. for. Own thread.
+  void PublishIdentity();
+  // Something to do came up: stops guest code, or wakes from Block. Any thread, task set locked.
+  void NoticeWorkLocked(uint32_t work, bool wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
+  // Blocked signals, whoever asks.
+  SignalSet MaskFromAnyThread() const;
 
   SignalQueue pending;                   // guarded by task_set_mu
   struct SignalStack { GuestAddr sp = 0; uint64_t size = 0; int flags = 2 /* SS_DISABLE */; } sigaltstack;
@@ -125,18 +146,56 @@ class Task : public RefCounted {
 
  private:
   friend class Kernel;
+  static void ThreadMain(void* task);
+  void RunLoop();
+  void HandleEvent(const Event& event);
+  void HandleSyscall(const Event& event);
+  SyscallResult Dispatch(const SyscallRequest& request);
+  void FinishSyscall(const Event& event, const SyscallResult& result);
+  bool RestartCall(const Event& event, SyscallResult& result);
+  void HandleFault(const FaultInfo& fault);
+  void DoWork();
+  void RecalculatePending();
+  void WaitWhileStopped();
+
+  // signal_delivery.cc
+  struct Delivery;
+  std::optional<Delivery> NextDelivery();
+  bool DeliverSignals(std::optional<Errno> restart);
+  bool ActOnSignal(const Delivery& delivery, std::optional<Errno> restart);
+  bool PushHandlerFrame(const Delivery& delivery, std::optional<Errno> restart);
+  void BeginGroupStop(int signo);
+  void RestoreTemporaryMask();
+
+  // clone.cc
+  Result<RefPtr<Task>> MakeChild(const CloneArgs& args, int tid);
+  Result<void> AttachContext(const CloneArgs& args, Task& child, const ThreadStart& start);
+  ThreadStart ChildStart(const CloneArgs& args, const Task& child);
+  void WaitForVfork(Task& child);
+
+  // exec.cc
+  struct ExecRequest;
+  Result<void> KillSiblings();
+  void TakeLeaderTid();
+  Result<void> SwitchImage(ExecRequest& request);
+  void FinishExec(ExecRequest& request);
+
+  // exit.cc
+  void DoExit();
+  void ReleaseVforkParent();
+  void ReleaseMemory();
+
   Kernel& kernel_;
   RefPtr<ThreadGroup> thread_group_;
-  int tid_;                              // changes only when a non-leader execs
+  std::atomic<int> tid_;                 // changes only when a non-leader execs
   RefPtr<MemoryManager> mm_;
   RefPtr<FdTable> fds_;
   RefPtr<FsContext> fs_;
   CredentialsRef creds_;
-  std::unique_ptr<Context> context_;
+  std::unique_ptr<Context> context_;     // replaced under mu_
   mutable Mutex mu_{LockRank::kTask};
   std::string name_ ABSL_GUARDED_BY(mu_);
   std::function<SyscallResult(Task&)> restart_;
-  struct RunState;                       // task_run.cc's private part
   std::unique_ptr<RunState> run_;
 };
 
@@ -181,6 +240,7 @@ class UserSink : public IoSink {
 
  private:
   void Advance(size_t n);
+  Result<size_t> FillStaged(std::byte* room, int host_fd, int64_t offset, size_t size);
   Task& task_;
   iovec single_;
   std::vector<iovec> many_;
@@ -198,6 +258,9 @@ class UserSource : public IoSource {
   Result<size_t> DrainToHost(int host_fd, int64_t offset, size_t size) override;
 
  private:
+  std::span<const iovec> All() const;
+  iovec Current();
+  void Advance(size_t n);
   Task& task_;
   iovec single_;
   std::vector<iovec> many_;

@@ -38,18 +38,20 @@ class ThreadGroup : public RefCounted {
   bool zombie = false;                        // all tasks gone, not yet waited for
   bool stopped = false, stop_reported = true, continue_pending = false;
   int stop_signal = 0;
+  Task* exec_waiter = nullptr;                // waits for its siblings to be gone
   bool child_subreaper = false;
   SignalQueue pending;                        // shared pending signals
   RefPtr<struct SharedSignalActions> actions;
   struct rlimit limits[RLIM_NLIMITS];
   struct rusage self_usage {}, children_usage {};  // of tasks gone / of waited-for children
-  uint64_t exited_cpu_ns = 0;
+  uint64_t exited_user_ns = 0, exited_system_ns = 0;
   int oom_score_adj = 0;
   bool dumpable = true;
   std::string exe_path;
   int64_t start_time_ns = 0;                  // monotonic, for /proc/PID/stat
   WaitQueue child_events;                     // wait4 sleeps here; own lock
   WaitQueue exit_events;                      // pidfd polls here
+  WaitQueue signal_events;                    // told (EPOLLIN) of every signal queued to any thread: signalfd
   struct Timers;                              // itimers and POSIX timers (kernel/timers.h); own lock
   std::shared_ptr<Timers> timers;
 

@@ -1,0 +1,62 @@
+// The part of a task its run loop shares with those who wake, stop or kill it. Internal to the kernel.
+#pragma once
+
+#include <time.h>
+
+#include <memory>
+
+#include "sentry/kernel/task.h"
+
+namespace runsc {
+
+// Tells a vfork parent that its child execed or died. Outlives both.
+struct VforkLatch : RefCounted {
+  std::atomic<bool> released{false};
+  RefPtr<Task> parent;
+  void Release() {
+    if (!released.exchange(true)) parent->Wake();
+  }
+};
+
+struct Task::Parts {
+  RefPtr<ThreadGroup> thread_group;
+  RefPtr<MemoryManager> mm;
+  RefPtr<FdTable> fds;
+  RefPtr<FsContext> fs;
+  CredentialsRef creds;
+  std::string name;
+};
+
+struct Task::RunState {
+  // Reasons to look up before guest code runs again. Set under the task set lock, read without.
+  enum Work : uint32_t {
+    kSignal = 1,  // something pending may have become deliverable
+    kStop = 2,    // the group is stopped
+    kKill = 4,    // the task must end
+  };
+  enum Sleep : uint32_t { kAwake, kWoken, kAsleep };
+
+  std::atomic<uint32_t> work{kSignal};
+  std::atomic<uint32_t> wake{kAwake};
+  std::atomic<bool> in_guest{false};
+  std::atomic<bool> stopped{false};
+  std::atomic<bool> dead{false};  // ran DoExit; only a zombie leader stays around like this
+  std::atomic<bool> has_clock{false};
+  clockid_t sentry_clock = 0;  // CPU time of the sentry thread
+  std::atomic<uint64_t> past_user_ns{0};  // of contexts exec dropped
+
+  // Guarded by the task set lock.
+  SignalSet waited_signals = 0;  // sigtimedwait: wanted although blocked
+
+  // The task's own thread.
+  std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
+  bool exiting = false;
+  int exit_status = 0;
+  bool registers_replaced = false;
+  bool killed_by_kernel = false;
+  RefPtr<VforkLatch> vfork_latch;  // we are the child
+
+  bool HasWork() const { return work.load(std::memory_order_acquire) != 0; }
+};
+
+}  // namespace runsc

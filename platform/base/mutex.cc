@@ -46,6 +46,11 @@ void Mutex::Lock() {
   mu_.lock();
 }
 
+void Mutex::LockNested() {
+  PushRank(rank_, true);
+  mu_.lock();
+}
+
 void Mutex::Unlock() {
   mu_.unlock();
   PopRank(rank_);

@@ -45,6 +45,8 @@ class ABSL_LOCKABLE Mutex {
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION();
+  // May be taken while holding one of the same rank: the caller knows an order among them.
+  void LockNested() ABSL_EXCLUSIVE_LOCK_FUNCTION();
   void Unlock() ABSL_UNLOCK_FUNCTION();
   bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true);
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {}

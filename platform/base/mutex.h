@@ -11,6 +11,7 @@ namespace runsc {
 // The lock order, outermost first. A thread may only take a mutex of a higher rank than the ones it
 // holds. No lock is held across copies to or from guest memory, gofer calls, or Task::Block.
 enum class LockRank : int {
+  kFileWatch = 3,       // vfs/file_watch: who watches which open file description
   kEpoll = 5,           // fs/epoll: one epoll instance (held while readiness of members is asked)
   kTaskSet = 10,        // kernel/task_set: the process tree, job control, signals, exit and wait
   kThreadGroup = 20,    // kernel/thread_group: limits, timers, accounting

@@ -1,0 +1,26 @@
+// Whole-file reads and atomic whole-file writes on the host.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace runsc {
+
+// The file's bytes; an error if there are more than `max_size`. `dir_fd` may be AT_FDCWD.
+absl::StatusOr<std::string> ReadFileAt(int dir_fd, const std::string& path, size_t max_size);
+
+// Replaces the file in one step: a reader sees the old bytes or the new ones, never a mixture, also
+// when this process is killed half-way.
+absl::Status WriteFileAtomicAt(int dir_fd, const std::string& path, std::string_view bytes, int mode);
+
+// `path` made absolute by the working directory, without "." components and repeated slashes.
+absl::StatusOr<std::string> AbsolutePath(std::string_view path);
+
+// Joins with exactly one slash; an absolute `name` replaces `base`.
+std::string JoinPath(std::string_view base, std::string_view name);
+
+}  // namespace runsc

@@ -1,0 +1,54 @@
+// The sandbox's side of the control socket.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "platform/base/result.h"
+#include "platform/base/unique_fd.h"
+#include "runsc-cli/control/channel.h"
+
+namespace runsc {
+
+// What a sandbox can be asked. Called from the server's threads, several at a time.
+class ControlHandler {
+ public:
+  virtual ~ControlHandler() = default;
+  virtual absl::Status Start() = 0;
+  virtual Result<void> Signal(const SignalRequest& request) = 0;
+  virtual int WaitForInit() = 0;  // blocks; a wait status
+  virtual SandboxPhase Phase() = 0;
+  virtual std::vector<int32_t> Processes() = 0;
+};
+
+class ControlServer {
+ public:
+  // `listener` from BindControlSocket. Only peers with the user id `owner` (as this process's user
+  // namespace sees it) are served. `handler` outlives the process' threads.
+  ControlServer(UniqueFd listener, uid_t owner, ControlHandler& handler)
+      : listener_(std::move(listener)), owner_(owner), handler_(handler) {}
+
+  // Accepts connections until the listener fails, each on its own thread. Run it on a thread.
+  void Serve();
+
+ private:
+  static constexpr int kMaxConnections = 32;
+
+  void ServeConnection(ControlChannel channel);
+  bool IsOwner(int fd) const;
+
+  UniqueFd listener_;
+  const uid_t owner_;
+  ControlHandler& handler_;
+  std::atomic<int> connections_{0};
+};
+
+// The reply to one request; never crashes on what the peer sent.
+ControlMessage HandleControlRequest(ControlHandler& handler, const ControlMessage& request);
+
+// User id of whoever made the socket `fd`, as this process' user namespace sees it.
+Result<uid_t> PeerUid(int fd);
+
+}  // namespace runsc

@@ -1,0 +1,84 @@
+// Entry point of runsc: global flags, the verb, its flags, and how failures are reported.
+#include <string>
+#include <vector>
+
+#include "runsc-cli/base/global_flags.h"
+#include "runsc-cli/base/log.h"
+#include "runsc-cli/base/text.h"
+#include "runsc-cli/oci/template.h"
+#include "runsc-cli/verbs/verb.h"
+#include "runsc-cli/version.h"
+
+namespace runsc {
+namespace {
+
+int UsageError(std::string_view message, std::string_view advice) {
+  Log::ReportError(Cat(message, "; see \"runsc ", advice, "\""));
+  return kFailureStatus;
+}
+
+// In runc's shape, which container managers parse.
+int PrintVersion() {
+  const absl::Status status = Print(Cat("runsc version ", kVersion, "\nspec: ", kOciVersion, "\n"));
+  return status.ok() ? 0 : kFailureStatus;
+}
+
+void LogInertFlags(const FlagSet& flags) {
+  for (const FlagDef& def : flags.defs()) {
+    if (!def.has_effect && flags.IsSet(def.name)) LogInfo("flag --", def.name, " has no effect yet");
+  }
+}
+
+std::string CountError(const Verb& verb, size_t given) {
+  return Cat(verb.name, ": ", given < verb.min_args ? "missing argument" : "too many arguments", ": expected ",
+             verb.synopsis.empty() ? "none" : verb.synopsis, ", got ", given);
+}
+
+int RunVerb(const Verb& verb, const FlagSet& globals, std::span<const std::string_view> args) {
+  FlagSet flags(verb.flags);
+  const absl::StatusOr<size_t> used = flags.Parse(args);
+  const std::string advice = Cat("help ", verb.name);
+  if (!used.ok()) return UsageError(Cat(verb.name, ": ", MessageOf(used.status())), advice);
+  if (flags.help_requested()) return Print(VerbHelp(verb)).ok() ? 0 : kFailureStatus;
+  args = args.subspan(*used);
+  if (args.size() < verb.min_args || args.size() > verb.max_args) {
+    return UsageError(CountError(verb, args.size()), advice);
+  }
+  const std::string_view id = verb.has_id && !args.empty() ? args[0] : std::string_view();
+  if (absl::Status s = Log::OpenDebugLog(globals, verb.name, id); !s.ok()) {
+    Log::ReportError(MessageOf(s));
+    return kFailureStatus;
+  }
+  LogInertFlags(globals);
+  LogInertFlags(flags);
+  const absl::StatusOr<int> result = verb.run({globals, flags, args});
+  if (result.ok()) return *result;
+  Log::ReportError(Cat(verb.name, ": ", MessageOf(result.status())));
+  return kFailureStatus;
+}
+
+int Main(std::span<const std::string_view> args) {
+  FlagSet globals(GlobalFlags());
+  const absl::StatusOr<size_t> used = globals.Parse(args);
+  if (!used.ok()) return UsageError(MessageOf(used.status()), "flags");
+  if (absl::Status s = Log::OpenErrorLog(globals); !s.ok()) {
+    Log::ReportError(MessageOf(s));
+    return kFailureStatus;
+  }
+  if (globals.help_requested()) return RunVerb(kHelpVerb, globals, {});
+  if (globals.GetBool("version")) return PrintVersion();
+  if (absl::Status s = CheckGlobalFlags(globals); !s.ok()) return UsageError(MessageOf(s), "flags");
+  args = args.subspan(*used);
+  if (args.empty()) return UsageError("no command given", "help");
+  const Verb* verb = FindVerb(args[0]);
+  if (verb == nullptr) return UsageError(Cat("unknown command \"", args[0], "\""), "help");
+  return RunVerb(*verb, globals, args.subspan(1));
+}
+
+}  // namespace
+}  // namespace runsc
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> args(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return runsc::Main(args);
+}

@@ -1,0 +1,117 @@
+// config.json of an OCI bundle as plain data. Reading checks types and enumerations; what the values
+// mean together is validate.h's business.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace runsc {
+
+// Bit n is capability n of linux/capability.h.
+using CapabilityMask = uint64_t;
+
+struct SpecUser {
+  uint32_t uid = 0, gid = 0;
+  std::optional<uint32_t> umask;
+  std::vector<uint32_t> additional_gids;
+};
+
+struct SpecCapabilities {
+  CapabilityMask bounding = 0, effective = 0, inheritable = 0, permitted = 0, ambient = 0;
+};
+
+struct SpecRlimit {
+  int resource = 0;  // RLIMIT_*
+  uint64_t soft = 0, hard = 0;
+};
+
+struct SpecProcess {
+  bool terminal = false;
+  SpecUser user;
+  std::vector<std::string> args;
+  std::vector<std::string> env;
+  std::string cwd;
+  SpecCapabilities capabilities;
+  std::vector<SpecRlimit> rlimits;
+  bool no_new_privileges = false;
+  std::string apparmor_profile, selinux_label;
+  std::optional<int32_t> oom_score_adj;
+};
+
+struct SpecRoot {
+  std::string path;
+  bool readonly = false;
+};
+
+struct SpecMount {
+  std::string destination, type, source;
+  std::vector<std::string> options;
+};
+
+struct SpecHook {
+  std::string path;
+  std::vector<std::string> args, env;
+  std::optional<int32_t> timeout_seconds;
+};
+
+struct SpecHooks {
+  std::vector<SpecHook> prestart, create_runtime, create_container, start_container, poststart, poststop;
+};
+
+struct SpecNamespace {
+  std::string type;  // pid network ipc uts mount user cgroup time
+  std::string path;
+};
+
+struct SpecIdMapping {
+  uint32_t container_id = 0, host_id = 0, size = 0;
+};
+
+struct SpecDevice {
+  std::string path, type;
+  int64_t major = 0, minor = 0;
+  uint32_t file_mode = 0666;
+  uint32_t uid = 0, gid = 0;
+};
+
+struct SpecLinux {
+  std::vector<SpecNamespace> namespaces;
+  std::vector<SpecIdMapping> uid_mappings, gid_mappings;
+  std::vector<SpecDevice> devices;
+  std::string cgroups_path, rootfs_propagation, mount_label;
+  std::vector<std::string> masked_paths, readonly_paths;
+  std::map<std::string, std::string> sysctl;
+  bool has_seccomp = false;
+};
+
+struct Spec {
+  std::string oci_version;
+  std::optional<SpecProcess> process;
+  std::optional<SpecRoot> root;
+  std::string hostname, domainname;
+  std::vector<SpecMount> mounts;
+  SpecHooks hooks;
+  std::map<std::string, std::string> annotations;
+  SpecLinux linux_;  // "linux" is a macro in GNU mode
+};
+
+// Bounds on the text, so that no file can make us run out of memory or stack.
+inline constexpr size_t kMaxSpecBytes = 16 << 20;
+inline constexpr int kMaxSpecDepth = 128;
+
+// The text of a config.json. An error names the place: "process.args[2]: must be a string, is a
+// number" or "line 3, column 7: ...".
+absl::StatusOr<Spec> ParseSpec(std::string_view json);
+
+// The other way: used by `spec` and `do`. Only what those two set is written.
+std::string SpecToJson(const Spec& spec);
+
+}  // namespace runsc

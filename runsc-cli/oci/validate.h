@@ -1,0 +1,12 @@
+// Every reason to refuse a well-formed config.json: one function per clause of the runtime spec.
+#pragma once
+
+#include "absl/status/status.h"
+#include "runsc-cli/oci/spec.h"
+
+namespace runsc {
+
+// The first violated clause: "process.args: must not be empty".
+absl::Status ValidateSpec(const Spec& spec);
+
+}  // namespace runsc

@@ -1,0 +1,53 @@
+// Starts the two processes of a sandbox, the gofer and the sentry, and waits until the sentry is
+// ready to run the container's init.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "platform/host/child_process_unsafe.h"
+#include "runsc-cli/base/flags.h"
+#include "runsc-cli/control/channel.h"
+#include "runsc-cli/sandbox/bundle.h"
+
+namespace runsc {
+
+struct SandboxRequest {
+  const FlagSet* globals = nullptr;
+  std::string id;
+  const Bundle* bundle = nullptr;
+  int control_listener = -1;              // bound control socket
+  std::array<int, 3> stdio = {0, 1, 2};   // host descriptors of the container's stdio
+  bool die_with_caller = false;           // foreground: SIGKILL when this process is gone
+};
+
+// The processes of a sandbox whose init has not been started. Dropping it without Commit() makes the
+// sandbox exit by itself; Destroy() does not wait for that.
+class Sandbox {
+ public:
+  static absl::StatusOr<Sandbox> Spawn(const SandboxRequest& request);
+  Sandbox(Sandbox&&) = default;
+  Sandbox& operator=(Sandbox&&) = default;
+
+  pid_t pid() const { return sentry_.pid; }
+  pid_t gofer_pid() const { return gofer_.pid; }
+  // Both processes have exec'ed and the sentry reports ready; or why not.
+  absl::Status AwaitReady();
+  // From now on the sandbox lives without us. `start_now` also starts init.
+  absl::Status Commit(bool start_now);
+  void Destroy();
+
+ private:
+  Sandbox() = default;
+  absl::Status SpawnGofer(const SandboxRequest& request, std::vector<UniqueFd>& client_channels);
+  absl::Status SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
+                           UniqueFd sync);
+  absl::Status DescribeDeath();
+
+  SpawnedProcess gofer_, sentry_;
+  ControlChannel sync_;
+};
+
+}  // namespace runsc

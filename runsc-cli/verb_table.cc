@@ -1,0 +1,23 @@
+// The list of verbs. Part of the executable, not of a library: it names the sentry and the gofer.
+#include "runsc-cli/verbs/verb.h"
+
+namespace runsc {
+namespace {
+
+constexpr const Verb* kVerbs[] = {
+    &kCreateVerb, &kStartVerb, &kRunVerb,  &kDoVerb,    &kKillVerb,  &kDeleteVerb, &kStateVerb,
+    &kListVerb,   &kWaitVerb,  &kSpecVerb, &kHelpVerb,  &kFlagsVerb, &kBootVerb,   &kGoferVerb,
+};
+
+}  // namespace
+
+std::span<const Verb* const> AllVerbs() { return kVerbs; }
+
+const Verb* FindVerb(std::string_view name) {
+  for (const Verb* verb : kVerbs) {
+    if (verb->name == name) return verb;
+  }
+  return nullptr;
+}
+
+}  // namespace runsc

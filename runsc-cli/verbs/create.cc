@@ -1,0 +1,29 @@
+// runsc create: makes a container whose init waits for `start`.
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/global_flags.h"
+#include "runsc-cli/verbs/create_flags.h"
+
+namespace runsc {
+namespace {
+
+constexpr FlagDef kFlags[] = {RUNSC_CREATE_FLAGS};
+
+absl::StatusOr<int> Run(const Invocation& invocation) {
+  RETURN_IF_ERROR(CheckCreateFlags(invocation));
+  ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
+  ASSIGN_OR_RETURN(Bundle bundle, LoadBundle(invocation.flags.GetString("bundle")));
+  LogUnsupported(bundle.spec, bundle.plan);
+  CreateOptions options;
+  options.globals = &invocation.globals;
+  options.id = invocation.args[0];
+  options.bundle = &bundle;
+  options.pid_file = invocation.flags.GetString("pid-file");
+  RETURN_IF_ERROR(CreateContainer(store, options).status());
+  return 0;
+}
+
+}  // namespace
+
+const Verb kCreateVerb = {"create", "<container-id>", "create a container; `start` runs its process", kFlags, 1, 1, Run};
+
+}  // namespace runsc

@@ -1,0 +1,55 @@
+// Checks that `create`, `run` and `do` share.
+#include "runsc-cli/verbs/create_flags.h"
+
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/log.h"
+#include "runsc-cli/base/text.h"
+
+namespace runsc {
+namespace {
+
+absl::Status NotYet(std::string_view what) {
+  return absl::UnimplementedError(Cat(what, " is not supported yet"));
+}
+
+bool HasHooks(const SpecHooks& hooks) {
+  return !hooks.prestart.empty() || !hooks.create_runtime.empty() || !hooks.create_container.empty() ||
+         !hooks.start_container.empty() || !hooks.poststart.empty() || !hooks.poststop.empty();
+}
+
+}  // namespace
+
+absl::Status CheckSandboxFlags(const FlagSet& globals) {
+  const std::string& platform = globals.GetString("platform");
+  if (platform != "systrap") return NotYet(Cat("--platform=", platform));
+  const std::string& network = globals.GetString("network");
+  if (network == "plugin") return NotYet("--network=plugin");
+  if (globals.IsSet("network") && network != "none") {
+    Log::ReportWarning(Cat("--network=", network, " is not supported yet: the container has loopback only"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCreateFlags(const Invocation& invocation) {
+  if (!invocation.flags.GetString("console-socket").empty()) return NotYet("--console-socket");
+  if (!invocation.flags.GetString("pidfd-socket").empty()) return NotYet("--pidfd-socket");
+  if (invocation.flags.GetInt("preserve-fds") > 0) return NotYet("--preserve-fds");
+  return CheckSandboxFlags(invocation.globals);
+}
+
+void LogUnsupported(const Spec& spec, const MountPlan& plan) {
+  for (const std::string& skipped : plan.skipped) LogInfo(skipped);
+  if (HasHooks(spec.hooks)) Log::ReportWarning("hooks: not run yet");
+  if (spec.process->terminal) LogInfo("process.terminal: no terminal is made yet; stdio is used as it is");
+  if (spec.linux_.has_seccomp) LogInfo("linux.seccomp: not applied inside the guest yet");
+  if (!spec.linux_.sysctl.empty()) LogInfo("linux.sysctl: not applied yet");
+  if (!spec.linux_.devices.empty()) LogInfo("linux.devices: only the sandbox's own devices exist");
+  if (!spec.linux_.cgroups_path.empty()) LogInfo("linux.cgroupsPath: no cgroup is made yet");
+  if (!spec.process->apparmor_profile.empty()) LogInfo("process.apparmorProfile: not applied");
+  if (!spec.process->selinux_label.empty()) LogInfo("process.selinuxLabel: not applied");
+  if (!spec.linux_.masked_paths.empty() || !spec.linux_.readonly_paths.empty()) {
+    LogInfo("linux.maskedPaths and readonlyPaths: the guest's own /proc and /sys need none");
+  }
+}
+
+}  // namespace runsc

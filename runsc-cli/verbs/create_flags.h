@@ -1,0 +1,32 @@
+// Flags that `create` and `run` share, and what they mean.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "runsc-cli/base/flags.h"
+#include "runsc-cli/sandbox/container.h"
+#include "runsc-cli/verbs/verb.h"
+
+namespace runsc {
+
+// The rows of the table, for inclusion in a verb's own table. (A macro, because C++ has no way to
+// concatenate constant arrays that keeps them readable.)
+#define RUNSC_CREATE_FLAGS                                                                           \
+  {"bundle", FlagKind::kString, ".", "", "directory with config.json", "b"},                         \
+      {"pid-file", FlagKind::kString, "", "", "file that gets the container's host pid"},            \
+      {"console-socket", FlagKind::kString, "", "", "socket that gets the terminal"},                \
+      {"user-log", FlagKind::kString, "", "", "file for messages to the user", "", false},           \
+      {"pidfd-socket", FlagKind::kString, "", "", "runc's: socket that gets a pidfd", "", false},    \
+      {"no-pivot", FlagKind::kBool, "false", "", "runc's", "", false},                               \
+      {"no-new-keyring", FlagKind::kBool, "false", "", "runc's", "", false},                         \
+      {"preserve-fds", FlagKind::kUint, "0", "", "descriptors from 3 on that the container inherits"}
+
+// Errors for what is asked for but not there yet; a warning for --network.
+absl::Status CheckCreateFlags(const Invocation& invocation);
+// Platform and network choices every sandbox obeys.
+absl::Status CheckSandboxFlags(const FlagSet& globals);
+// What of config.json is not honoured, in the log.
+void LogUnsupported(const Spec& spec, const MountPlan& plan);
+
+}  // namespace runsc

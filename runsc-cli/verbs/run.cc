@@ -1,0 +1,45 @@
+// runsc run: create, start and, in the foreground, wait and delete.
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/global_flags.h"
+#include "runsc-cli/base/log.h"
+#include "runsc-cli/base/text.h"
+#include "runsc-cli/verbs/create_flags.h"
+#include "runsc-cli/verbs/run_foreground.h"
+
+namespace runsc {
+namespace {
+
+constexpr FlagDef kFlags[] = {
+    RUNSC_CREATE_FLAGS,
+    {"detach", FlagKind::kBool, "false", "", "do not wait for the container", "d"},
+    {"keep", FlagKind::kBool, "false", "", "do not delete the container when its process ends"},
+    {"no-subreaper", FlagKind::kBool, "false", "", "runc's", "", false},
+    {"pass-fd", FlagKind::kList, "", "", "M:N: host descriptor M as N in the container"},
+    {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run"},
+};
+
+absl::StatusOr<int> Run(const Invocation& invocation) {
+  if (!invocation.flags.GetList("pass-fd").empty()) return absl::UnimplementedError("--pass-fd is not supported yet");
+  if (invocation.flags.IsSet("exec-fd")) return absl::UnimplementedError("--exec-fd is not supported yet");
+  RETURN_IF_ERROR(CheckCreateFlags(invocation));
+  ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
+  ASSIGN_OR_RETURN(Bundle bundle, LoadBundle(invocation.flags.GetString("bundle")));
+  LogUnsupported(bundle.spec, bundle.plan);
+  CreateOptions options;
+  options.globals = &invocation.globals;
+  options.id = invocation.args[0];
+  options.bundle = &bundle;
+  options.pid_file = invocation.flags.GetString("pid-file");
+  options.start_now = true;
+  if (!invocation.flags.GetBool("detach")) {
+    return RunForeground(store, std::move(options), invocation.flags.GetBool("keep"));
+  }
+  RETURN_IF_ERROR(CreateContainer(store, options).status());
+  return 0;
+}
+
+}  // namespace
+
+const Verb kRunVerb = {"run", "<container-id>", "create and start a container, and wait for it", kFlags, 1, 1, Run};
+
+}  // namespace runsc

@@ -1,0 +1,57 @@
+// What a new process does between clone and exec. The child shares nothing with the parent but
+// copied memory, and locks may be held in it: only plain system calls here, no allocation.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+
+namespace runsc {
+
+// Everything the child needs, prepared by the parent.
+struct ChildPlan {
+  struct Fd {
+    int source;
+    int target;
+    int staged;  // for the child's own use
+  };
+  Fd* fds;  // sorted by target
+  size_t fd_count;
+  int lowest_free;  // above every target
+  char* const* argv;
+  char* const* envp;
+  int exe_fd;
+  int go_fd;      // one byte arrives when the id maps are written
+  int status_fd;  // a ChildFailure is written here; closed by a successful exec
+  bool set_ids;
+  uid_t uid;
+  gid_t gid;
+  bool new_session;
+  int parent_death_signal;
+};
+
+enum class ChildStep : int {
+  kWaitForParent = 1,
+  kSession,
+  kGroups,
+  kIds,
+  kLimits,
+  kNoNewPrivs,
+  kDeathSignal,
+  kStageFds,
+  kPlaceFds,
+  kCloseFds,
+  kExec,
+};
+
+struct ChildFailure {
+  ChildStep step;
+  int error;
+};
+
+// Human-readable name of a step, for errors.
+const char* ChildStepName(ChildStep step);
+
+[[noreturn]] void RunChild(ChildPlan& plan);
+
+}  // namespace runsc

@@ -1,0 +1,171 @@
+// The host system calls a running sentry may make, and why. Stubs have their own, smaller filter.
+//
+// Not here, and to stay so: execve, socket, connect, bind, ptrace, mount, setns, unshare, fork, open
+// of anything but the sentry's own procfs, and any change of ids or capabilities.
+#include "platform/host/sentry_filter.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <termios.h>
+
+#include <cerrno>
+
+namespace runsc {
+namespace {
+
+using Calls = std::vector<AllowedCall>;
+
+constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES;
+constexpr uint64_t kNeverFlags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+                                 CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE;
+
+void AddFileIo(Calls& calls) {
+  calls.insert(calls.end(), {
+      {SYS_read, "stdio, eventfds, timerfds and the control socket"},
+      {SYS_write, "stdio, wake-ups by eventfd, the debug log"},
+      {SYS_readv, "guest readv on host stdio"},
+      {SYS_writev, "guest writev on host stdio"},
+      {SYS_pread64, "guest reads of files the gofer opened"},
+      {SYS_pwrite64, "guest writes to files the gofer opened, memfds"},
+      {SYS_preadv, "scattered guest reads of host files"},
+      {SYS_pwritev, "gathered guest writes to host files"},
+      {SYS_preadv2, "reads that must not wait (RWF_NOWAIT)"},
+      {SYS_pwritev2, "appending and synchronous writes (RWF_APPEND, RWF_DSYNC)"},
+      {SYS_lseek, "SEEK_DATA and SEEK_HOLE, the shared offset of host stdio"},
+      {SYS_close, "descriptors of closed files"},
+      {SYS_newfstatat, "size and times of a descriptor held", {ArgIs(3, AT_EMPTY_PATH)}},
+      {SYS_fstat, "size and times of a descriptor held"},
+      {SYS_ftruncate, "guest truncation of open files, growth of memfds"},
+      {SYS_fallocate, "guest fallocate, holes in memfds"},
+      {SYS_fsync, "guest fsync of host files"},
+      {SYS_fdatasync, "guest fdatasync of host files"},
+      {SYS_sync_file_range, "guest sync_file_range of host files"},
+      {SYS_fadvise64, "guest posix_fadvise of host files"},
+      {SYS_copy_file_range, "guest copy_file_range between host files"},
+      {SYS_flock, "guest flock on host files shared with others"},
+      {SYS_dup, "a second owner for a descriptor passed on"},
+      {SYS_fcntl, "status flags of stdio", {ArgIs(1, F_GETFL)}},
+      {SYS_fcntl, "status flags of stdio", {ArgIs(1, F_SETFL)}},
+      {SYS_fcntl, "duplicates of descriptors", {ArgIs(1, F_DUPFD_CLOEXEC)}},
+      {SYS_fcntl, "close-on-exec of descriptors received", {ArgIs(1, F_SETFD)}},
+      {SYS_fcntl, "seals on memfds", {ArgIs(1, F_ADD_SEALS)}},
+      {SYS_memfd_create, "memory of tmpfs files and shared mappings"},
+  });
+}
+
+void AddTerminal(Calls& calls) {
+  const unsigned long requests[] = {FIONREAD, TCGETS, TCSETS,   TCSETSW,   TCSETSF,
+                                    TIOCGWINSZ, TIOCSWINSZ, TIOCOUTQ};
+  for (unsigned long request : requests) {
+    calls.push_back({SYS_ioctl, "size, modes and queue of host stdio and terminals",
+                     {ArgIs(1, static_cast<uint32_t>(request))}});
+  }
+}
+
+void AddMemory(Calls& calls) {
+  calls.insert(calls.end(), {
+      {SYS_mmap, "heap, thread stacks, memfd windows; never executable",
+       {ArgLacksBits(2, PROT_EXEC)}},
+      {SYS_munmap, "heap and thread stacks given back"},
+      {SYS_mprotect, "guard pages of thread stacks; never executable", {ArgLacksBits(2, PROT_EXEC)}},
+      {SYS_mremap, "large blocks of the heap growing"},
+      {SYS_madvise, "heap and stack pages given back"},
+      {SYS_brk, "heap of the C library"},
+      {SYS_process_vm_readv, "guest memory: host checks that the stub is ours"},
+      {SYS_process_vm_writev, "guest memory: host checks that the stub is ours"},
+  });
+}
+
+void AddThreads(Calls& calls) {
+  calls.insert(calls.end(), {
+      {SYS_clone, "one thread per guest thread; never a process",
+       {ArgBits(0, kThreadFlags, kNeverFlags)}},
+      {SYS_clone3, "flags are out of a filter's reach: the C library then takes clone", {}, ENOSYS},
+      {SYS_futex, "locks, and the hand-off with stubs"},
+      {SYS_set_robust_list, "thread start in the C library"},
+      {SYS_rseq, "thread start in the C library"},
+      {SYS_rt_sigprocmask, "thread start and end in the C library"},
+      {SYS_rt_sigaction, "fault handlers of the memory copy"},
+      {SYS_rt_sigreturn, "return from signal handlers"},
+      {SYS_sigaltstack, "signal stack of new threads"},
+      {SYS_sched_yield, "short waits for a stub on the same CPU"},
+      {SYS_sched_setaffinity, "keeping a guest thread and its sentry thread together"},
+      {SYS_sched_getaffinity, "number of CPUs, guest sched_getaffinity"},
+      {SYS_getcpu, "the CPU a hand-off runs on where the vDSO has no answer"},
+      {SYS_prctl, "names of threads in host tools", {ArgIs(0, PR_SET_NAME)}},
+      {SYS_getpid, "raise in the C library's abort"},
+      {SYS_gettid, "thread identity, abort"},
+      {SYS_exit, "end of a thread"},
+      {SYS_exit_group, "end of the sandbox"},
+      {SYS_restart_syscall, "waits continued after SIGSTOP and SIGCONT"},
+      {SYS_membarrier, "ordering with stubs without fences on the fast path"},
+  });
+}
+
+void AddStubControl(Calls& calls) {
+  calls.insert(calls.end(), {
+      {SYS_tgkill, "interrupting guest threads; pid namespace holds only stubs"},
+      {SYS_kill, "ending stubs; pid namespace holds only stubs"},
+      {SYS_waitid, "reaping stubs"},
+      {SYS_wait4, "reaping stubs, their CPU time"},
+      {SYS_prlimit64, "guest limits applied to stubs, the descriptor limit"},
+      {SYS_getrusage, "CPU time of the sentry for guest accounting"},
+  });
+}
+
+void AddWaiting(Calls& calls) {
+  calls.insert(calls.end(), {
+      {SYS_ppoll, "waits for stdio and the control socket"},
+      {SYS_poll, "waits for stdio and the control socket"},
+      {SYS_epoll_create1, "one loop for host descriptors guests wait for"},
+      {SYS_epoll_ctl, "one loop for host descriptors guests wait for"},
+      {SYS_epoll_wait, "one loop for host descriptors guests wait for"},
+      {SYS_epoll_pwait, "one loop for host descriptors guests wait for"},
+      {SYS_eventfd2, "waking the loop"},
+      {SYS_clock_nanosleep, "sleeps of service threads"},
+      {SYS_clock_gettime, "clocks the vDSO cannot read (CPU time of a stub)"},
+      {SYS_getrandom, "guest /dev/urandom and getrandom"},
+  });
+}
+
+void AddSockets(Calls& calls) {
+  calls.insert(calls.end(), {
+      {SYS_sendmsg, "gofer calls, control socket"},
+      {SYS_recvmsg, "gofer replies with descriptors, control socket"},
+      {SYS_sendto, "gofer calls (send)"},
+      {SYS_recvfrom, "control socket (recv)"},
+      {SYS_accept4, "connections to the control socket"},
+      {SYS_shutdown, "control connections ended"},
+      {SYS_getsockopt, "who is at the other end of the control socket"},
+  });
+}
+
+void AddProcfs(Calls& calls, int proc_root) {
+  if (proc_root < 0) return;
+  calls.push_back({SYS_openat, "maps and status of stubs, read-only, in our own procfs",
+                   {ArgIs(0, static_cast<uint32_t>(proc_root)),
+                    ArgLacksBits(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))}});
+  calls.push_back({SYS_getdents64, "threads of a stub in our own procfs"});
+}
+
+}  // namespace
+
+std::vector<AllowedCall> SentryFilter(int proc_root) {
+  Calls calls;
+  AddFileIo(calls);
+  AddTerminal(calls);
+  AddMemory(calls);
+  AddThreads(calls);
+  AddStubControl(calls);
+  AddWaiting(calls);
+  AddSockets(calls);
+  AddProcfs(calls, proc_root);
+  return calls;
+}
+
+}  // namespace runsc

@@ -1,0 +1,16 @@
+// The host system calls a running sentry may make.
+#pragma once
+
+#include <vector>
+
+#include "platform/host/seccomp_filter.h"
+
+namespace runsc {
+
+// `proc_root`: the only directory descriptor openat may use; -1: none.
+std::vector<AllowedCall> SentryFilter(int proc_root);
+
+// An upper bound that keeps the list honest; a test holds it.
+inline constexpr size_t kMaxSentryCalls = 66;
+
+}  // namespace runsc

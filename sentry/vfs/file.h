@@ -13,6 +13,10 @@
 
 namespace runsc {
 
+class FileWatch;
+class Pipe;
+class Socket;
+
 // What to map for mmap of a file: a host fd the stub's helper maps.
 struct Mappable {
   int host_fd = -1;      // -1: private anonymous zero pages (/dev/zero)
@@ -26,7 +30,7 @@ struct Mappable {
 // the file is O_NONBLOCK (syscalls/blocking_io.h).
 class File : public RefCounted {
  public:
-  File(Path path, int flags) : path_(std::move(path)), flags_(flags) {}
+  File(Path path, int flags);
 
   const Path& path() const { return path_; }  // empty dentry for pipes, sockets, anonymous inodes
   int flags() const { return flags_.load(std::memory_order_relaxed); }  // O_ACCMODE | status flags
@@ -54,26 +58,45 @@ class File : public RefCounted {
   using DirEmit = std::function<bool(const DirEntry&)>;
   virtual Result<void> Readdir(Task& task, const DirEmit& emit) { return Errno(ENOTDIR); }
 
+  // What only some kinds of file can do, for fcntl, splice and the socket calls; null or EINVAL otherwise.
+  virtual Pipe* pipe() { return nullptr; }
+  virtual Socket* socket() { return nullptr; }
+  virtual const void* kind() const { return nullptr; }  // which class it is, for FileAs
+  virtual Result<int> GetSeals() { return Errno(EINVAL); }                 // F_GET_SEALS
+  virtual Result<void> AddSeals(int seals) { return Errno(EINVAL); }       // F_ADD_SEALS
+
   // Defaults go to the inode.
   virtual Result<Attr> GetAttr();
   virtual Result<void> SetAttr(const AttrChange& change);
   virtual Result<void> Truncate(uint64_t size);
   virtual Result<void> Allocate(int mode, int64_t offset, int64_t length) { return Errno(EOPNOTSUPP); }
   virtual Result<void> Sync(bool data_only) { return Errno(EINVAL); }
-  virtual void OnClose(Task* task) {}  // each close(2) of an fd (POSIX locks), before the reference goes
+  // Each close(2) of an fd, before the reference goes: drops the closing process' POSIX locks.
+  virtual void OnClose(Task* task);
 
-  RefPtr<Inode> inode() const;         // null without a dentry unless overridden by anonymous inodes
+  virtual RefPtr<Inode> inode() const;  // null without a dentry unless overridden by anonymous inodes
   virtual std::string Describe() const;  // link text of /proc/PID/fd/N: path, "pipe:[12]", "anon_inode:[eventpoll]"
   virtual std::string FdInfo() const { return ""; }  // extra lines of /proc/PID/fdinfo/N
   virtual int64_t offset_for_fdinfo() const { return 0; }
 
  protected:
+  ~File() override;
   std::atomic<int>& mutable_flags() { return flags_; }
+  void OnLastRef() override;  // tells the watches, then deletes (vfs/file_watch.cc)
 
  private:
+  friend class FileWatch;
   const Path path_;
   std::atomic<int> flags_;
+  std::atomic<FileWatch*> watches_{nullptr};
 };
+
+// The file as a T, or null: for calls that serve one class only. T has `static const char kKind` and
+// returns its address from kind().
+template <typename T>
+T* FileAs(File& file) {
+  return file.kind() == &T::kKind ? static_cast<T*>(&file) : nullptr;
+}
 
 // A file with an offset: implements Seek and the own-offset rule over ReadAt/WriteAt.
 class SeekableFile : public File {

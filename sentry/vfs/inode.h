@@ -5,6 +5,7 @@
 #include <sys/statfs.h>
 #include <time.h>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 namespace runsc {
 
 class File;
+class FileLocks;
 class FileSystem;
 class Task;
 
@@ -65,7 +67,7 @@ struct DirEntry {
 // method does the operation only: permissions, mounts, read-only checks and names are Vfs's business.
 class Inode : public RefCounted {
  public:
-  explicit Inode(FileSystem& fs) : fs_(fs) {}
+  explicit Inode(FileSystem& fs);
   FileSystem& fs() const { return fs_; }
 
   virtual Result<Attr> GetAttr() = 0;
@@ -90,6 +92,13 @@ class Inode : public RefCounted {
   // Magic links of /proc (fd/N, cwd, exe...): where they lead, without going through a path.
   virtual Result<std::optional<Path>> MagicLink(Task& task) { return std::optional<Path>(); }
 
+  // All entries of a directory but "." and "..", in no order; next_offset is not used. For layers above.
+  virtual Result<std::vector<DirEntry>> Entries() { return Errno(EOPNOTSUPP); }
+  // The host file with the bytes of a regular file, for reading by layers above; open while the inode lives.
+  virtual Result<int> HostFile() { return Errno(EOPNOTSUPP); }
+  // A hint: this path will be walked from here. Lets a remote filesystem resolve it in one round trip.
+  virtual void Prefetch(std::string_view path) {}
+
   // A new open file description. `path` is where it was opened (kept by the File); flags are open(2)'s.
   // O_TRUNC was already applied, permissions checked.
   virtual Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) = 0;
@@ -105,8 +114,16 @@ class Inode : public RefCounted {
   // False: names of this directory are never kept in the name cache.
   virtual bool CachesChildren() const { return true; }
 
+  // Advisory locks (flock, fcntl): made by the first one.
+  FileLocks& locks();
+  FileLocks* locks_if_any() const { return locks_.load(std::memory_order_acquire); }
+
+ protected:
+  ~Inode() override;
+
  private:
   FileSystem& fs_;
+  std::atomic<FileLocks*> locks_{nullptr};
 };
 
 // A mounted filesystem instance. Kept alive by its mounts and inodes' open files through Mount.

@@ -1,10 +1,13 @@
 // A mount: a filesystem, or a subtree of it, at a place in the tree.
 #pragma once
 
+#include <sys/mount.h>
+
 #include <atomic>
 #include <string>
 
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/dentry_tree.h"
 #include "sentry/vfs/inode.h"
 
 namespace runsc {
@@ -12,23 +15,28 @@ namespace runsc {
 // References: paths, child mounts, the mount table.
 class Mount : public RefCounted {
  public:
-  Mount(RefPtr<FileSystem> fs, RefPtr<Dentry> root, uint64_t flags, std::string source);
+  Mount(RefPtr<FileSystem> fs, RefPtr<DentryTree> tree, RefPtr<Dentry> root, uint64_t flags,
+        std::string source);
   const RefPtr<FileSystem>& fs() const { return fs_; }
   const RefPtr<Dentry>& root() const { return root_; }
-  uint64_t flags() const { return flags_.load(); }  // MS_RDONLY, MS_NOSUID, MS_NOEXEC, MS_NODEV, MS_NOATIME...
+  const RefPtr<DentryTree>& tree() const { return tree_; }
+  uint64_t flags() const { return flags_.load(std::memory_order_relaxed); }  // MS_RDONLY, MS_NOSUID...
   void set_flags(uint64_t flags) { flags_ = flags; }
   int id() const { return id_; }
   const std::string& source() const { return source_; }
-  bool read_only() const { return flags() & 1 /* MS_RDONLY */; }
+  bool read_only() const { return flags() & MS_RDONLY; }
 
  private:
-  friend class Vfs;
+  friend class MountTable;
+  // Released bottom up: the root name, the names, the filesystem.
   RefPtr<FileSystem> fs_;
+  RefPtr<DentryTree> tree_;
   RefPtr<Dentry> root_;
   std::atomic<uint64_t> flags_;
   const std::string source_;
   const int id_;
-  RefPtr<Mount> parent_;        // guarded by Vfs's mount lock; null for the root or detached
+  // Guarded by the mount table's lock; null for the root or when detached.
+  RefPtr<Mount> parent_;
   RefPtr<Dentry> mount_point_;  // in the parent
 };
 

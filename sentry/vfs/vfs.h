@@ -3,6 +3,8 @@
 
 #include <linux/openat2.h>
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,12 +69,15 @@ class Vfs : public RefCounted {
   // R_OK | W_OK | X_OK against mode bits and capabilities; EROFS for writes on read-only mounts.
   Result<void> CheckAccess(const Credentials& creds, const Path& path, int mask);
   static Result<void> CheckPermission(const Credentials& creds, const Attr& attr, int mask);
+  // EROFS when the mount is read-only.
+  static Result<void> CheckWritable(const Path& path);
 
   // Mounts.
   Result<Path> MountRoot(RefPtr<FileSystem> fs, uint64_t flags, std::string source);
   Result<void> MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t flags, std::string source);
   Result<void> BindMount(const Path& source, const Path& target, uint64_t flags);
   Result<void> Unmount(const Path& target, int flags);
+  Result<void> Remount(const Path& target, uint64_t flags);
   Path root() const;
   struct MountInfo {
     int id, parent_id;
@@ -92,6 +97,7 @@ class Vfs : public RefCounted {
 
  private:
   struct Impl;
+  class Opener;
   std::unique_ptr<Impl> impl_;
 };
 

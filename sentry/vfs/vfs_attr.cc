@@ -1,0 +1,71 @@
+// Vfs: attribute changes, with the rules of chmod(2), chown(2), utimensat(2) and truncate(2).
+#include <unistd.h>
+
+#include "sentry/vfs/permission.h"
+#include "sentry/vfs/vfs_impl.h"
+
+namespace runsc {
+namespace {
+
+bool MayGiveTo(const Credentials& creds, const Attr& attr, gid_t gid) {
+  if (creds.Has(CAP_CHOWN)) return true;
+  return creds.fsuid == attr.uid && (gid == attr.gid || creds.InGroup(gid));
+}
+
+}  // namespace
+
+Result<void> Vfs::Chmod(const Resolver& r, const Path& path, uint32_t mode) {
+  TRY(CheckWritable(path));
+  if (path.dentry->IsSymlink()) return Errno(EOPNOTSUPP);
+  const Attr attr = TRY(path.dentry->inode()->GetAttr());
+  if (!OwnsOrCapable(*r.creds, attr)) return Errno(EPERM);
+  mode &= 07777;
+  if (!r.creds->InGroup(attr.gid) && !r.creds->Has(CAP_FSETID)) mode &= ~uint32_t{S_ISGID};
+  AttrChange change;
+  change.mode = mode;
+  return path.dentry->inode()->SetAttr(change);
+}
+
+Result<void> Vfs::Chown(const Resolver& r, const Path& path, std::optional<uid_t> uid,
+                        std::optional<gid_t> gid) {
+  TRY(CheckWritable(path));
+  const Attr attr = TRY(path.dentry->inode()->GetAttr());
+  const Credentials& creds = *r.creds;
+  if (uid && !creds.Has(CAP_CHOWN) && (creds.fsuid != attr.uid || *uid != attr.uid)) return Errno(EPERM);
+  if (gid && !MayGiveTo(creds, attr, *gid)) return Errno(EPERM);
+  AttrChange change;
+  change.uid = uid;
+  change.gid = gid;
+  const uint32_t safe = WithoutSetIds(attr.mode) & 07777;
+  if (attr.IsRegular() && safe != (attr.mode & 07777)) change.mode = safe;
+  return path.dentry->inode()->SetAttr(change);
+}
+
+Result<void> Vfs::SetTimes(const Resolver& r, const Path& path, std::optional<timespec> atime,
+                           std::optional<timespec> mtime, bool explicit_times) {
+  TRY(CheckWritable(path));
+  const Attr attr = TRY(path.dentry->inode()->GetAttr());
+  if (!OwnsOrCapable(*r.creds, attr)) {
+    if (explicit_times) return Errno(EPERM);
+    TRY(CheckMode(*r.creds, attr, W_OK));
+  }
+  AttrChange change;
+  change.atime = atime;
+  change.mtime = mtime;
+  return path.dentry->inode()->SetAttr(change);
+}
+
+Result<void> Vfs::Truncate(const Resolver& r, const Path& path, uint64_t size) {
+  if (path.dentry->IsDir()) return Errno(EISDIR);
+  if (!path.dentry->IsRegular()) return Errno(EINVAL);
+  TRY(CheckWritable(path));
+  const Attr attr = TRY(path.dentry->inode()->GetAttr());
+  TRY(CheckMode(*r.creds, attr, W_OK));
+  AttrChange change;
+  change.size = size;
+  const uint32_t safe = WithoutSetIds(attr.mode) & 07777;
+  if (safe != (attr.mode & 07777) && !r.creds->Has(CAP_FSETID)) change.mode = safe;
+  return path.dentry->inode()->SetAttr(change);
+}
+
+}  // namespace runsc

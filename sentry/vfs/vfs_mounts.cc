@@ -1,0 +1,112 @@
+// Vfs: mounting, unmounting and the list of mounts.
+#include "sentry/vfs/permission.h"
+#include "sentry/vfs/vfs_impl.h"
+
+namespace runsc {
+namespace {
+
+constexpr std::pair<uint64_t, const char*> kFlagNames[] = {
+    {MS_NOSUID, ",nosuid"},         {MS_NODEV, ",nodev"},       {MS_NOEXEC, ",noexec"},
+    {MS_NOATIME, ",noatime"},       {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"},
+    {MS_SYNCHRONOUS, ",sync"},
+};
+
+std::string FlagText(uint64_t flags) {
+  std::string text = flags & MS_RDONLY ? "ro" : "rw";
+  for (const auto& [flag, name] : kFlagNames) {
+    if (flags & flag) text += name;
+  }
+  return text;
+}
+
+Result<RefPtr<Mount>> NewMount(const MountTable& mounts, RefPtr<FileSystem> fs, uint64_t flags,
+                               std::string source, size_t cache_limit) {
+  RefPtr<DentryTree> tree = mounts.TreeOf(*fs);
+  if (!tree) tree = TRY(DentryTree::New(*fs, cache_limit));
+  RefPtr<Dentry> root = tree->root();
+  return MakeRef<Mount>(std::move(fs), std::move(tree), std::move(root), flags, std::move(source));
+}
+
+// A directory only covers a directory, anything else anything else.
+Result<void> CheckMountPoint(const Dentry& what, const Dentry& target) {
+  return what.IsDir() == target.IsDir() ? Result<void>() : Errno(ENOTDIR);
+}
+
+// The name of `dentry` within its filesystem.
+std::string NameInTree(RefPtr<Dentry> dentry) {
+  std::string name;
+  for (;;) {
+    RefPtr<Dentry> parent = dentry->parent();
+    if (parent == dentry) return name.empty() ? "/" : name;
+    name.insert(0, "/" + dentry->name());
+    dentry = std::move(parent);
+  }
+}
+
+}  // namespace
+
+Path Vfs::root() const { return impl_->mounts.root(); }
+
+Result<Path> Vfs::MountRoot(RefPtr<FileSystem> fs, uint64_t flags, std::string source) {
+  RefPtr<Mount> mount =
+      TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
+  impl_->mounts.SetRoot(std::move(mount));
+  return impl_->mounts.root();
+}
+
+Result<void> Vfs::MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t flags,
+                          std::string source) {
+  RefPtr<Mount> mount =
+      TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
+  TRY(CheckMountPoint(*mount->root(), *target.dentry));
+  return impl_->mounts.Attach(std::move(mount), target);
+}
+
+Result<void> Vfs::BindMount(const Path& source, const Path& target, uint64_t flags) {
+  TRY(CheckMountPoint(*source.dentry, *target.dentry));
+  auto mount = MakeRef<Mount>(source.mount->fs(), source.mount->tree(), source.dentry, flags,
+                              source.mount->source());
+  return impl_->mounts.Attach(std::move(mount), target);
+}
+
+Result<void> Vfs::Unmount(const Path& target, int flags) {
+  // One reference of the table, one of the caller's path: more means somebody is inside.
+  const bool lazy = flags & MNT_DETACH;
+  const bool is_root = target.dentry == target.mount->root();
+  if (!lazy && is_root && target.mount->ref_count() > 2) return Errno(EBUSY);
+  return impl_->mounts.Detach(target, lazy);
+}
+
+Result<void> Vfs::Remount(const Path& target, uint64_t flags) {
+  if (target.dentry != target.mount->root()) return Errno(EINVAL);
+  target.mount->set_flags(flags);
+  return {};
+}
+
+std::vector<Vfs::MountInfo> Vfs::Mounts(const Path& root) const {
+  std::vector<MountInfo> infos;
+  for (const MountTable::Entry& entry : impl_->mounts.List()) {
+    const Mount& mount = *entry.mount;
+    std::string target = PathName(Path(entry.mount, mount.root()), root);
+    if (target.starts_with("(unreachable)")) continue;
+    infos.push_back({.id = mount.id(),
+                     .parent_id = entry.parent ? entry.parent->id() : mount.id(),
+                     .dev = mount.fs()->dev(),
+                     .root = NameInTree(mount.root()),
+                     .target = std::move(target),
+                     .type = std::string(mount.fs()->type()),
+                     .source = mount.source(),
+                     .options = FlagText(mount.flags()),
+                     .fs_options = FlagText(mount.flags() & MS_RDONLY) + mount.fs()->options()});
+  }
+  return infos;
+}
+
+void Vfs::set_cache_limit(size_t names) {
+  impl_->cache_limit = names;
+  for (const MountTable::Entry& entry : impl_->mounts.List()) {
+    entry.mount->tree()->set_cache_limit(names);
+  }
+}
+
+}  // namespace runsc

@@ -1,0 +1,56 @@
+// memfd_create(2): a nameless file in memory, with seals.
+#pragma once
+
+#include "platform/base/unique_fd.h"
+#include "sentry/fs/anon_file.h"
+
+namespace runsc {
+
+// The bytes are in a host memfd, which enforces the seals too, mappings included.
+class MemfdInode : public AnonInode {
+ public:
+  MemfdInode(Task& task, UniqueFd host_fd, std::string name, uint32_t mode, int seals);
+  Result<Attr> GetAttr() override;
+  Result<void> SetAttr(const AttrChange& change) override;
+  Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override;
+  Result<int> HostFile() override { return host_fd(); }
+
+  int host_fd() const { return host_fd_.get(); }
+  const std::string& name() const { return name_; }
+  int seals() const;
+  Result<void> AddSeals(int seals);
+
+ private:
+  const UniqueFd host_fd_;
+  const std::string name_;
+  mutable Mutex seals_mu_{LockRank::kInode};
+  int seals_ ABSL_GUARDED_BY(seals_mu_);
+};
+
+class MemfdFile : public SeekableFile {
+ public:
+  MemfdFile(RefPtr<MemfdInode> inode, int flags);
+
+  Result<Attr> GetAttr() override { return inode_->GetAttr(); }
+  Result<void> SetAttr(const AttrChange& change) override { return inode_->SetAttr(change); }
+  RefPtr<Inode> inode() const override { return inode_; }
+  std::string Describe() const override { return "/memfd:" + inode_->name() + " (deleted)"; }
+  Result<Mappable> Mmap(uint64_t offset, uint64_t length, int prot, int flags) override;
+  Result<void> Allocate(int mode, int64_t offset, int64_t length) override;
+  Result<void> Sync(bool data_only) override { return {}; }
+  Result<int> GetSeals() override { return inode_->seals(); }
+  Result<void> AddSeals(int seals) override;
+
+ protected:
+  Result<size_t> ReadAt(Task& task, IoSink& dst, int64_t offset) override;
+  Result<size_t> WriteAt(Task& task, IoSource& src, int64_t offset, int64_t* end_offset) override;
+  Result<int64_t> SeekData(int64_t offset, int whence) override;
+
+ private:
+  const RefPtr<MemfdInode> inode_;
+};
+
+// `flags`: MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL, MFD_EXEC (validated by the caller).
+Result<RefPtr<File>> NewMemfd(Task& task, std::string name, unsigned flags);
+
+}  // namespace runsc

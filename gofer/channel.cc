@@ -46,9 +46,12 @@ bool GoferChannel::Exchange(std::span<std::byte> request, GoferOp op, Packet* re
 }
 
 bool GoferChannel::SendRequest(std::span<const std::byte> request) {
+  // sendmsg, not send: one system call fewer for the sentry's filter to allow.
+  iovec iov{const_cast<std::byte*>(request.data()), request.size()};
+  msghdr message{.msg_iov = &iov, .msg_iovlen = 1};
   ssize_t n;
   do {
-    n = send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
+    n = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
   return n == static_cast<ssize_t>(request.size());
 }

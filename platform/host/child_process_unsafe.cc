@@ -86,12 +86,12 @@ pid_t CloneProcess(const SpawnOptions& options, int* pidfd) {
   args.flags = options.namespaces | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
   args.exit_signal = SIGCHLD;
-  if (options.join_cgroup.valid()) {
+  if (options.join_cgroup >= 0) {
     args.flags |= CLONE_INTO_CGROUP;
-    args.cgroup = static_cast<uint64_t>(options.join_cgroup.get());
+    args.cgroup = static_cast<uint64_t>(options.join_cgroup);
   }
   long pid = syscall(SYS_clone3, &args, sizeof(args));
-  if (pid < 0 && errno == ENOSYS && !options.join_cgroup.valid()) {
+  if (pid < 0 && errno == ENOSYS && options.join_cgroup < 0) {
     pid = syscall(SYS_clone, options.namespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
   }
   return static_cast<pid_t>(pid);

@@ -42,7 +42,7 @@ struct SpawnOptions {
   std::vector<FdMapping> fds;
   bool new_session = true;       // setsid
   int parent_death_signal = 0;   // 0: survive the caller. Else sent when the calling *thread* ends
-  UniqueFd join_cgroup;          // cgroup v2 directory to be born in (CLONE_INTO_CGROUP), or none
+  int join_cgroup = -1;          // cgroup v2 directory to be born in (CLONE_INTO_CGROUP), or none
 };
 
 struct SpawnedProcess {

@@ -34,21 +34,14 @@ void AddFileIo(Calls& calls) {
       {SYS_pwrite64, "guest writes to files the gofer opened, memfds"},
       {SYS_preadv, "scattered guest reads of host files"},
       {SYS_pwritev, "gathered guest writes to host files"},
-      {SYS_preadv2, "reads that must not wait (RWF_NOWAIT)"},
       {SYS_pwritev2, "appending and synchronous writes (RWF_APPEND, RWF_DSYNC)"},
       {SYS_lseek, "SEEK_DATA and SEEK_HOLE, the shared offset of host stdio"},
       {SYS_close, "descriptors of closed files"},
       {SYS_newfstatat, "size and times of a descriptor held", {ArgIs(3, AT_EMPTY_PATH)}},
-      {SYS_fstat, "size and times of a descriptor held"},
       {SYS_ftruncate, "guest truncation of open files, growth of memfds"},
       {SYS_fallocate, "guest fallocate, holes in memfds"},
       {SYS_fsync, "guest fsync of host files"},
       {SYS_fdatasync, "guest fdatasync of host files"},
-      {SYS_sync_file_range, "guest sync_file_range of host files"},
-      {SYS_fadvise64, "guest posix_fadvise of host files"},
-      {SYS_copy_file_range, "guest copy_file_range between host files"},
-      {SYS_flock, "guest flock on host files shared with others"},
-      {SYS_dup, "a second owner for a descriptor passed on"},
       {SYS_fcntl, "status flags of stdio", {ArgIs(1, F_GETFL)}},
       {SYS_fcntl, "status flags of stdio", {ArgIs(1, F_SETFL)}},
       {SYS_fcntl, "duplicates of descriptors", {ArgIs(1, F_DUPFD_CLOEXEC)}},
@@ -92,18 +85,14 @@ void AddThreads(Calls& calls) {
       {SYS_rt_sigprocmask, "thread start and end in the C library"},
       {SYS_rt_sigaction, "fault handlers of the memory copy"},
       {SYS_rt_sigreturn, "return from signal handlers"},
-      {SYS_sigaltstack, "signal stack of new threads"},
       {SYS_sched_yield, "short waits for a stub on the same CPU"},
       {SYS_sched_setaffinity, "keeping a guest thread and its sentry thread together"},
       {SYS_sched_getaffinity, "number of CPUs, guest sched_getaffinity"},
-      {SYS_getcpu, "the CPU a hand-off runs on where the vDSO has no answer"},
       {SYS_prctl, "names of threads in host tools", {ArgIs(0, PR_SET_NAME)}},
-      {SYS_getpid, "raise in the C library's abort"},
       {SYS_gettid, "thread identity, abort"},
       {SYS_exit, "end of a thread"},
       {SYS_exit_group, "end of the sandbox"},
       {SYS_restart_syscall, "waits continued after SIGSTOP and SIGCONT"},
-      {SYS_membarrier, "ordering with stubs without fences on the fast path"},
   });
 }
 
@@ -112,23 +101,18 @@ void AddStubControl(Calls& calls) {
       {SYS_tgkill, "interrupting guest threads; pid namespace holds only stubs"},
       {SYS_kill, "ending stubs; pid namespace holds only stubs"},
       {SYS_waitid, "reaping stubs"},
-      {SYS_wait4, "reaping stubs, their CPU time"},
       {SYS_prlimit64, "guest limits applied to stubs, the descriptor limit"},
-      {SYS_getrusage, "CPU time of the sentry for guest accounting"},
   });
 }
 
 void AddWaiting(Calls& calls) {
   calls.insert(calls.end(), {
       {SYS_ppoll, "waits for stdio and the control socket"},
-      {SYS_poll, "waits for stdio and the control socket"},
       {SYS_epoll_create1, "one loop for host descriptors guests wait for"},
       {SYS_epoll_ctl, "one loop for host descriptors guests wait for"},
       {SYS_epoll_wait, "one loop for host descriptors guests wait for"},
-      {SYS_epoll_pwait, "one loop for host descriptors guests wait for"},
       {SYS_eventfd2, "waking the loop"},
       {SYS_clock_nanosleep, "sleeps of service threads"},
-      {SYS_clock_gettime, "clocks the vDSO cannot read (CPU time of a stub)"},
       {SYS_getrandom, "guest /dev/urandom and getrandom"},
   });
 }
@@ -137,8 +121,6 @@ void AddSockets(Calls& calls) {
   calls.insert(calls.end(), {
       {SYS_sendmsg, "gofer calls, control socket"},
       {SYS_recvmsg, "gofer replies with descriptors, control socket"},
-      {SYS_sendto, "gofer calls (send)"},
-      {SYS_recvfrom, "control socket (recv)"},
       {SYS_accept4, "connections to the control socket"},
       {SYS_shutdown, "control connections ended"},
       {SYS_getsockopt, "who is at the other end of the control socket"},

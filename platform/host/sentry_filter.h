@@ -11,6 +11,6 @@ namespace runsc {
 std::vector<AllowedCall> SentryFilter(int proc_root);
 
 // An upper bound that keeps the list honest; a test holds it.
-inline constexpr size_t kMaxSentryCalls = 66;
+inline constexpr size_t kMaxSentryCalls = 60;
 
 }  // namespace runsc

@@ -130,6 +130,9 @@ class Context {
   virtual void SetSignalMask(uint64_t mask) = 0;
   virtual void SetPendingSignals(uint64_t pending) = 0;
   virtual void SetClearChildTid(GuestAddr addr) = 0;
+  // While on, nothing is answered in the stub: every call becomes a kSyscall event (system call
+  // tracing, guest seccomp). The kernel passes memory calls and futex back through SubmitNative.
+  virtual void SetForwardAll(bool on) = 0;
 
   // Marshalling (design.md, section 4): guest bytes the stub already copied in for the current
   // kSyscall event, and room whose content the stub copies out after it. UserMemory asks these

@@ -1,0 +1,14 @@
+// Copies between the sentry and a stub. Partial: the bytes before the first page that is not there.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace runsc::systrap {
+
+size_t CopyFromStub(pid_t pid, uint64_t addr, void* dst, size_t size);
+size_t CopyToStub(pid_t pid, uint64_t addr, const void* src, size_t size);
+
+}  // namespace runsc::systrap

@@ -1,0 +1,142 @@
+// See handoff.h.
+#include "platform/systrap/handoff.h"
+
+#include <immintrin.h>
+#include <sched.h>
+#include <x86intrin.h>
+
+#include <algorithm>
+
+#include "platform/systrap/futex_unsafe.h"
+
+namespace runsc::systrap {
+namespace {
+
+constexpr uint64_t kSpinUs = 20;
+constexpr uint64_t kDenseGapUs = 30;
+constexpr uint64_t kLongGapUs = 1000;
+constexpr int kFirstCredit = 4, kMaxCredit = 8, kMissCost = 2;
+constexpr int kForgiveAfter = 2000;
+
+uint32_t CurrentCpu() {
+  uint32_t limit = 0;
+  asm volatile("lsl %1, %0" : "+r"(limit) : "r"(0x7bu) : "cc");
+  return limit & 0xfff;
+}
+
+uint32_t LoadState(const stub::ThreadPage* page) {
+  return __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
+}
+
+bool IsRequest(uint32_t state) {
+  return state == stub::kRequest || state == stub::kRequestGuestAsleep;
+}
+
+}  // namespace
+
+void Handoff::Reply(stub::ThreadPage* page) {
+  const uint32_t old = __atomic_exchange_n(&page->line.state, stub::kReply, __ATOMIC_SEQ_CST);
+  if (old == stub::kRequestGuestAsleep) FutexWakeAll(&page->line.state);
+}
+
+bool Handoff::Wait(stub::ThreadPage* page, const std::atomic<bool>& alive) {
+  replied_ = __rdtsc();
+  const bool spins = split_ && guest_cpu_ != CurrentCpu();
+  const bool hit = spins && Spin(page);
+  if (split_ && !hit) Score(false);
+  while (!IsRequest(LoadState(page))) {
+    if (!alive.load(std::memory_order_acquire)) return false;
+    Sleep(page, alive);
+  }
+  // A guest that went to sleep meanwhile gains nothing from our spinning.
+  if (hit) Score(LoadState(page) == stub::kRequest);
+  const uint64_t gap = std::min<uint64_t>(__rdtsc() - replied_, kLongGapUs * policy_.cycles_per_us);
+  mean_gap_ = mean_gap_ - mean_gap_ / 16 + gap / 16;
+  return true;
+}
+
+bool Handoff::Spin(stub::ThreadPage* page) {
+  const uint64_t budget = kSpinUs * policy_.cycles_per_us;
+  const uint64_t start = __rdtsc();
+  while (!IsRequest(LoadState(page))) {
+    _mm_pause();
+    if (__rdtsc() - start > budget) return false;
+  }
+  return true;
+}
+
+void Handoff::Sleep(stub::ThreadPage* page, const std::atomic<bool>& alive) {
+  uint32_t expected = stub::kReply;
+  __atomic_compare_exchange_n(&page->line.state, &expected, stub::kReplySentryAsleep, false,
+                              __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  // Whatever else the guest wrote there, it is what we sleep on: it can stall only itself.
+  const uint32_t state = LoadState(page);
+  if (IsRequest(state) || !alive.load(std::memory_order_seq_cst)) return;
+  FutexWait(&page->line.state, state);
+}
+
+void Handoff::Score(bool success) {
+  if (success) {
+    credit_ = std::min(credit_ + 1, kMaxCredit);
+    if (++successes_ > kForgiveAfter) backoff_us_ = kMinBackoffUs;
+    return;
+  }
+  credit_ -= kMissCost;
+  if (credit_ <= 0) LeaveSplit();
+}
+
+void Handoff::EnterSplit(uint32_t cpu) {
+  if (policy_.spinners.fetch_add(1) >= policy_.max_spinners) {
+    policy_.spinners.fetch_sub(1);
+    return;
+  }
+  split_ = true;
+  credit_ = kFirstCredit;
+  successes_ = 0;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (unsigned i = 0; i < CPU_SETSIZE; i++) {
+    if (i != cpu) CPU_SET(i, &set);
+  }
+  sched_setaffinity(0, sizeof set, &set);
+  pinned_cpu_ = -2;
+}
+
+void Handoff::LeaveSplit() {
+  if (!split_) return;
+  split_ = false;
+  policy_.spinners.fetch_sub(1);
+  not_before_ = __rdtsc() + backoff_us_ * policy_.cycles_per_us;
+  backoff_us_ = std::min(backoff_us_ * 2, kMaxBackoffUs);
+}
+
+void Handoff::Pin(uint32_t cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(0, sizeof set, &set);
+  pinned_cpu_ = static_cast<int>(cpu);
+}
+
+void Handoff::Follow(stub::ThreadPage* page, uint32_t cpu) {
+  guest_cpu_ = cpu;
+  if (cpu >= CPU_SETSIZE || policy_.max_spinners == 0) return;
+  if (!split_ && policy_.spin && mean_gap_ < kDenseGapUs * policy_.cycles_per_us &&
+      __rdtsc() > not_before_ && policy_.spinners.load() < policy_.max_spinners) {
+    EnterSplit(cpu);
+  }
+  if (!split_ && pinned_cpu_ != static_cast<int>(cpu)) Pin(cpu);
+  const uint32_t mine = CurrentCpu();
+  if (page->sentry_cpu != mine) page->sentry_cpu = mine;
+}
+
+void Handoff::Rest() {
+  LeaveSplit();
+  if (pinned_cpu_ == -1) return;
+  cpu_set_t set;
+  for (unsigned i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
+  sched_setaffinity(0, sizeof set, &set);
+  pinned_cpu_ = -1;
+}
+
+}  // namespace runsc::systrap

@@ -1,0 +1,18 @@
+// Translates mapping changes into operations of the helper thread, refusing what would touch the stub.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "platform/platform.h"
+#include "platform/base/result.h"
+#include "platform/systrap/stub_layout.h"
+
+namespace runsc::systrap {
+
+// The helper does not pass the filter's address checks, so they are made here.
+Result<stub::HelperOp> ToHelperOp(const MapOp& op);
+// Clears the guest's part of the address space.
+std::vector<stub::HelperOp> ClearOps();
+
+}  // namespace runsc::systrap

@@ -1,0 +1,44 @@
+// A memfd cut into equal pieces that stubs map: the slots of guest threads, the command pages of helpers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "platform/base/mutex.h"
+#include "platform/base/result.h"
+#include "platform/base/unique_fd.h"
+
+namespace runsc::systrap {
+
+class SharedPages {
+ public:
+  SharedPages() = default;
+  SharedPages(const SharedPages&) = delete;
+  ~SharedPages();
+
+  // `proc_fd` (may be -1) is a procfs directory to get a read-only descriptor through.
+  absl::Status Init(const char* name, size_t piece_size, size_t count, int proc_fd);
+
+  // A zeroed piece, or EAGAIN.
+  Result<uint32_t> Allocate();
+  // Gives the memory back to the host. Nobody may have it mapped any more.
+  void Free(uint32_t index);
+
+  uint8_t* piece(uint32_t index) const { return base_ + index * piece_size_; }
+  uint64_t offset(uint32_t index) const { return index * piece_size_; }
+  int fd() const { return fd_.get(); }
+  int read_only_fd() const { return read_only_.valid() ? read_only_.get() : fd_.get(); }
+  bool has_read_only_fd() const { return read_only_.valid(); }
+
+ private:
+  UniqueFd fd_, read_only_;
+  uint8_t* base_ = nullptr;
+  size_t piece_size_ = 0, count_ = 0;
+  Mutex mu_{LockRank::kPlatformPool};
+  uint32_t next_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace runsc::systrap

@@ -1,0 +1,218 @@
+// System calls the stub answers by itself: identity, signal mask, futex, anonymous private memory.
+#include <linux/mman.h>
+
+#include "platform/systrap/stub/stub_unsafe.h"
+
+namespace runsc::stub {
+namespace {
+
+constexpr int64_t kEperm = -1, kEnomem = -12, kEfault = -14, kEinval = -22;
+constexpr int64_t kForward = 1 - (1L << 62);  // no result of any call: ask the sentry
+constexpr uint64_t kPageMask = 4095;
+
+// True if [addr, addr + length) lies where guests may map.
+bool InGuest(uint64_t addr, uint64_t length) {
+  const uint64_t max = Info().max_addr;
+  return addr <= max && length <= max - addr;
+}
+
+int64_t Native(ThreadPage* t, uint64_t number, const uint64_t* args) {
+  return native_call(t, number, args);
+}
+
+int64_t Mmap(ThreadPage* t, const uint64_t* a) {
+  constexpr uint64_t kServed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_FIXED_NOREPLACE |
+                               MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_32BIT |
+                               MAP_DENYWRITE | MAP_EXECUTABLE;
+  const uint64_t flags = a[3] & 0xffffffff;
+  if ((flags & (MAP_TYPE | MAP_ANONYMOUS)) != (MAP_PRIVATE | MAP_ANONYMOUS)) return kForward;
+  if (flags & ~kServed) return kForward;
+  if (a[5] & kPageMask) return kEinval;
+  uint64_t addr = a[0];
+  if (!InGuest(addr, a[1])) {
+    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) || !InGuest(0, a[1])) return kEnomem;
+    addr = 0;
+  }
+  const uint64_t args[6] = {addr, a[1], a[2] & 0xffffffff, flags, ~0UL, 0};
+  return Native(t, __NR_mmap, args);
+}
+
+int64_t Mremap(ThreadPage* t, const uint64_t* a) {
+  if (!InGuest(a[0], a[1])) return kEfault;
+  if (!InGuest(0, a[2])) return kEnomem;
+  if (a[3] & MREMAP_FIXED && !InGuest(a[4], a[2])) return kEinval;
+  const uint64_t args[6] = {a[0], a[1], a[2], a[3], a[4], 0};
+  return Native(t, __NR_mremap, args);
+}
+
+bool IsPlainAdvice(uint64_t advice) {
+  switch (advice) {
+    case MADV_NORMAL:
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_WILLNEED:
+    case MADV_DONTNEED:
+    case MADV_FREE:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsPlainFutexOp(uint64_t op) {
+  switch (op & 0x7f) {
+    case 0:   // WAIT
+    case 1:   // WAKE
+    case 3:   // REQUEUE
+    case 4:   // CMP_REQUEUE
+    case 5:   // WAKE_OP
+    case 9:   // WAIT_BITSET
+    case 10:  // WAKE_BITSET
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool FutexUsesSecondWord(uint64_t op) {
+  const uint64_t command = op & 0x7f;
+  return command == 3 || command == 4 || command == 5;
+}
+
+// -EINTR stands for "interrupted": the caller reports the call to the sentry.
+int64_t Futex(ThreadPage* t, const uint64_t* a) {
+  if (!IsPlainFutexOp(a[1])) return kForward;
+  if (!InGuest(a[0], 4) || (FutexUsesSecondWord(a[1]) && !InGuest(a[4], 4))) return kEfault;
+  return Native(t, __NR_futex, a);
+}
+
+int64_t ArchPrctl(ThreadPage* t, uint64_t code, uint64_t addr) {
+  constexpr uint64_t kSetFs = 0x1002, kGetFs = 0x1003;
+  if (code == kGetFs) {
+    if (Info().has_fsgsbase) asm volatile("rdfsbase %0" : "=r"(t->fs_base));
+    return CopyToGuest(addr, t->fs_base) ? 0 : kEfault;
+  }
+  if (code != kSetFs) return kForward;
+  if (addr >= Info().max_addr) return kEperm;
+  t->fs_base = addr;
+  if (!Info().has_fsgsbase) return Syscall(__NR_arch_prctl, kSetFs, addr);
+  asm volatile("wrfsbase %0" : : "r"(addr));
+  return 0;
+}
+
+int64_t ApplySignalMask(ThreadPage* t, uint64_t how, uint64_t set) {
+  constexpr uint64_t kUnblockable = 1UL << 8 | 1UL << 18;  // SIGKILL, SIGSTOP
+  set &= ~kUnblockable;
+  const uint64_t old = t->signal_mask;
+  if (how > 2) return kEinval;
+  const uint64_t mask = how == 0 ? old | set : how == 1 ? old & ~set : set;
+  // The sentry writes the pending set, then reads the mask: one of the two sides notices.
+  __atomic_store_n(&t->signal_mask, mask, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&t->pending_signals, __ATOMIC_SEQ_CST) & ~mask) {
+    __atomic_store_n(&t->kick, 1, __ATOMIC_SEQ_CST);
+  }
+  return 0;
+}
+
+int64_t SigProcMask(ThreadPage* t, const uint64_t* a) {
+  if (a[3] != 8) return kEinval;
+  const uint64_t old = t->signal_mask;
+  uint64_t set;
+  if (a[1]) {
+    if (!CopyFromGuest(&set, a[1])) return kEfault;
+    const int64_t result = ApplySignalMask(t, a[0] & 0xffffffff, set);
+    if (result != 0) return result;
+  }
+  return a[2] && !CopyToGuest(a[2], old) ? kEfault : 0;
+}
+
+int64_t Memory(ThreadPage* t, uint64_t number, const uint64_t* a) {
+  switch (number) {
+    case __NR_mmap:
+      return Mmap(t, a);
+    case __NR_munmap:
+      return InGuest(a[0], a[1]) ? Native(t, number, a) : kEinval;
+    case __NR_mprotect:
+      return InGuest(a[0], a[1]) ? Native(t, number, a) : kEnomem;
+    case __NR_madvise:
+      if (!IsPlainAdvice(a[2] & 0xffffffff)) return kForward;
+      return InGuest(a[0], a[1]) ? Native(t, number, a) : kEnomem;
+    default:
+      return Mremap(t, a);
+  }
+}
+
+int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
+  switch (number) {
+    case __NR_getpid:
+      return t->identity.tgid;
+    case __NR_gettid:
+      return t->identity.tid;
+    case __NR_getppid:
+      return t->identity.ppid;
+    case __NR_getuid:
+      return t->identity.uid;
+    case __NR_geteuid:
+      return t->identity.euid;
+    case __NR_getgid:
+      return t->identity.gid;
+    case __NR_getegid:
+      return t->identity.egid;
+    case __NR_sched_yield:
+      return Syscall(__NR_sched_yield);
+    case __NR_rt_sigprocmask:
+      return SigProcMask(t, a);
+    case __NR_set_tid_address:
+      t->clear_tid = a[0];
+      return t->identity.tid;
+    case __NR_arch_prctl:
+      return ArchPrctl(t, a[0], a[1]);
+    case __NR_futex:
+      return Futex(t, a);
+    case __NR_mmap:
+    case __NR_munmap:
+    case __NR_mprotect:
+    case __NR_madvise:
+    case __NR_mremap:
+      return Memory(t, number, a);
+    default:
+      return kForward;
+  }
+}
+
+}  // namespace
+
+bool ServeSyscall(ThreadPage* t, uint32_t meta) {
+  constexpr int64_t kEintr = -4, kNotStarted = -512;
+  ThreadRegs& r = t->regs;
+  const Call call{r.rax, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
+  if (!t->forward_all) {
+    const int64_t result = Local(t, call.number, call.args);
+    if (result == kEintr || result == kNotStarted) meta |= kMetaInterrupted;
+    if (result != kForward && !(meta & kMetaInterrupted)) {
+      r.rax = static_cast<uint64_t>(result);
+      return false;
+    }
+  }
+  return Remote(t, kEventSyscall, call, meta);
+}
+
+extern "C" void tramp_main(ThreadPage* t) {
+  t->fp = 0;
+  t->handler_sp = t->stack_top;
+  if (ServeSyscall(t, 0) || t->stepping) Finish(t);
+}
+
+}  // namespace runsc::stub

@@ -1,0 +1,103 @@
+// See stub_process.h.
+#include "platform/systrap/stub_process.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "platform/systrap/spawn_unsafe.h"
+#include "platform/systrap/systrap_context.h"
+
+namespace runsc::systrap {
+
+bool PidTable::Insert(pid_t pid) {
+  MutexLock lock(mu_);
+  return pids_.insert(pid).second;
+}
+
+void PidTable::Remove(pid_t pid) {
+  MutexLock lock(mu_);
+  pids_.erase(pid);
+}
+
+StubProcess::StubProcess(StubResources& resources, uint32_t command_index)
+    : resources_(resources),
+      command_index_(command_index),
+      helper_(resources.commands.piece(command_index)) {}
+
+StubProcess::~StubProcess() {
+  if (pid_ > 0) {
+    Kill();
+    siginfo_t info;
+    while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | __WALL) != 0 && errno == EINTR) {
+    }
+    resources_.pids.Remove(pid_);
+  }
+  for (uint32_t slot : mapped_) resources_.slots.Free(slot);
+  resources_.commands.Free(command_index_);
+}
+
+bool StubProcess::Adopt(pid_t pid) {
+  if (!resources_.pids.Insert(pid)) return false;
+  pid_ = pid;
+  pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  alive_.store(pidfd_.valid());
+  return pidfd_.valid();
+}
+
+void StubProcess::Kill() {
+  if (pid_ > 0) kill(pid_, SIGKILL);  // not reaped before our destructor: the pid is ours
+}
+
+void StubProcess::MarkDead() {
+  alive_.store(false);
+  helper_.MarkDead();
+  MutexLock lock(mu_);
+  for (SystrapContext* context : contexts_) context->OnDeath();
+}
+
+Result<uint32_t> StubProcess::AcquireSlot(bool* fresh) {
+  *fresh = false;
+  MutexLock lock(mu_);
+  for (size_t i = 0; i < free_.size(); i++) {
+    const FreeSlot candidate = free_[i];
+    if (candidate.last_tid > 0 && syscall(SYS_tgkill, pid_, candidate.last_tid, 0) == 0) continue;
+    free_.erase(free_.begin() + static_cast<ptrdiff_t>(i));
+    return candidate.slot;
+  }
+  const uint32_t slot = TRY(resources_.slots.Allocate());
+  mapped_.push_back(slot);
+  *fresh = true;
+  return slot;
+}
+
+void StubProcess::AdoptSlot(uint32_t slot) {
+  MutexLock lock(mu_);
+  mapped_.push_back(slot);
+}
+
+void StubProcess::ReleaseSlot(uint32_t slot, pid_t host_tid) {
+  MutexLock lock(mu_);
+  free_.push_back({slot, host_tid});
+}
+
+void StubProcess::Register(SystrapContext* context) {
+  MutexLock lock(mu_);
+  contexts_.push_back(context);
+  if (!alive()) context->OnDeath();
+}
+
+void StubProcess::Unregister(SystrapContext* context) {
+  MutexLock lock(mu_);
+  std::erase(contexts_, context);
+}
+
+bool StubProcess::Kick(pid_t tid) {
+  return syscall(SYS_tgkill, pid_, tid, kKickSignal) == 0 || errno != ESRCH;
+}
+
+}  // namespace runsc::systrap

@@ -1,0 +1,94 @@
+// One stub: the host process of a guest address space, its helper thread, and the slots of its threads.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "platform/base/mutex.h"
+#include "platform/base/result.h"
+#include "platform/base/unique_fd.h"
+#include "platform/systrap/helper.h"
+#include "platform/systrap/shared_pages.h"
+
+namespace runsc::systrap {
+
+class SystrapContext;
+
+// The pids of all stubs not yet reaped.
+class PidTable {
+ public:
+  bool Insert(pid_t pid);  // false if it is there already
+  void Remove(pid_t pid);
+
+ private:
+  Mutex mu_{LockRank::kPlatformPool};
+  std::unordered_set<pid_t> pids_ ABSL_GUARDED_BY(mu_);
+};
+
+// What stubs are made of; outlives them all.
+struct StubResources {
+  SharedPages slots, commands;
+  PidTable pids;
+};
+
+class StubProcess {
+ public:
+  // Takes over a piece of the command pages. The host process is adopted later.
+  StubProcess(StubResources& resources, uint32_t command_index);
+  // Kills and reaps the host process.
+  ~StubProcess();
+  StubProcess(const StubProcess&) = delete;
+
+  // `pid` is a child of ours, just made. False if it is another stub's or cannot be watched.
+  bool Adopt(pid_t pid);
+
+  pid_t pid() const { return pid_; }
+  int pidfd() const { return pidfd_.get(); }
+  bool alive() const { return alive_.load(std::memory_order_acquire); }
+  const std::atomic<bool>& alive_flag() const { return alive_; }
+  Helper& helper() { return helper_; }
+  uint64_t command_offset() const { return resources_.commands.offset(command_index_); }
+
+  void Kill();
+  // The host process has ended (it stays a zombie, so its pid cannot mean another process until we are
+  // destroyed). Wakes everybody who waits for it.
+  void MarkDead();
+
+  // A slot for a new thread, already mapped in the stub or (*fresh) not yet.
+  Result<uint32_t> AcquireSlot(bool* fresh);
+  // A slot mapped by the first batch of a fork's child.
+  void AdoptSlot(uint32_t slot);
+  // `host_tid` may still be on its way out in it.
+  void ReleaseSlot(uint32_t slot, pid_t host_tid);
+  uint8_t* SlotMemory(uint32_t slot) const { return resources_.slots.piece(slot); }
+  uint64_t SlotFileOffset(uint32_t slot) const { return resources_.slots.offset(slot); }
+  int slots_fd() const { return resources_.slots.fd(); }
+
+  void Register(SystrapContext* context);
+  void Unregister(SystrapContext* context);
+  // Sends the kick to a thread of this process. False if there is no such thread any more.
+  bool Kick(pid_t tid);
+
+ private:
+  struct FreeSlot {
+    uint32_t slot;
+    pid_t last_tid;
+  };
+
+  StubResources& resources_;
+  const uint32_t command_index_;
+  Helper helper_;
+  pid_t pid_ = 0;
+  UniqueFd pidfd_;
+  std::atomic<bool> alive_{false};
+  Mutex mu_{LockRank::kPlatform};
+  std::vector<uint32_t> mapped_ ABSL_GUARDED_BY(mu_);
+  std::vector<FreeSlot> free_ ABSL_GUARDED_BY(mu_);
+  std::vector<SystrapContext*> contexts_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace runsc::systrap

@@ -1,0 +1,163 @@
+// See systrap_address_space.h.
+#include "platform/systrap/systrap_address_space.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "platform/systrap/guest_maps.h"
+#include "platform/systrap/guest_memory.h"
+#include "platform/systrap/map_ops.h"
+#include "platform/systrap/systrap_context.h"
+
+namespace runsc::systrap {
+namespace {
+
+bool IsError(int64_t result) { return result < 0 && result >= -4095; }
+
+// Operations that give a slot to a stub and start a thread in it.
+std::vector<stub::HelperOp> ThreadOps(const StubProcess& process, uint32_t slot, bool fresh) {
+  constexpr uint64_t kFlags =
+      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  const uint64_t base = STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE;
+  std::vector<stub::HelperOp> ops;
+  if (fresh) {
+    ops.push_back({SYS_mmap,
+                   {base, STUB_SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                    static_cast<uint64_t>(process.slots_fd()), process.SlotFileOffset(slot)},
+                   1});
+    ops.push_back({SYS_madvise, {base, STUB_SLOT_SIZE, MADV_DONTFORK}, 1});
+  }
+  ops.push_back({HELPER_THREAD, {kFlags, base + SLOT_STACK_TOP, 0, 0, base}, 1});
+  return ops;
+}
+
+}  // namespace
+
+Result<AddressSpace::Forked> SystrapAddressSpace::Fork(Context&, const ThreadStart& start) {
+  const uint32_t slot = TRY(engine_.slots().Allocate());
+  SystrapContext::InitSlot(engine_, engine_.slots().piece(slot), slot, start, true);
+  auto child = engine_.Fork(*process_, ThreadOps(*process_, slot, true));
+  if (!child.ok()) {
+    engine_.slots().Free(slot);
+    return child.error();
+  }
+  (*child)->AdoptSlot(slot);
+  Forked forked;
+  forked.address_space = std::make_unique<SystrapAddressSpace>(engine_, *child);
+  forked.context = std::make_unique<SystrapContext>(engine_, *child, slot, start);
+  return forked;
+}
+
+Result<std::unique_ptr<Context>> SystrapAddressSpace::NewContext(const ThreadStart& start) {
+  bool fresh;
+  const uint32_t slot = TRY(process_->AcquireSlot(&fresh));
+  SystrapContext::InitSlot(engine_, process_->SlotMemory(slot), slot, start, false);
+  std::vector<int64_t> results;
+  auto run = process_->helper().Run(ThreadOps(*process_, slot, fresh), &results);
+  const int64_t last = results.empty() ? -ESRCH : results.back();
+  if (!run.ok() || IsError(last)) {
+    // Mapped or not, nobody else ever gets the slot: it stays with the process.
+    return run.ok() ? Errno(static_cast<int>(-last)) : run.error();
+  }
+  auto context = std::make_unique<SystrapContext>(engine_, process_, slot, start);
+  if (!context->Started(last)) return Errno(EAGAIN);
+  return std::unique_ptr<Context>(std::move(context));
+}
+
+Result<void> SystrapAddressSpace::RunAll(std::span<const stub::HelperOp> ops,
+                                         std::vector<uint64_t>* results) {
+  std::vector<int64_t> raw;
+  TRY(process_->helper().Run(ops, &raw));
+  for (int64_t result : raw) {
+    if (IsError(result)) return Errno(static_cast<int>(-result));
+    if (results) results->push_back(static_cast<uint64_t>(result));
+  }
+  if (raw.size() != ops.size()) return Errno(ESRCH);
+  return {};
+}
+
+Result<void> SystrapAddressSpace::Apply(std::span<const MapOp> ops, std::vector<uint64_t>* results) {
+  std::vector<stub::HelperOp> translated;
+  for (const MapOp& op : ops) {
+    auto helper_op = ToHelperOp(op);
+    if (!helper_op.ok()) {  // as the host would: what came before it happens
+      TRY(RunAll(translated, results));
+      return helper_op.error();
+    }
+    translated.push_back(*helper_op);
+  }
+  return RunAll(translated, results);
+}
+
+Result<void> SystrapAddressSpace::Replace(std::span<const MapOp> ops) {
+  std::vector<stub::HelperOp> translated = ClearOps();
+  for (const MapOp& op : ops) translated.push_back(TRY(ToHelperOp(op)));
+  return RunAll(translated, nullptr);
+}
+
+size_t SystrapAddressSpace::CopyIn(GuestAddr addr, void* dst, size_t size) {
+  return CopyFromStub(process_->pid(), addr, dst, size);
+}
+
+size_t SystrapAddressSpace::CopyOut(GuestAddr addr, const void* src, size_t size) {
+  return CopyToStub(process_->pid(), addr, src, size);
+}
+
+Result<int64_t> SystrapAddressSpace::FutexWake(GuestAddr addr, uint32_t count, bool shared) {
+  constexpr uint64_t kWake = 1, kPrivate = 128;
+  if (addr >= GUEST_MAX_ADDR) return Errno(EFAULT);
+  const stub::HelperOp op{SYS_futex, {addr, shared ? kWake : kWake | kPrivate, count}, 1};
+  std::vector<uint64_t> results;
+  TRY(RunAll(std::span(&op, 1), &results));
+  return static_cast<int64_t>(results[0]);
+}
+
+Result<size_t> SystrapAddressSpace::Transfer(bool write, int host_fd, int64_t offset,
+                                             std::span<const iovec> guest) {
+  constexpr size_t kMaxVectors = 32;
+  std::vector<iovec> vectors;
+  for (const iovec& v : guest.first(std::min(guest.size(), kMaxVectors))) {
+    const auto addr = reinterpret_cast<uint64_t>(v.iov_base);
+    if (addr >= GUEST_MAX_ADDR || v.iov_len > GUEST_MAX_ADDR - addr) return Errno(EFAULT);
+    vectors.push_back(v);
+  }
+  const bool positioned = offset >= 0;
+  const uint64_t number = write ? (positioned ? SYS_pwritev : SYS_writev)
+                                : (positioned ? SYS_preadv : SYS_readv);
+  const stub::HelperOp op{number,
+                          {static_cast<uint64_t>(host_fd), 0, vectors.size(),
+                           static_cast<uint64_t>(positioned ? offset : 0), 0},
+                          1};
+  const int64_t n = TRY(process_->helper().RunWithData(op, 1, std::as_bytes(std::span(vectors))));
+  if (IsError(n)) return Errno(static_cast<int>(-n));
+  size_t asked = 0;
+  for (const iovec& v : vectors) asked += v.iov_len;
+  return std::min<size_t>(static_cast<size_t>(n), asked);
+}
+
+Result<size_t> SystrapAddressSpace::ReadFromHost(int host_fd, int64_t offset,
+                                                 std::span<const iovec> guest) {
+  return Transfer(false, host_fd, offset, guest);
+}
+
+Result<size_t> SystrapAddressSpace::WriteToHost(int host_fd, int64_t offset,
+                                                std::span<const iovec> guest) {
+  return Transfer(true, host_fd, offset, guest);
+}
+
+Result<std::string> SystrapAddressSpace::ReadHostProc(const char* file) {
+  static constexpr std::string_view kServed[] = {"maps", "smaps", "smaps_rollup",
+                                                 "status", "stat", "statm"};
+  const std::string_view name(file);
+  if (std::find(std::begin(kServed), std::end(kServed), name) == std::end(kServed)) return Errno(ENOENT);
+  std::string text = TRY(engine_.ReadProc(process_->pid(), std::string(name)));
+  return name == "maps" || name == "smaps" ? StripStubAreas(text) : text;
+}
+
+}  // namespace runsc::systrap

@@ -1,0 +1,107 @@
+// One guest thread, as the sentry drives it. See platform.h for the contract.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "platform/platform.h"
+#include "platform/systrap/engine.h"
+#include "platform/systrap/handoff.h"
+#include "platform/systrap/marshal_table.h"
+#include "platform/systrap/stub_process.h"
+
+namespace runsc::systrap {
+
+class SystrapContext final : public Context {
+ public:
+  // A thread that waits in `slot` for its first Run, or will (a fork's child).
+  SystrapContext(Engine& engine, std::shared_ptr<StubProcess> process, uint32_t slot,
+                 const ThreadStart& start);
+  ~SystrapContext() override;
+
+  // Fills the slot before the host thread starts. `new_process`: first thread after a fork.
+  static void InitSlot(Engine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
+                       bool new_process);
+
+  // The host thread exists. False if `tid` is no thread of the stub.
+  bool Started(int64_t tid);
+
+  Event Run() override;
+  void SetSyscallResult(int64_t rax) override;
+  void SubmitNative(const SyscallRequest& call) override;
+  const Registers& ReadRegisters() override;
+  void WriteRegisters(const Registers& regs) override;
+  std::span<const std::byte> ReadFpState() override;
+  void WriteFpState(std::span<const std::byte> xsave) override;
+  void Interrupt() override;
+  void SetIdentity(const ThreadIdentity& identity) override;
+  uint64_t SignalMask() const override;
+  void SetSignalMask(uint64_t mask) override;
+  void SetPendingSignals(uint64_t pending) override;
+  void SetClearChildTid(GuestAddr addr) override;
+  void SetForwardAll(bool on) override;
+  std::span<const std::byte> StagedInput(GuestAddr addr, size_t size) override;
+  std::byte* StagedOutput(GuestAddr addr, size_t size) override;
+  bool TrimStagedOutput(GuestAddr end) override;
+  void Exit() override;
+  uint64_t CpuTimeNs() override;
+  pid_t host_tid() const override { return tid_.load(); }
+
+  // Called by StubProcess with its lock held.
+  void OnDeath();
+
+ private:
+  enum class Pending { kReturn, kNative, kRestore };
+
+  stub::ThreadPage* page() const { return reinterpret_cast<stub::ThreadPage*>(memory_); }
+  std::byte* Staging(int index) const;
+  bool EnsureStarted();
+  Event Killed();
+  // A kick came before the guest was resumed.
+  Event InterruptedBeforeResume();
+  void WriteReply();
+  // Answers what concerns only the engine until an event for the kernel arrives. False: dead.
+  bool WaitForEvent();
+  void AnswerPatchQuery(uint64_t site);
+  Event TakeEvent();
+  Event TakeFault();
+  // One round trip that makes the FP state readable.
+  bool SaveState();
+  GuestAddr CanonicalRip(GuestAddr rip);
+  // Writes the granted outputs to guest memory now, because the stub will not get to do it.
+  void FlushOutputs();
+  std::vector<std::byte> CopyFp(uint64_t slot_offset) const;
+
+  Engine& engine_;
+  const std::shared_ptr<StubProcess> process_;
+  const uint32_t slot_;
+  uint8_t* const memory_;
+  Handoff handoff_;
+  std::atomic<pid_t> tid_{0};
+  bool started_ = false;  // the host thread is known
+  bool exited_ = false;
+  bool dead_ = false;
+
+  // Interruption: see Interrupt().
+  std::atomic<bool> in_guest_{false}, interrupt_{false}, kick_sent_{false};
+
+  // The current event, read once from the slot.
+  stub::RequestLine request_{};
+  stub::EventKind kind_ = stub::kEventInterrupted;
+  const stub::MarshalRow* row_ = nullptr;
+  uint64_t string_sizes_[stub::kMaxStagedArgs] = {};
+  uint64_t granted_[stub::kMaxStagedArgs] = {};
+  int last_grant_ = -1;
+
+  // The answer.
+  Pending pending_ = Pending::kRestore;
+  int64_t result_ = 0;
+  SyscallRequest native_{};
+  bool completed_ = false;  // SetSyscallResult was called
+  bool have_regs_ = false, have_fp_ = false, fp_dirty_ = false;
+  Registers regs_{};
+  std::vector<std::byte> fp_;
+};
+
+}  // namespace runsc::systrap

@@ -1,0 +1,51 @@
+// The engine end to end: small programs under a small kernel.
+#include "platform/systrap/systrap_platform.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <thread>
+
+#include "platform/base/unique_fd.h"
+#include "platform/systrap/mini_kernel_test.h"
+
+namespace runsc::systrap {
+namespace {
+
+class SystrapTest : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    SystrapOptions options;
+    options.proc_fd = proc_.get();
+    options.patching = GetParam();
+    options.log = [](const char* line) { fprintf(stderr, "%s\n", line); };
+    auto platform = NewSystrapPlatform(options);
+    ASSERT_TRUE(platform.ok()) << platform.status();
+    platform_ = *std::move(platform);
+  }
+  void ExpectOk(const char* what) {
+    MiniKernel kernel(*platform_);
+    const auto outcome = kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, what});
+    EXPECT_EQ(outcome.output, "ok\n");
+    EXPECT_EQ(outcome.status, 0);
+  }
+  const UniqueFd proc_{open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  std::unique_ptr<Platform> platform_;
+};
+
+TEST_P(SystrapTest, Hello) { ExpectOk("hello"); }
+TEST_P(SystrapTest, Threads) { ExpectOk("threads"); }
+TEST_P(SystrapTest, Forks) { ExpectOk("forks"); }
+TEST_P(SystrapTest, Execs) { ExpectOk("execs"); }
+TEST_P(SystrapTest, FpState) { ExpectOk("fp"); }
+TEST_P(SystrapTest, Faults) { ExpectOk("faults"); }
+TEST_P(SystrapTest, Memory) { ExpectOk("memory"); }
+TEST_P(SystrapTest, OddEntries) { ExpectOk("odd_entries"); }
+TEST_P(SystrapTest, Futexes) { ExpectOk("futexes"); }
+
+INSTANTIATE_TEST_SUITE_P(Patching, SystrapTest, testing::Bool());
+
+}  // namespace
+}  // namespace runsc::systrap

@@ -1,0 +1,335 @@
+// Guest of the engine's tests: argv[1] names the check. Prints "ok" or what went wrong.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXPECT(c)                                      \
+  do {                                                 \
+    if (!(c)) {                                        \
+      printf("line %d: %s errno %d\n", __LINE__, #c, errno); \
+      exit(1);                                         \
+    }                                                  \
+  } while (0)
+
+static long raw(long n, long a, long b, long c) {
+  long r;
+  asm volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+  return r;
+}
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static int hello(void) {
+  EXPECT(getpid() == 1 && getppid() == 0 && syscall(SYS_gettid) == 1);
+  for (int i = 0; i < 100; i++) EXPECT(getuid() == 0);
+  for (int i = 0; i < 2000; i++) EXPECT(syscall(9999, i, 5) == i * 3 + 6);
+  return 0;
+}
+
+static void* thread(void* x) {
+  long n = (long)x;
+  for (int i = 0; i < 1000; i++) EXPECT(syscall(9999, i, n) == i * 3 + n + 1);
+  return (void*)(n * 2);
+}
+static int threads(void) {
+  for (int round = 0; round < 20; round++) {
+    pthread_t t[8];
+    for (long i = 0; i < 8; i++) EXPECT(pthread_create(&t[i], 0, thread, (void*)i) == 0);
+    for (long i = 0; i < 8; i++) {
+      void* r;
+      EXPECT(pthread_join(t[i], &r) == 0 && (long)r == i * 2);
+    }
+  }
+  return 0;
+}
+
+static int forks(void) {
+  volatile int local = 7;
+  for (int i = 0; i < 50; i++) {
+    pid_t p = fork();
+    EXPECT(p >= 0);
+    if (p == 0) {
+      local = i;
+      EXPECT(getppid() == 1 && getpid() != 1);
+      for (int k = 0; k < 50; k++) EXPECT(syscall(9999, k, 5) == k * 3 + 6);
+      _exit(i);
+    }
+    int status = -1;
+    EXPECT(waitpid(p, &status, 0) == p);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == i && local == 7);
+  }
+  return 0;
+}
+
+static int execs(char* self) {
+  for (int i = 0; i < 20; i++) {
+    pid_t p = fork();
+    if (p == 0) {
+      execl(self, self, "exit", "42", NULL);
+      _exit(1);
+    }
+    int status = -1;
+    EXPECT(waitpid(p, &status, 0) == p && WEXITSTATUS(status) == 42);
+  }
+  for (int i = 0; i < 20; i++) {
+    pid_t p = vfork();
+    if (p == 0) {
+      execl(self, self, "exit", "43", NULL);
+      _exit(1);
+    }
+    int status = -1;
+    EXPECT(waitpid(p, &status, 0) == p && WEXITSTATUS(status) == 43);
+  }
+  return 0;
+}
+
+static volatile int signals;
+static void handler(int s) {
+  signals++;
+  asm volatile("pxor %%xmm3, %%xmm3; pxor %%xmm15, %%xmm15" ::: "xmm3", "xmm15");
+}
+static int fp(void) {
+  struct sigaction sa = {.sa_handler = handler};
+  sigaction(SIGUSR1, &sa, 0);
+  for (int i = 0; i < 300; i++) {
+    double a = i * 1.5, b = i * 2.5, ra, rb;
+    long r;
+    asm volatile(
+        "movsd %3, %%xmm3; movsd %4, %%xmm15; mov $9999, %%eax; mov $1, %%edi; mov $2, %%esi; syscall; mov %%rax, %2;"
+        "movsd %%xmm3, %0; movsd %%xmm15, %1"
+        : "=m"(ra), "=m"(rb), "=r"(r)
+        : "m"(a), "m"(b)
+        : "rax", "rcx", "r11", "rdi", "rsi", "xmm3", "xmm15", "memory");
+    EXPECT(r == 6 && ra == a && rb == b);
+    asm volatile(
+        "movsd %3, %%xmm3; movsd %4, %%xmm15; mov $234, %%eax; mov $1, %%edi; mov $1, %%esi; mov $10, %%edx; syscall;"
+        "mov %%rax, %2; movsd %%xmm3, %0; movsd %%xmm15, %1"
+        : "=m"(ra), "=m"(rb), "=r"(r)
+        : "m"(a), "m"(b)
+        : "rax", "rcx", "r11", "rdi", "rsi", "rdx", "xmm3", "xmm15", "memory");
+    EXPECT(r == 0 && ra == a && rb == b && signals == i + 1);
+  }
+  return 0;
+}
+
+static volatile int stop;
+static int spin(void) {  // interrupted from outside all the time
+  uint64_t sum = 1;
+  double x = 1;
+  for (long i = 0; i < 30000; i++) {
+    for (int k = 0; k < 300; k++) {
+      sum = sum * 6364136223846793005ull + 1442695040888963407ull;
+      x = x * 1.0000001;
+    }
+    if (i % 16 == 0) EXPECT(syscall(9999, i, 5) == i * 3 + 6);
+    if (i % 16 == 5) EXPECT(getpid() == 1);
+    if (i % 64 == 7) {
+      char* p = mmap(0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      EXPECT(p != MAP_FAILED);
+      p[5] = 1;
+      EXPECT(munmap(p, 4096) == 0);
+    }
+  }
+  printf("%lx %.17g\n", sum, x);
+  return 0;
+}
+
+static int faults(void) {
+  struct {
+    int signal;
+    const char* what;
+  } cases[] = {{SIGSEGV, "null"}, {SIGILL, "ud2"}, {SIGTRAP, "int3"}, {SIGFPE, "div"}, {SIGSEGV, "noncanonical"},
+               {SIGSEGV, "stack"}, {SIGSEGV, "gs"}};
+  for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fflush(stdout);
+    pid_t p = fork();
+    if (p == 0) {
+      switch (i) {
+        case 0: *(volatile int*)8 = 1; break;
+        case 1: asm volatile("ud2"); break;
+        case 2: asm volatile("int3"); break;
+        case 3: asm volatile("xor %%ecx, %%ecx; mov $1, %%eax; cdq; idiv %%ecx" ::: "eax", "ecx", "edx"); break;
+        case 4: asm volatile("movabs $0x8000000000000000, %%rax; jmp *%%rax" ::: "rax"); break;
+        case 5: asm volatile("mov $8, %%rsp; push %%rax" ::: "memory"); break;
+        case 6: asm volatile("mov %%gs:0x7fffffff, %%rax" ::: "rax"); break;
+      }
+      _exit(77);
+    }
+    int status = -1;
+    EXPECT(waitpid(p, &status, 0) == p);
+    if (!(WIFSIGNALED(status) && WTERMSIG(status) == cases[i].signal)) {
+      printf("%s: status %x\n", cases[i].what, status);
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static int memory(void) {
+  for (int i = 0; i < 200; i++) {
+    char* p = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(p != MAP_FAILED);
+    memset(p, i, 1 << 20);
+    EXPECT(mprotect(p, 4096, PROT_READ) == 0);
+    EXPECT(madvise(p, 1 << 20, MADV_DONTNEED) == 0 && p[5000] == 0);
+    p = mremap(p, 1 << 20, 2 << 20, MREMAP_MAYMOVE);
+    EXPECT(p != MAP_FAILED || errno == EFAULT);
+    if (p != MAP_FAILED) EXPECT(munmap(p, 2 << 20) == 0);
+  }
+  EXPECT(raw(SYS_munmap, 0x7e0000000000, 4096, 0) == -EINVAL);
+  EXPECT(raw(SYS_mprotect, 0x7e0000000000, 4096, 7) == -ENOMEM);
+  EXPECT(mmap((void*)0x7e0000000000, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED);
+  EXPECT(raw(9999, 1, 2, 0) == 6);
+  return 0;
+}
+
+static int odd_entries(void) {
+  long r;
+  asm volatile("int $0x80" : "=a"(r) : "a"(20L) : "memory");
+  EXPECT(r == -ENOSYS);
+  EXPECT(raw(0x40000000 | 39, 0, 0, 0) == -ENOSYS);
+  EXPECT(raw(-1, 0, 0, 0) == -ENOSYS);
+  EXPECT(raw(0x10000270fL, 1, 2, 3) == -ENOSYS);
+  return 0;
+}
+
+static void* waiter(void* x) {
+  int* word = x;
+  while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) syscall(SYS_futex, word, 128, 0, 0, 0, 0);
+  return 0;
+}
+static int futexes(void) {
+  for (int i = 0; i < 100; i++) {
+    int word = 0;
+    pthread_t t;
+    EXPECT(pthread_create(&t, 0, waiter, &word) == 0);
+    sched_yield();
+    __atomic_store_n(&word, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &word, 129, 1, 0, 0, 0);
+    EXPECT(pthread_join(t, 0) == 0);
+  }
+  return 0;
+}
+
+static int pipe_fd[4];
+static void* echo(void* x) {
+  char c;
+  for (int i = 0; i < 5000; i++) {
+    EXPECT(read(pipe_fd[0], &c, 1) == 1);
+    EXPECT(write(pipe_fd[3], &c, 1) == 1);
+  }
+  return 0;
+}
+static void* nothing(void* x) { return x; }
+static double bench_loop(const char* what, int n, void (*f)(long)) {
+  double best = 1e18;
+  for (int round = 0; round < 5; round++) {
+    double t = now();
+    for (long i = 0; i < n; i++) f(i);
+    t = (now() - t) / n;
+    if (t < best) best = t;
+  }
+  printf("%-24s %10.0f ns\n", what, best);
+  return best;
+}
+static void b_getpid(long i) { syscall(SYS_getpid); }
+static void b_null(long i) { if (syscall(9999, i, 5) != i * 3 + 6 && errno != ENOSYS) exit(3); }
+static void b_mmap(long i) { munmap(mmap(0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096); }
+static void b_touch(long i) {
+  char* p = mmap(0, 1 << 20, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (int k = 0; k < 1 << 20; k += 4096) p[k] = 1;
+  munmap(p, 1 << 20);
+}
+static void b_thread(long i) {
+  pthread_t t;
+  EXPECT(pthread_create(&t, 0, nothing, 0) == 0);
+  pthread_join(t, 0);
+}
+static void b_fork(long i) {
+  pid_t p = fork();
+  if (!p) _exit(33);
+  int st = -1;
+  EXPECT(waitpid(p, &st, 0) == p && WEXITSTATUS(st) == 33);
+}
+static char* self_path;
+static void b_exec(long i) {
+  pid_t p = fork();
+  if (!p) {
+    execl(self_path, self_path, "exit", "42", NULL);
+    _exit(1);
+  }
+  int st = -1;
+  EXPECT(waitpid(p, &st, 0) == p && WEXITSTATUS(st) == 42);
+}
+static void b_vexec(long i) {
+  pid_t p = vfork();
+  if (!p) {
+    execl(self_path, self_path, "exit", "42", NULL);
+    _exit(1);
+  }
+  int st = -1;
+  EXPECT(waitpid(p, &st, 0) == p && WEXITSTATUS(st) == 42);
+}
+static char buf64[65536];
+static void b_pread64k(long i) { pread(100, buf64, 65536, 0); }
+static void b_pread4k(long i) { pread(100, buf64, 4096, 0); }
+static int bench(void) {
+  setvbuf(stdout, 0, _IOLBF, 0);
+  bench_loop("getpid", 100000, b_getpid);
+  bench_loop("null call", 20000, b_null);
+  bench_loop("mmap+munmap", 5000, b_mmap);
+  bench_loop("touch 1M", 50, b_touch);
+  bench_loop("pread 4K", 5000, b_pread4k);
+  bench_loop("pread 64K", 2000, b_pread64k);
+  bench_loop("thread", 300, b_thread);
+  bench_loop("fork", 100, b_fork);
+  bench_loop("fork+exec", 50, b_exec);
+  bench_loop("vfork+exec", 50, b_vexec);
+  if (pipe(pipe_fd) == 0 && pipe(pipe_fd + 2) == 0) {
+    pthread_t t;
+    double a = now();
+    pthread_create(&t, 0, echo, 0);
+    for (int i = 0; i < 5000; i++) {
+      char c = 'x';
+      EXPECT(write(pipe_fd[1], &c, 1) == 1 && read(pipe_fd[2], &c, 1) == 1);
+    }
+    pthread_join(t, 0);
+    printf("%-24s %10.0f ns\n", "ping-pong", (now() - a) / 5000);
+  }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  const char* what = argc > 1 ? argv[1] : "hello";
+  self_path = argv[0];
+  int r = 2;
+  if (!strcmp(what, "exit")) _exit(atoi(argv[2]));
+  if (!strcmp(what, "hello")) r = hello();
+  if (!strcmp(what, "threads")) r = threads();
+  if (!strcmp(what, "forks")) r = forks();
+  if (!strcmp(what, "execs")) r = execs(argv[0]);
+  if (!strcmp(what, "fp")) r = fp();
+  if (!strcmp(what, "spin")) r = spin();
+  if (!strcmp(what, "faults")) r = faults();
+  if (!strcmp(what, "memory")) r = memory();
+  if (!strcmp(what, "odd_entries")) r = odd_entries();
+  if (!strcmp(what, "futexes")) r = futexes();
+  if (!strcmp(what, "bench")) r = bench();
+  if (!strcmp(what, "hang")) for (;;) ;
+  if (r == 0) printf("ok\n");
+  return r;
+}

@@ -36,6 +36,16 @@ class Task;
 // identity.cc
 
 // poll.cc
+SyscallResult SysPoll(Task& task, GuestAddr fds, uint32_t count, int timeout_ms);
+SyscallResult SysPpoll(Task& task, GuestAddr fds, uint32_t count, GuestAddr timeout, GuestAddr mask, uint64_t mask_size);
+SyscallResult SysSelect(Task& task, int count, GuestAddr in, GuestAddr out, GuestAddr except, GuestAddr timeout);
+SyscallResult SysPselect6(Task& task, int count, GuestAddr in, GuestAddr out, GuestAddr except, GuestAddr timeout, GuestAddr mask_arg);
+SyscallResult SysEpollCreate1(Task& task, int flags);
+SyscallResult SysEpollCreate(Task& task, int size);
+SyscallResult SysEpollCtl(Task& task, int epoll_fd, int op, int fd, GuestAddr event_addr);
+SyscallResult SysEpollWait(Task& task, int fd, GuestAddr events, int max_events, int timeout_ms);
+SyscallResult SysEpollPwait(Task& task, int fd, GuestAddr events, int max_events, int timeout_ms, GuestAddr mask, uint64_t mask_size);
+SyscallResult SysEpollPwait2(Task& task, int fd, GuestAddr events, int max_events, GuestAddr timeout, GuestAddr mask, uint64_t mask_size);
 
 // sockets.cc
 

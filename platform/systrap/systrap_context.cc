@@ -117,7 +117,7 @@ Event SystrapContext::Killed() {
 
 Event SystrapContext::Run() {
   if (dead_ || exited_ || !EnsureStarted()) return Killed();
-  if (kick_sent_.load(std::memory_order_relaxed)) {
+  if (kick_sent_.load()) {
     kick_sent_.store(false);
     __atomic_store_n(&page()->kick, 0, __ATOMIC_SEQ_CST);
   }
@@ -317,8 +317,8 @@ void SystrapContext::Interrupt() {
   interrupt_.store(true);
   if (!in_guest_.load()) return;
   const pid_t tid = tid_.load();
-  if (tid == 0) return;
-  kick_sent_.store(true);
+  // One signal per run of the guest is enough, and more could nest until the signal stack is full.
+  if (tid == 0 || kick_sent_.exchange(true)) return;
   __atomic_store_n(&page()->kick, 1, __ATOMIC_SEQ_CST);
   if (process_->Kick(tid)) return;
   OnDeath();  // the host thread ended by itself: guest code reached the stub's exit

@@ -45,6 +45,43 @@ TEST_P(SystrapTest, Memory) { ExpectOk("memory"); }
 TEST_P(SystrapTest, OddEntries) { ExpectOk("odd_entries"); }
 TEST_P(SystrapTest, Futexes) { ExpectOk("futexes"); }
 
+// A kick at every instruction sooner or later: registers, FP state and calls stay right.
+TEST_P(SystrapTest, InterruptedAnywhere) {
+  MiniKernel kernel(*platform_);
+  std::atomic<bool> stop{false};
+  std::thread kicker([&] {
+    while (!stop) {
+      kernel.InterruptAll(1);
+      for (int i = 0; i < 500; i++) __builtin_ia32_pause();
+    }
+  });
+  const auto outcome = kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "spin"});
+  stop = true;
+  kicker.join();
+  const auto calm = MiniKernel(*platform_).Run(GUEST_PROGRAM, {GUEST_PROGRAM, "spin"});
+  EXPECT_EQ(outcome.output, calm.output);
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_GT(kernel.interrupts(), 20u);
+  fprintf(stderr, "%lu interrupts\n", kernel.interrupts());
+}
+
+TEST_P(SystrapTest, KilledStub) {
+  MiniKernel kernel(*platform_);
+  std::thread killer([&] {
+    usleep(100000);
+    kill(kernel.HostPid(1), SIGKILL);
+  });
+  const auto outcome = kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "hang"});
+  killer.join();
+  EXPECT_EQ(outcome.status, SIGKILL);
+}
+
+TEST_P(SystrapTest, Bench) {
+  if (!getenv("BENCH")) GTEST_SKIP();
+  MiniKernel kernel(*platform_);
+  fprintf(stderr, "%s", kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "bench"}).output.c_str());
+}
+
 INSTANTIATE_TEST_SUITE_P(Patching, SystrapTest, testing::Bool());
 
 }  // namespace

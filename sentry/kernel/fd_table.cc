@@ -9,7 +9,10 @@ constexpr size_t kMinimumSize = 64;
 
 }  // namespace
 
-FdTable::~FdTable() = default;
+// Tables normally die empty: Task::ReleaseFiles closed everything.
+FdTable::~FdTable() {
+  for (const auto& file : RemoveRange(0, ~0u)) file->OnClose(nullptr);
+}
 
 Result<RefPtr<File>> FdTable::Get(int fd) const {
   MutexLock l(mu_);

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,6 +38,10 @@ struct InitProcess {
   std::vector<std::pair<int, struct rlimit>> rlimits;
   RefPtr<FdTable> fds;  // 0-2 installed
   int oom_score_adj = 0;
+  // StartInit calls it as pid 1, whose root and working directory are the root of `vfs`, before it looks
+  // at `path`, `args` and `cwd`: boot mounts here, waits for `start`, and searches PATH. May be null.
+  std::function<absl::Status(Task&)> prepare;
+  std::string path;  // what to exec; empty: args[0]
 };
 
 class Kernel {
@@ -83,6 +88,8 @@ class Kernel {
   RefPtr<Task> RemoveTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
   void InsertThreadGroupLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
   void RemoveThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  // RLIMIT_NPROC, and how many threads the sandbox may have at all. EAGAIN.
+  Result<void> CheckProcessLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
   bool shutting_down() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_) { return shutting_down_; }
   // Task threads alive; whoever ends one says so as its very last act.
   void TaskThreadStarted();
@@ -103,12 +110,15 @@ class Kernel {
 
  private:
   friend class Task;
+  RefPtr<Task> MakeInit(const InitProcess& init);
+  void WaitForThreads(uint32_t left);
   Options options_;
   Mutex task_set_mu_{LockRank::kTaskSet};
   std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_mu_);
   std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_mu_);
   int next_pid_ ABSL_GUARDED_BY(task_set_mu_) = 1;
   uint64_t forks_ ABSL_GUARDED_BY(task_set_mu_) = 0;
+  bool wrapped_ ABSL_GUARDED_BY(task_set_mu_) = false;  // pids start to be reused
   bool shutting_down_ ABSL_GUARDED_BY(task_set_mu_) = false;
   std::atomic<uint64_t> next_cookie_{1};
   RefPtr<ThreadGroup> init_;

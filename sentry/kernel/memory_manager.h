@@ -3,7 +3,10 @@
 #pragma once
 
 #include <map>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "platform/base/mutex.h"
 #include "platform/platform.h"
@@ -21,6 +24,11 @@ class MemoryManager : public RefCounted {
                          uint64_t offset);
   Result<GuestAddr> Brk(Task& task, GuestAddr addr);   // returns the new or unchanged break
   RefPtr<MemoryManager> AdoptFork(std::unique_ptr<AddressSpace> as) const;  // copy of the records
+
+  // exec: a fresh break, no files mapped; and the files it maps.
+  void SetBreak(GuestAddr start);
+  void ForgetMappings();
+  void NoteFile(int host_fd, RefPtr<File> file);
 
   // What exec set up, for /proc/PID/{cmdline,environ,auxv,stat,exe}.
   struct Image {
@@ -42,10 +50,20 @@ class MemoryManager : public RefCounted {
   Result<std::vector<Mapping>> Mappings();
 
  private:
+  Result<GuestAddr> MapOne(const MapOp& op);
+  Result<GuestAddr> MapAnonymous(Task& task, MapOp op, bool shared);
+  Result<GuestAddr> MapFile(Task& task, MapOp op, RefPtr<File> file);
+  Result<void> MoveBreak(GuestAddr from, GuestAddr to);
+  RefPtr<File> FindMappedFile(uint64_t dev, uint64_t ino) const;
+  std::optional<Mapping> ParseMapsLine(const std::string& line) const;
+  void NameMapping(Mapping& mapping) const;
+
   std::unique_ptr<AddressSpace> as_;
   const Layout layout_;
   mutable Mutex mu_{LockRank::kMemory};
-  GuestAddr brk_start_ ABSL_GUARDED_BY(mu_) = 0, brk_ ABSL_GUARDED_BY(mu_) = 0;
+  std::mutex brk_mu_;  // serialises brk(2), held while the stub maps; unranked, taken before mu_
+  GuestAddr brk_start_ ABSL_GUARDED_BY(mu_) = 0;
+  GuestAddr brk_ ABSL_GUARDED_BY(mu_) = 0;
   // Host (dev, ino) of mapped host files -> the guest file, so that maps can be named. Entries live
   // until exec.
   std::map<std::pair<uint64_t, uint64_t>, RefPtr<File>> mapped_files_ ABSL_GUARDED_BY(mu_);

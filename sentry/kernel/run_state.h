@@ -47,13 +47,18 @@ struct Task::RunState {
 
   // Guarded by the task set lock.
   SignalSet waited_signals = 0;  // sigtimedwait: wanted although blocked
+  SignalSet forced_signals = 0;  // faults: they end even init
 
   // The task's own thread.
   std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
   bool exiting = false;
   int exit_status = 0;
   bool registers_replaced = false;
-  bool killed_by_kernel = false;
+  FaultInfo fault{};  // the last one, for signal frames
+  uint64_t current_call = 0;  // number of the call being served
+  // While signals are being delivered: the guest's state with the frames pushed so far.
+  std::optional<Registers> frame_regs;
+  std::vector<std::byte> frame_fp;
   RefPtr<VforkLatch> vfork_latch;  // we are the child
 
   bool HasWork() const { return work.load(std::memory_order_acquire) != 0; }

@@ -143,6 +143,8 @@ class Task : public RefCounted {
   GuestAddr robust_list = 0;
   int pdeath_signal = 0;
   bool vfork_child = false;
+  std::array<uint64_t, 16> affinity{};   // sched_setaffinity's mask; all zero: every CPU
+  uint64_t timer_slack_ns = 50000;
 
  private:
   friend class Kernel;
@@ -171,19 +173,29 @@ class Task : public RefCounted {
   Result<RefPtr<Task>> MakeChild(const CloneArgs& args, int tid);
   Result<void> AttachContext(const CloneArgs& args, Task& child, const ThreadStart& start);
   ThreadStart ChildStart(const CloneArgs& args, const Task& child);
-  void WaitForVfork(Task& child);
+  Result<void> PublishChild(const CloneArgs& args, Task& child);
+  void WithdrawChild(Task& child);
+  Errno ReturnPid(int tid, Errno error);
+  void WaitForVfork(struct VforkLatch& latch);
 
   // exec.cc
   struct ExecRequest;
   Result<void> KillSiblings();
-  void TakeLeaderTid();
+  RefPtr<Task> TakeLeaderTidLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
+  Result<void> PrepareExec(ExecRequest& request, const Path& start, int flags);
   Result<void> SwitchImage(ExecRequest& request);
+  Result<void> WriteImage(ExecRequest& request);
+  void ResetForExec(ExecRequest& request);
   void FinishExec(ExecRequest& request);
 
   // exit.cc
   void DoExit();
   void ReleaseVforkParent();
   void ReleaseMemory();
+  void LeaveThreadGroup();
+  void ReleaseFiles();
+  bool RemoveFromGroup(RefPtr<Task>& self);
+  void EndGroupLocked(std::vector<RefPtr<ThreadGroup>>& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
 
   Kernel& kernel_;
   RefPtr<ThreadGroup> thread_group_;

@@ -27,8 +27,8 @@ class ThreadGroup : public RefCounted {
   // --- guarded by kernel().task_set_mu()
   ThreadGroup* parent = nullptr;              // null only for init
   std::list<RefPtr<ThreadGroup>> children;
-  std::list<Task*> tasks;                     // live ones, and a zombie leader
-  Task* leader = nullptr;
+  std::list<Task*> tasks;                     // live ones
+  Task* leader = nullptr;                     // also when dead, until reaped
   int pgid = 0, sid = 0;
   bool has_execed = false;                    // setpgid of a child after exec: EACCES
   RefPtr<Terminal> terminal;                  // controlling terminal
@@ -37,6 +37,7 @@ class ThreadGroup : public RefCounted {
   int exit_status = 0;                        // wait status (wait(2) encoding) once exiting
   bool zombie = false;                        // all tasks gone, not yet waited for
   bool stopped = false, stop_reported = true, continue_pending = false;
+  bool stop_announced = false;                // the parent was told of the current stop
   int stop_signal = 0;
   Task* exec_waiter = nullptr;                // waits for its siblings to be gone
   bool child_subreaper = false;
@@ -47,6 +48,8 @@ class ThreadGroup : public RefCounted {
   uint64_t exited_user_ns = 0, exited_system_ns = 0;
   int oom_score_adj = 0;
   bool dumpable = true;
+  int nice = 0;
+  uint32_t personality = 0;
   std::string exe_path;
   int64_t start_time_ns = 0;                  // monotonic, for /proc/PID/stat
   WaitQueue child_events;                     // wait4 sleeps here; own lock

@@ -1,0 +1,191 @@
+// New threads and processes: clone(2) in all its forms.
+#include <linux/sched.h>
+
+#include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/run_state.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/terminal.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                                     CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
+constexpr uint64_t kKnownFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT |
+                                 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                                 CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID |
+                                 CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND | CSIGNAL;
+
+Result<void> CheckFlags(const Task& task, uint64_t flags, int exit_signal) {
+  if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) return Errno(EINVAL);
+  if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) return Errno(EINVAL);
+  if ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND)) return Errno(EINVAL);
+  if ((flags & CLONE_NEWNS) && (flags & CLONE_FS)) return Errno(EINVAL);
+  if ((flags & CLONE_PARENT) && &task.thread_group() == task.kernel().init()) return Errno(EINVAL);
+  // Namespaces of the guest's own follow in a later issue; unprivileged callers get Linux' answer anyway.
+  if (flags & kNamespaceFlags) return Errno(task.creds()->Has(CAP_SYS_ADMIN) ? EINVAL : EPERM);
+  if (flags & (CLONE_PIDFD | CLONE_INTO_CGROUP) || (flags & ~kKnownFlags)) return Errno(EINVAL);
+  if (exit_signal < 0 || exit_signal > kMaxSignal) return Errno(EINVAL);
+  return {};
+}
+
+RefPtr<SharedSignalActions> CopyActions(const SharedSignalActions& actions, bool clear_handlers) {
+  auto copy = MakeRef<SharedSignalActions>();
+  copy->value = actions.value;
+  if (!clear_handlers) return copy;
+  for (auto& action : copy->value.actions) {
+    if (action.handler > 1) action = {};
+  }
+  return copy;
+}
+
+// What a new process takes from its parent.
+void InheritLocked(ThreadGroup& child, ThreadGroup& parent, uint64_t flags)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(parent.kernel().task_set_mu()) {
+  child.pgid = parent.pgid;
+  child.sid = parent.sid;
+  child.terminal = parent.terminal;
+  std::copy_n(parent.limits, RLIM_NLIMITS, child.limits);
+  child.oom_score_adj = parent.oom_score_adj;
+  child.dumpable = parent.dumpable;
+  child.exe_path = parent.exe_path;
+  child.nice = parent.nice;
+  child.personality = parent.personality;
+  child.actions = (flags & CLONE_SIGHAND) ? parent.actions : CopyActions(*parent.actions, flags & CLONE_CLEAR_SIGHAND);
+  child.timers = std::make_shared<ThreadGroup::Timers>(child);
+}
+
+}  // namespace
+
+// The engine's half of a child: what its first instruction finds.
+ThreadStart Task::ChildStart(const CloneArgs& args, const Task& child) {
+  ThreadStart start;
+  start.regs = context_->ReadRegisters();
+  start.regs.rax = 0;
+  if (args.stack != 0) start.regs.rsp = args.stack;
+  if (args.flags & CLONE_SETTLS) start.regs.fs_base = args.tls;
+  const auto fp = context_->ReadFpState();
+  start.fp_state.assign(fp.begin(), fp.end());
+  start.tid = child.tid();
+  start.tgid = child.pid();
+  start.signal_mask = run_->saved_mask.value_or(context_->SignalMask());
+  start.uid = creds_->ruid, start.euid = creds_->euid, start.gid = creds_->rgid, start.egid = creds_->egid;
+  if (args.flags & CLONE_CHILD_SETTID) start.set_child_tid = args.child_tid;
+  if (args.flags & CLONE_CHILD_CLEARTID) start.clear_child_tid = args.child_tid;
+  return start;
+}
+
+// Threads and vfork children are host threads of the same stub; other children get a copy of it.
+Result<void> Task::AttachContext(const CloneArgs& args, Task& child, const ThreadStart& start) {
+  if (args.flags & CLONE_VM) {
+    child.context_ = TRY(mm_->address_space().NewContext(start));
+    child.mm_ = mm_;
+    return {};
+  }
+  auto forked = TRY(mm_->address_space().Fork(*context_, start));
+  child.context_ = std::move(forked.context);
+  child.mm_ = mm_->AdoptFork(std::move(forked.address_space));
+  return {};
+}
+
+Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, int tid) {
+  const bool thread = args.flags & CLONE_THREAD;
+  Parts parts;
+  parts.thread_group = thread ? thread_group_ : MakeRef<ThreadGroup>(kernel_, tid);
+  parts.fds = (args.flags & CLONE_FILES) ? fds_ : fds_->Fork();
+  parts.fs = (args.flags & CLONE_FS) ? fs_ : fs_->Fork();
+  parts.creds = creds_;
+  parts.name = name();
+  auto child = MakeRef<Task>(kernel_, std::move(parts), tid);
+  if (!(args.flags & CLONE_VM) || (args.flags & CLONE_VFORK)) child->sigaltstack = sigaltstack;
+  child->affinity = affinity;
+  child->timer_slack_ns = timer_slack_ns;
+  ThreadStart start = ChildStart(args, *child);
+  const bool sibling = thread || (args.flags & CLONE_PARENT);
+  {
+    MutexLock l(kernel_.task_set_mu());
+    ThreadGroup* parent = sibling ? thread_group_->parent : thread_group_.get();
+    start.ppid = parent != nullptr ? parent->pid() : 0;
+  }
+  TRY(AttachContext(args, *child, start));
+  return child;
+}
+
+// Makes the child visible, unless the process was told to die meanwhile.
+Result<void> Task::PublishChild(const CloneArgs& args, Task& child) {
+  MutexLock l(kernel_.task_set_mu());
+  if (thread_group_->exiting || thread_group_->exec_waiter != nullptr || kernel_.shutting_down()) return kRestartNoIntr;
+  ThreadGroup& group = child.thread_group();
+  kernel_.InsertTaskLocked(child);
+  group.tasks.push_back(&child);
+  if (args.flags & CLONE_THREAD) {
+    if (group.stopped) child.run_->work.fetch_or(RunState::kStop);
+    return {};
+  }
+  ThreadGroup* parent = (args.flags & CLONE_PARENT) ? thread_group_->parent : thread_group_.get();
+  InheritLocked(group, *thread_group_, args.flags);
+  group.leader = &child;
+  group.exit_signal = (args.flags & CLONE_PARENT) ? thread_group_->exit_signal : args.exit_signal;
+  group.parent = parent;
+  parent->children.push_back(RefPtr<ThreadGroup>(&group));
+  kernel_.InsertThreadGroupLocked(group);
+  return {};
+}
+
+// The thread could not be started: as if it had never been.
+void Task::WithdrawChild(Task& child) {
+  RefPtr<Task> task;
+  RefPtr<ThreadGroup> group(&child.thread_group());
+  MutexLock l(kernel_.task_set_mu());
+  task = kernel_.RemoveTaskLocked(child.tid());
+  group->tasks.remove(&child);
+  if (group.get() == thread_group_.get()) return;
+  kernel_.RemoveThreadGroupLocked(group->pid());
+  group->leader = nullptr;
+  group->parent->children.remove(group);
+}
+
+SyscallResult Task::Clone(const CloneArgs& args) {
+  TRY(CheckFlags(*this, args.flags, args.exit_signal));
+  int tid;
+  {
+    MutexLock l(kernel_.task_set_mu());
+    if (!(args.flags & CLONE_THREAD)) TRY(kernel_.CheckProcessLimitLocked(*this));
+    tid = TRY(kernel_.AllocatePidLocked(nullptr));
+  }
+  auto made = MakeChild(args, tid);
+  if (!made.ok()) return ReturnPid(tid, made.error());
+  RefPtr<Task> child = *made;
+  if ((args.flags & CLONE_PARENT_SETTID) && !CopyOutObject<int32_t>(args.parent_tid, tid).ok()) {
+    // Linux ignores it too.
+  }
+  RefPtr<VforkLatch> latch;
+  if (args.flags & CLONE_VFORK) {
+    latch = MakeRef<VforkLatch>();
+    latch->parent = RefPtr<Task>(this);
+    child->run_->vfork_latch = latch;
+    child->vfork_child = true;
+  }
+  if (auto published = PublishChild(args, *child); !published.ok()) return ReturnPid(tid, published.error());
+  if (!child->StartThread()) {
+    WithdrawChild(*child);
+    return Errno(EAGAIN);
+  }
+  if (latch) WaitForVfork(*latch);
+  return tid;
+}
+
+Errno Task::ReturnPid(int tid, Errno error) {
+  MutexLock l(kernel_.task_set_mu());
+  kernel_.RemoveTaskLocked(tid);
+  return error;
+}
+
+// Only SIGKILL gets the parent out early, as on Linux.
+void Task::WaitForVfork(VforkLatch& latch) {
+  while (!latch.released) {
+    if (!BlockKillable().ok()) return;
+  }
+}
+
+}  // namespace runsc

@@ -1,0 +1,158 @@
+// The end of threads and processes.
+#include <sys/wait.h>
+
+#include <mutex>
+
+#include "sentry/kernel/job_control.h"
+#include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/robust_list.h"
+#include "sentry/kernel/run_state.h"
+#include "sentry/kernel/signal_send.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/wait.h"
+
+namespace runsc {
+namespace {
+
+ThreadGroup* NewParentLocked(ThreadGroup& dying) ABSL_EXCLUSIVE_LOCKS_REQUIRED(dying.kernel().task_set_mu()) {
+  ThreadGroup* init = dying.kernel().init();
+  for (ThreadGroup* up = dying.parent; up != nullptr; up = up->parent) {
+    if (up->child_subreaper && !up->exiting && !up->zombie) return up;
+  }
+  return &dying == init ? nullptr : init;
+}
+
+void SendParentDeathSignalLocked(ThreadGroup& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(child.kernel().task_set_mu()) {
+  for (Task* task : child.tasks) {
+    if (task->pdeath_signal == 0) continue;
+    (void)SendToGroupLocked(child, KernelSignal(task->pdeath_signal));
+  }
+}
+
+void ReparentChildrenLocked(ThreadGroup& dying, std::vector<RefPtr<ThreadGroup>>& garbage)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(dying.kernel().task_set_mu()) {
+  ThreadGroup* heir = NewParentLocked(dying);
+  std::list<RefPtr<ThreadGroup>> children;
+  children.swap(dying.children);
+  for (auto& child : children) {
+    garbage.push_back(child);
+    child->parent = heir;
+    SendParentDeathSignalLocked(*child);
+    if (heir == nullptr) {
+      if (child->zombie) ReapLocked(*child);
+      continue;
+    }
+    heir->children.push_back(child);
+    child->exit_signal = SIGCHLD;
+    if (child->zombie) NotifyParentOfExitLocked(*child);
+  }
+}
+
+}  // namespace
+
+void Task::Exit(int status) {
+  run_->exiting = true;
+  run_->exit_status = (status & 0xff) << 8;
+}
+
+void Task::ExitGroup(int wait_status) {
+  MutexLock l(kernel_.task_set_mu());
+  KillGroupLocked(*thread_group_, wait_status);
+  run_->exiting = true;
+}
+
+void Task::ReleaseVforkParent() {
+  if (!run_->vfork_latch) return;
+  run_->vfork_latch->Release();
+  run_->vfork_latch.reset();
+  vfork_child = false;
+}
+
+// The stub is killed rather than unwound when nobody else uses it.
+void Task::ReleaseMemory() {
+  if (mm_->ref_count() == 1) {
+    mm_->address_space().Kill();
+  } else if (context_) {
+    context_->Exit();
+  }
+  std::unique_ptr<Context> context;
+  RefPtr<MemoryManager> mm;
+  {
+    MutexLock l(mu_);
+    if (context_) run_->past_user_ns += context_->CpuTimeNs();
+    context.swap(context_);
+    std::swap(mm, mm_);
+  }
+}
+
+void Task::DoExit() {
+  ThreadGroup& group = *thread_group_;
+  const bool whole_group = [&] { MutexLock l(kernel_.task_set_mu()); return group.exiting; }();
+  if (!whole_group || mm_->ref_count() > 1) WalkRobustList(*this, tid());
+  ReleaseMemory();
+  ReleaseVforkParent();
+  ReleaseFiles();
+  LeaveThreadGroup();
+}
+
+// Closes what the last user of a descriptor table leaves open; each close(2) rule applies.
+void Task::ReleaseFiles() {
+  static std::mutex last_user_mu;  // two users leaving at once must not both think the other is last
+  bool last;
+  {
+    std::lock_guard<std::mutex> l(last_user_mu);
+    last = fds_->ref_count() == 1;
+    if (!last) SetFds(nullptr);
+  }
+  if (last) {
+    for (const auto& file : fds_->RemoveRange(0, ~0u)) file->OnClose(this);
+    SetFds(nullptr);
+  }
+  SetFs(nullptr);
+}
+
+// Out of the group's list of threads; true for the last one. A leader stays in the table until the process is
+// reaped.
+bool Task::RemoveFromGroup(RefPtr<Task>& self) {
+  MutexLock l(kernel_.task_set_mu());
+  ThreadGroup& group = *thread_group_;
+  group.exited_user_ns += UserTimeNs();
+  group.exited_system_ns += SystemTimeNs();
+  run_->dead = true;
+  group.tasks.remove(this);
+  if (group.leader != this) self = kernel_.RemoveTaskLocked(tid());
+  if (group.exec_waiter != nullptr) group.exec_waiter->Wake();
+  AnnounceStopIfCompleteLocked(group);
+  return group.tasks.empty();
+}
+
+// The last thread of a process makes it a zombie; init's takes everybody with it.
+void Task::LeaveThreadGroup() {
+  RefPtr<Task> self;
+  if (!RemoveFromGroup(self)) return;
+  ThreadGroup& group = *thread_group_;
+  const bool is_init = &group == kernel_.init();
+  if (is_init) kernel_.KillAllButInit(*this);
+  group.timers.reset();
+  std::vector<RefPtr<ThreadGroup>> garbage{thread_group_};
+  {
+    MutexLock l(kernel_.task_set_mu());
+    EndGroupLocked(garbage);
+  }
+  if (is_init) kernel_.PublishInitExit(group.exit_status);
+}
+
+void Task::EndGroupLocked(std::vector<RefPtr<ThreadGroup>>& garbage) {
+  ThreadGroup& group = *thread_group_;
+  if (!group.exiting) {
+    group.exiting = true;
+    group.exit_status = group.leader->run().exit_status;
+  }
+  HangUpNewOrphansLocked(group);
+  DropTerminalLocked(group);
+  ReparentChildrenLocked(group, garbage);
+  group.zombie = true;
+  NotifyParentOfExitLocked(group);
+}
+
+}  // namespace runsc

@@ -1,0 +1,296 @@
+#include "sentry/kernel/kernel.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "sentry/kernel/host_thread.h"
+#include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/run_state.h"
+#include "sentry/kernel/signal_send.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/thread_group.h"
+#include "sentry/kernel/timers.h"
+
+namespace runsc {
+namespace {
+
+constexpr int kMaxPid = 4194304, kFirstReusedPid = 300;
+constexpr size_t kMaxTasks = 32000;  // each costs two host threads
+
+int64_t ClockNs(clockid_t clock) {
+  timespec ts;
+  clock_gettime(clock, &ts);
+  return ToNs(ts);
+}
+
+std::string_view PathVariable(const std::vector<std::string>& env) {
+  for (const std::string& entry : env) {
+    if (entry.compare(0, 5, "PATH=") == 0) return std::string_view(entry).substr(5);
+  }
+  return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+// The candidates execvp(3) would try.
+std::vector<std::string> Candidates(const InitProcess& init) {
+  const std::string& name = init.args[0];
+  if (name.find('/') != std::string::npos) return {name};
+  std::vector<std::string> candidates;
+  std::string_view path = PathVariable(init.env);
+  for (;;) {
+    const size_t end = path.find(':');
+    const std::string_view dir = path.substr(0, end);
+    candidates.push_back(dir.empty() ? name : std::string(dir) + "/" + name);
+    if (end == std::string_view::npos) return candidates;
+    path.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+struct Kernel::InitExit {
+  std::atomic<uint32_t> threads{0};  // live task threads
+  std::atomic<uint32_t> gone{0};     // pid 1 is
+  int status = 0;
+};
+
+Kernel::Kernel(Options options)
+    : options_(std::move(options)),
+      timers_(std::make_unique<TimerQueue>()),
+      uts_(options_.uts),
+      boot_monotonic_ns_(MonotonicNs()),
+      init_exit_(std::make_unique<InitExit>()) {}
+
+Kernel::~Kernel() { Destroy(); }
+
+int64_t Kernel::MonotonicNs() { return ClockNs(CLOCK_MONOTONIC); }
+int64_t Kernel::RealtimeNs() { return ClockNs(CLOCK_REALTIME); }
+
+// --- the process table
+
+Result<int> Kernel::AllocatePidLocked(Task* task) {
+  if (tasks_.size() >= kMaxTasks) return Errno(EAGAIN);
+  int pid = next_pid_;
+  const auto in_use = [this](int id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_) {
+    if (tasks_.count(id)) return true;
+    return std::any_of(groups_.begin(), groups_.end(),
+                       [id](const auto& entry) { return entry.second->pgid == id || entry.second->sid == id; });
+  };
+  const bool wrapped = wrapped_;
+  while (pid >= kMaxPid || (wrapped && in_use(pid))) pid = pid >= kMaxPid ? kFirstReusedPid : pid + 1;
+  if (pid < next_pid_) {
+    wrapped_ = true;
+    while (in_use(pid)) ++pid;
+  }
+  next_pid_ = pid + 1;
+  tasks_[pid] = task;
+  if (task != nullptr) task->IncRef();
+  return pid;
+}
+
+void Kernel::InsertTaskLocked(Task& task) {
+  task.IncRef();
+  tasks_[task.tid()] = &task;
+}
+
+RefPtr<Task> Kernel::RemoveTaskLocked(int tid) {
+  const auto it = tasks_.find(tid);
+  if (it == tasks_.end()) return nullptr;
+  Task* task = it->second;
+  tasks_.erase(it);
+  return RefPtr<Task>::Adopt(task);
+}
+
+void Kernel::InsertThreadGroupLocked(ThreadGroup& group) {
+  groups_[group.pid()] = &group;
+  ++forks_;
+}
+
+void Kernel::RemoveThreadGroupLocked(int pid) { groups_.erase(pid); }
+
+Task* Kernel::FindTaskLocked(int tid) {
+  const auto it = tasks_.find(tid);
+  if (it == tasks_.end() || it->second == nullptr) return nullptr;
+  return it->second;
+}
+
+ThreadGroup* Kernel::FindThreadGroupLocked(int pid) {
+  const auto it = groups_.find(pid);
+  return it == groups_.end() ? nullptr : it->second;
+}
+
+std::vector<ThreadGroup*> Kernel::ThreadGroupsLocked() {
+  std::vector<ThreadGroup*> groups;
+  groups.reserve(groups_.size());
+  for (const auto& [pid, group] : groups_) groups.push_back(group);
+  return groups;
+}
+
+std::vector<RefPtr<ThreadGroup>> Kernel::ThreadGroups() {
+  std::vector<RefPtr<ThreadGroup>> groups;
+  MutexLock l(task_set_mu_);
+  for (const auto& [pid, group] : groups_) groups.emplace_back(group);
+  return groups;
+}
+
+RefPtr<Task> Kernel::FindTask(int tid) {
+  MutexLock l(task_set_mu_);
+  return RefPtr<Task>(FindTaskLocked(tid));
+}
+
+// Root may exceed its limit, as on Linux.
+Result<void> Kernel::CheckProcessLimitLocked(const Task& task) {
+  const uint64_t limit = task.rlimit(RLIMIT_NPROC);
+  const Credentials& creds = *task.creds();
+  if (creds.ruid == 0 || creds.Has(CAP_SYS_RESOURCE) || creds.Has(CAP_SYS_ADMIN) || tasks_.size() < limit) return {};
+  uint64_t count = 0;
+  for (const auto& [tid, other] : tasks_) {
+    if (other != nullptr && other->CredsSnapshot()->ruid == creds.ruid) ++count;
+  }
+  return count >= limit ? Errno(EAGAIN) : Result<void>();
+}
+
+// --- names and numbers
+
+UtsName Kernel::uts() {
+  MutexLock l(task_set_mu_);
+  return uts_;
+}
+
+void Kernel::set_uts(UtsName uts) {
+  MutexLock l(task_set_mu_);
+  uts_ = std::move(uts);
+}
+
+uint64_t Kernel::NextSocketCookie() { return next_cookie_.fetch_add(1, std::memory_order_relaxed); }
+
+uint64_t Kernel::total_forks() const {
+  auto& self = const_cast<Kernel&>(*this);
+  MutexLock l(self.task_set_mu_);
+  return forks_;
+}
+
+// --- init
+
+absl::Status Kernel::StartInit(const InitProcess& init) {
+  if (init.args.empty()) return absl::InvalidArgumentError("no command to run");
+  RefPtr<Task> task = MakeInit(init);
+  Resolver resolver = task->resolver();
+  auto cwd = vfs().Lookup(resolver, vfs().root(), init.cwd, Vfs::kDirectory);
+  if (!cwd.ok()) {
+    return absl::NotFoundError(absl::StrCat("working directory ", init.cwd, ": ", std::strerror(cwd.error().value())));
+  }
+  task->fs().set_cwd(*cwd);
+  Errno error(ENOENT);
+  for (const std::string& candidate : Candidates(init)) {
+    const auto result = task->Exec(task->fs().cwd(), candidate, init.args, init.env, 0);
+    if (result.ok()) {
+      if (!task->StartThread()) return absl::ResourceExhaustedError("cannot start a host thread");
+      return absl::OkStatus();
+    }
+    // As execvp: a refusal is remembered, absence is not.
+    if (error == Errno(ENOENT) || !(result.error() == Errno(ENOENT))) error = result.error();
+  }
+  return absl::FailedPreconditionError(absl::StrCat("exec ", init.args[0], ": ", std::strerror(error.value())));
+}
+
+RefPtr<Task> Kernel::MakeInit(const InitProcess& init) {
+  auto group = MakeRef<ThreadGroup>(*this, 1);
+  group->actions = MakeRef<SharedSignalActions>();
+  group->timers = std::make_shared<ThreadGroup::Timers>(*group);
+  for (const auto& [resource, limit] : init.rlimits) {
+    if (resource >= 0 && resource < static_cast<int>(RLIM_NLIMITS)) group->limits[resource] = limit;
+  }
+  group->pgid = group->sid = 1;
+  group->oom_score_adj = init.oom_score_adj;
+  Task::Parts parts;
+  parts.thread_group = group;
+  parts.fds = init.fds;
+  parts.fs = MakeRef<FsContext>(vfs().root(), vfs().root(), init.umask);
+  parts.creds = init.creds;
+  auto task = MakeRef<Task>(*this, std::move(parts), 1);
+  MutexLock l(task_set_mu_);
+  init_ = group;
+  group->leader = task.get();
+  group->tasks.push_back(task.get());
+  InsertTaskLocked(*task);
+  InsertThreadGroupLocked(*group);
+  next_pid_ = 2;
+  return task;
+}
+
+int Kernel::WaitForInit() {
+  while (init_exit_->gone.load() == 0) FutexWaitHost(&init_exit_->gone, 0, kNever);
+  return init_exit_->status;
+}
+
+void Kernel::PublishInitExit(int wait_status) {
+  init_exit_->status = wait_status;
+  init_exit_->gone.store(1);
+  FutexWakeHost(&init_exit_->gone, INT32_MAX);
+}
+
+void Kernel::TaskThreadStarted() { init_exit_->threads.fetch_add(1); }
+
+void Kernel::TaskThreadEnded() {
+  InitExit& state = *init_exit_;
+  if (state.threads.fetch_sub(1) <= 2) FutexWakeHost(&state.threads, INT32_MAX);
+}
+
+void Kernel::WaitForThreads(uint32_t left) {
+  for (uint32_t n; (n = init_exit_->threads.load()) > left;) FutexWaitHost(&init_exit_->threads, n, kNever);
+}
+
+void Kernel::KillAllButInit(Task&) {
+  {
+    MutexLock l(task_set_mu_);
+    shutting_down_ = true;
+    for (const auto& [pid, group] : groups_) {
+      if (group != init_.get()) KillGroupLocked(*group, SIGKILL);
+    }
+  }
+  WaitForThreads(1);
+}
+
+Result<void> Kernel::SendExternalSignal(int pid, int signo, bool all) {
+  if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
+  MutexLock l(task_set_mu_);
+  if (FindThreadGroupLocked(pid) == nullptr && !all) return Errno(ESRCH);
+  siginfo_t info{};
+  info.si_signo = signo;
+  info.si_code = SI_USER;
+  for (const auto& [id, group] : groups_) {
+    if ((!all && id != pid) || signo == 0) continue;
+    // From outside SIGKILL and SIGSTOP reach init too.
+    if (signo == SIGKILL) {
+      KillGroupLocked(*group, SIGKILL);
+    } else {
+      (void)SendToGroupLocked(*group, info);
+    }
+  }
+  return {};
+}
+
+void Kernel::Destroy() {
+  {
+    MutexLock l(task_set_mu_);
+    shutting_down_ = true;
+    for (const auto& [pid, group] : groups_) KillGroupLocked(*group, SIGKILL);
+  }
+  WaitForThreads(0);
+  std::map<int, Task*> tasks;
+  RefPtr<ThreadGroup> init;
+  {
+    MutexLock l(task_set_mu_);
+    tasks.swap(tasks_);
+    groups_.clear();
+    std::swap(init, init_);
+  }
+  for (const auto& [tid, task] : tasks) {
+    if (task != nullptr) task->DecRef();
+  }
+}
+
+}  // namespace runsc

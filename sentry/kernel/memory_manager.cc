@@ -1,0 +1,247 @@
+#include "sentry/kernel/memory_manager.h"
+
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/mount.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+// What of the guest's flags the host is asked for; MAP_LOCKED becomes MAP_POPULATE (nothing of a guest is
+// locked in host memory, table note).
+constexpr int kHostFlags = MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_POPULATE | MAP_STACK |
+                           MAP_32BIT | MAP_GROWSDOWN;
+
+GuestAddr PageUp(GuestAddr a) { return (a + kPage - 1) & ~(kPage - 1); }
+
+bool IsFixed(int flags) { return flags & (MAP_FIXED | MAP_FIXED_NOREPLACE); }
+
+Result<void> CheckRange(const Layout& layout, GuestAddr& addr, uint64_t length, int flags) {
+  if (length == 0) return Errno(EINVAL);
+  if (length > layout.max_addr) return Errno(ENOMEM);
+  const bool inside = addr >= layout.min_addr && addr <= layout.max_addr - length;
+  if (!IsFixed(flags)) {
+    addr = inside ? addr & ~(kPage - 1) : 0;  // only a hint
+    return {};
+  }
+  if (addr & (kPage - 1)) return Errno(EINVAL);
+  if (addr > layout.max_addr - length) return Errno(ENOMEM);
+  return inside ? Result<void>() : Errno(EPERM);
+}
+
+bool OnNoexecMount(const File& file) {
+  return file.path() && (file.path().mount->flags() & MS_NOEXEC);
+}
+
+Result<void> CheckFileAccess(const File& file, int prot, int flags) {
+  if (!file.readable()) return Errno((file.flags() & O_PATH) ? EBADF : EACCES);
+  if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !file.writable()) return Errno(EACCES);
+  if ((prot & PROT_EXEC) && OnNoexecMount(file)) return Errno(EPERM);
+  return {};
+}
+
+struct HostKey {
+  uint64_t dev, ino;
+};
+
+std::optional<HostKey> KeyOf(int host_fd) {
+  struct stat st;
+  if (fstat(host_fd, &st) != 0) return std::nullopt;
+  return HostKey{st.st_dev, st.st_ino};
+}
+
+}  // namespace
+
+MemoryManager::MemoryManager(std::unique_ptr<AddressSpace> as, const Layout& layout)
+    : as_(std::move(as)), layout_(layout) {}
+
+Result<GuestAddr> MemoryManager::MapOne(const MapOp& op) {
+  std::vector<uint64_t> results;
+  TRY(as_->Apply({&op, 1}, &results));
+  if (results.empty()) return Errno(ENOMEM);
+  return results[0];
+}
+
+Result<GuestAddr> MemoryManager::MapAnonymous(Task& task, MapOp op, bool shared) {
+  if (!shared) {
+    op.flags |= MAP_ANONYMOUS;
+    return MapOne(op);
+  }
+  UniqueFd fd = TRY(task.kernel().backing().CreateFile("shared-anonymous"));
+  if (ftruncate(fd.get(), static_cast<off_t>(PageUp(op.length))) != 0) return Errno(ENOMEM);
+  op.host_fd = fd.get();
+  op.offset = 0;
+  return MapOne(op);
+}
+
+Result<GuestAddr> MemoryManager::MapFile(Task& task, MapOp op, RefPtr<File> file) {
+  const bool shared = (op.flags & MAP_TYPE) != MAP_PRIVATE;
+  const auto mappable = TRY(file->Mmap(op.offset, op.length, op.prot, op.flags));
+  if (mappable.host_fd < 0) return MapAnonymous(task, op, shared);
+  if (shared && (op.prot & PROT_WRITE) && !mappable.writable) return Errno(EACCES);
+  // Who may not write the file must not get there by mprotect later, and the stub does those by itself: a
+  // private mapping of the same pages shows every change and has no way to make one.
+  if (shared && !file->writable()) op.flags = (op.flags & ~MAP_TYPE) | MAP_PRIVATE;
+  op.host_fd = mappable.host_fd;
+  op.offset = mappable.offset;
+  const GuestAddr addr = TRY(MapOne(op));
+  if (const auto key = KeyOf(mappable.host_fd)) {
+    MutexLock l(mu_);
+    std::swap(mapped_files_[{key->dev, key->ino}], file);
+  }
+  return addr;
+}
+
+Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t length, int prot, int flags,
+                                      RefPtr<File> file, uint64_t offset) {
+  const int type = flags & MAP_TYPE;
+  if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE) return Errno(EINVAL);
+  if (length == 0) return Errno(EINVAL);
+  length = PageUp(length);
+  TRY(CheckRange(layout_, addr, length, flags));
+  MapOp op{MapOp::kMap, addr, length, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & kHostFlags};
+  if (flags & MAP_LOCKED) op.flags |= MAP_POPULATE;
+  op.offset = offset;
+  if (!file) {
+    if (flags & MAP_HUGETLB) return Errno(ENOMEM);  // the pool of huge pages is empty
+    return MapAnonymous(task, op, type != MAP_PRIVATE);
+  }
+  if (offset + length < offset) return Errno(EOVERFLOW);
+  TRY(CheckFileAccess(*file, prot, flags));
+  return MapFile(task, op, std::move(file));
+}
+
+void MemoryManager::SetBreak(GuestAddr start) {
+  MutexLock l(mu_);
+  brk_start_ = brk_ = start;
+}
+
+Result<void> MemoryManager::MoveBreak(GuestAddr from, GuestAddr to) {
+  const GuestAddr old_end = PageUp(from), new_end = PageUp(to);
+  if (new_end == old_end) return {};
+  MapOp op;
+  if (new_end > old_end) {
+    op = {MapOp::kMap, old_end, new_end - old_end, PROT_READ | PROT_WRITE,
+          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE};
+  } else {
+    op = {MapOp::kUnmap, new_end, old_end - new_end};
+  }
+  return as_->Apply({&op, 1}, nullptr);
+}
+
+Result<GuestAddr> MemoryManager::Brk(Task& task, GuestAddr addr) {
+  std::lock_guard<std::mutex> serialised(brk_mu_);
+  GuestAddr start, current;
+  {
+    MutexLock l(mu_);
+    start = brk_start_;
+    current = brk_;
+  }
+  if (addr < start || addr > layout_.max_addr) return current;
+  if (addr > current && addr - start > task.rlimit(RLIMIT_DATA)) return current;
+  if (!MoveBreak(current, addr).ok()) return current;
+  MutexLock l(mu_);
+  brk_ = addr;
+  return addr;
+}
+
+RefPtr<MemoryManager> MemoryManager::AdoptFork(std::unique_ptr<AddressSpace> as) const {
+  auto copy = MakeRef<MemoryManager>(std::move(as), layout_);
+  MutexLock l(mu_);
+  copy->brk_start_ = brk_start_;
+  copy->brk_ = brk_;
+  copy->mapped_files_ = mapped_files_;
+  copy->image_ = image_;
+  return copy;
+}
+
+void MemoryManager::ForgetMappings() {
+  std::map<std::pair<uint64_t, uint64_t>, RefPtr<File>> dropped;  // freed after the lock
+  MutexLock l(mu_);
+  dropped.swap(mapped_files_);
+}
+
+void MemoryManager::NoteFile(int host_fd, RefPtr<File> file) {
+  const auto key = KeyOf(host_fd);
+  if (!key) return;
+  MutexLock l(mu_);
+  std::swap(mapped_files_[{key->dev, key->ino}], file);
+}
+
+MemoryManager::Image MemoryManager::image() const {
+  MutexLock l(mu_);
+  return image_;
+}
+
+void MemoryManager::set_image(Image image) {
+  MutexLock l(mu_);
+  std::swap(image_, image);
+}
+
+RefPtr<File> MemoryManager::FindMappedFile(uint64_t dev, uint64_t ino) const {
+  MutexLock l(mu_);
+  if (const auto it = mapped_files_.find({dev, ino}); it != mapped_files_.end()) return it->second;
+  // Stacked host filesystems print another device in maps than fstat gives.
+  for (const auto& [key, file] : mapped_files_) {
+    if (key.second == ino) return file;
+  }
+  return nullptr;
+}
+
+std::optional<MemoryManager::Mapping> MemoryManager::ParseMapsLine(const std::string& line) const {
+  Mapping m{0, 0, "", 0, 0, 0, ""};
+  char perms[8] = {};
+  unsigned major = 0, minor = 0;
+  int name_at = 0;
+  if (std::sscanf(line.c_str(), "%lx-%lx %7s %lx %x:%x %lu %n", &m.start, &m.end, perms, &m.offset, &major, &minor,
+                  &m.ino, &name_at) < 7) {
+    return std::nullopt;
+  }
+  m.perms = perms;
+  m.dev = makedev(major, minor);
+  if (m.ino == 0 && name_at > 0) m.name = line.substr(name_at);
+  return m;
+}
+
+// Host names never reach the guest: files get the guest's name, device and inode.
+void MemoryManager::NameMapping(Mapping& m) const {
+  if (m.ino != 0) {
+    const RefPtr<File> file = FindMappedFile(m.dev, m.ino);
+    m.dev = m.ino = 0;
+    if (!file) {
+      m.name = m.perms.find('s') != std::string::npos ? "/dev/zero (deleted)" : "";
+      return;
+    }
+    m.name = file->Describe();
+    if (const auto attr = file->GetAttr(); attr.ok()) {
+      m.dev = attr->dev;
+      m.ino = attr->ino;
+    }
+    return;
+  }
+  MutexLock l(mu_);
+  if (m.start < brk_ && m.end > brk_start_ && brk_ > brk_start_) m.name = "[heap]";
+  if (m.start <= image_.start_stack && image_.start_stack < m.end) m.name = "[stack]";
+}
+
+Result<std::vector<MemoryManager::Mapping>> MemoryManager::Mappings() {
+  const std::string text = TRY(as_->ReadHostProc("maps"));
+  std::vector<Mapping> mappings;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    if (auto mapping = ParseMapsLine(text.substr(at, end - at))) mappings.push_back(std::move(*mapping));
+    at = end + 1;
+  }
+  for (Mapping& m : mappings) NameMapping(m);
+  return mappings;
+}
+
+}  // namespace runsc

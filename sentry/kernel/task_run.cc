@@ -1,0 +1,178 @@
+// A task's loop: run guest code, serve what it needs, do what others asked of it meanwhile.
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#include "sentry/kernel/host_thread.h"
+#include "sentry/kernel/run_state.h"
+#include "sentry/kernel/signal_send.h"
+#include "sentry/kernel/task.h"
+
+namespace runsc {
+namespace {
+
+bool IsRestartCode(const SyscallResult& result) { return !result.ok() && result.error().value() >= 512; }
+
+int64_t ToRax(const SyscallResult& result) { return result.ok() ? *result : -int64_t{result.error().value()}; }
+
+}  // namespace
+
+bool Task::StartThread() {
+  IncRef();  // the thread's own reference
+  kernel_.TaskThreadStarted();
+  if (StartDetachedThread("task", kTaskStackSize, &ThreadMain, this)) return true;
+  kernel_.TaskThreadEnded();
+  DecRef();
+  return false;
+}
+
+void Task::ThreadMain(void* raw) {
+  Task* task = static_cast<Task*>(raw);
+  Kernel& kernel = task->kernel_;
+  if (pthread_getcpuclockid(pthread_self(), &task->run_->sentry_clock) == 0) task->run_->has_clock = true;
+  task->RunLoop();
+  task->DoExit();
+  task->DecRef();
+  kernel.TaskThreadEnded();
+}
+
+void Task::RunLoop() {
+  RunState& run = *run_;
+  while (!run.exiting) {
+    if (run.HasWork()) {
+      DoWork();
+      continue;
+    }
+    run.in_guest.store(true);
+    // Whoever sets work from here on sees in_guest and interrupts; who set it before is seen here.
+    if (run.work.load() != 0) {
+      run.in_guest.store(false);
+      continue;
+    }
+    const Event event = context_->Run();
+    run.in_guest.store(false, std::memory_order_release);
+    HandleEvent(event);
+  }
+}
+
+void Task::HandleEvent(const Event& event) {
+  switch (event.kind) {
+    case Event::kSyscall:
+      return HandleSyscall(event);
+    case Event::kFault:
+      return HandleFault(event.fault);
+    case Event::kInterrupted:
+      return;
+    case Event::kKilled:
+      ExitGroup(SIGKILL);
+      return;
+  }
+}
+
+SyscallResult Task::Dispatch(const SyscallRequest& request) {
+  const SyscallTable& table = kernel_.syscalls();
+  if (request.number >= SyscallTable::kSize) return Errno(ENOSYS);
+  const auto handler = table.entries[request.number].handler;
+  return handler != nullptr ? handler(*this, request) : SyscallResult(Errno(ENOSYS));
+}
+
+void Task::HandleSyscall(const Event& event) {
+  const SyscallTable& table = kernel_.syscalls();
+  syscalls.store(syscalls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  run_->current_call = event.syscall.number;
+  if (table.trace_enter != nullptr) table.trace_enter(*this, event.syscall);
+  SyscallResult result = event.was_interrupted ? SyscallResult(kRestartSys) : Dispatch(event.syscall);
+  while (IsRestartCode(result)) {
+    if (!RestartCall(event, result)) break;
+  }
+  if (table.trace_exit != nullptr) table.trace_exit(*this, event.syscall, result);
+  if (!IsRestartCode(result)) FinishSyscall(event, result);
+}
+
+// A call was cut short. Handlers of pending signals decide what becomes of it; without any it goes on. False
+// when the guest's registers say what is next.
+bool Task::RestartCall(const Event& event, SyscallResult& result) {
+  const Errno code = result.error();
+  if (run_->work & (RunState::kKill | RunState::kStop)) DoWork();
+  if (run_->exiting || DeliverSignals(code) || run_->exiting) return false;
+  RestoreTemporaryMask();
+  if (event.was_interrupted) {
+    context_->SubmitNative(event.syscall);
+    return false;
+  }
+  result = code == kRestartBlock ? restart_(*this) : Dispatch(event.syscall);
+  return true;
+}
+
+void Task::FinishSyscall(const Event& event, const SyscallResult& result) {
+  if (run_->registers_replaced) {
+    run_->registers_replaced = false;
+    return;
+  }
+  // A mask that was only for the call goes before signals are looked at, unless one of them ended the call.
+  if (run_->saved_mask && (result.ok() || !(result.error() == Errno(EINTR)))) RestoreTemporaryMask();
+  if (!run_->exiting) context_->SetSyscallResult(ToRax(result));
+}
+
+void Task::HandleFault(const FaultInfo& fault) {
+  siginfo_t info{};
+  info.si_signo = fault.signo;
+  info.si_code = fault.code;
+  info.si_addr = reinterpret_cast<void*>(fault.addr);
+  run_->fault = fault;
+  ForceSignal(info);
+}
+
+// Only ever called between two events or when a call was cut short.
+void Task::DoWork() {
+  const uint32_t work = run_->work.load();
+  if (work & RunState::kKill) {
+    run_->exiting = true;
+    return;
+  }
+  if (work & RunState::kStop) return WaitWhileStopped();
+  DeliverSignals(std::nullopt);
+  RestoreTemporaryMask();
+}
+
+// What is pending changed, or the mask did: is there anything to deliver?
+void Task::RecalculatePending() {
+  MutexLock l(kernel_.task_set_mu());
+  const SignalSet all = pending.pending() | thread_group_->pending.pending();
+  context_->SetPendingSignals(all);
+  const SignalSet blocked = context_->SignalMask() & ~kUnblockable;
+  if (all & ~blocked) {
+    run_->work.fetch_or(RunState::kSignal);
+  } else {
+    run_->work.fetch_and(~RunState::kSignal);
+  }
+}
+
+void Task::NoticeWorkLocked(uint32_t work, bool wake) {
+  run_->work.fetch_or(work);
+  if (run_->in_guest.load()) {
+    MutexLock l(mu_);
+    if (context_) context_->Interrupt();
+  }
+  if (wake) Wake();
+}
+
+SignalSet Task::signal_mask() const { return context_->SignalMask() & ~kUnblockable; }
+
+void Task::SetSignalMask(SignalSet mask) {
+  context_->SetSignalMask(mask & ~kUnblockable);
+  RecalculatePending();
+}
+
+void Task::SetTemporarySignalMask(SignalSet mask) {
+  if (!run_->saved_mask) run_->saved_mask = signal_mask();
+  SetSignalMask(mask);
+}
+
+void Task::RestoreTemporaryMask() {
+  if (!run_->saved_mask) return;
+  const SignalSet mask = *run_->saved_mask;
+  run_->saved_mask.reset();
+  SetSignalMask(mask);
+}
+
+}  // namespace runsc

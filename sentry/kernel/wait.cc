@@ -1,0 +1,176 @@
+#include "sentry/kernel/wait.h"
+
+#include <sys/wait.h>
+
+#include "sentry/kernel/run_state.h"
+#include "sentry/kernel/signal_send.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint64_t kSaNoCldStop = 1, kSaNoCldWait = 2;
+constexpr uint64_t kIgnoreHandler = 1;
+
+timeval ToTimeval(uint64_t ns) {
+  return {static_cast<time_t>(ns / kNsPerSecond), static_cast<suseconds_t>(ns % kNsPerSecond / 1000)};
+}
+
+uint64_t FromTimeval(const timeval& tv) { return tv.tv_sec * uint64_t{kNsPerSecond} + tv.tv_usec * uint64_t{1000}; }
+
+const KernelSigaction& ChildAction(ThreadGroup& parent) { return parent.actions->value.actions[SIGCHLD]; }
+
+uid_t OwnerOf(const ThreadGroup& group) { return group.leader != nullptr ? group.leader->CredsSnapshot()->ruid : 0; }
+
+int ExitCode(int wait_status) { return WIFEXITED(wait_status) ? CLD_EXITED : (WCOREDUMP(wait_status) ? CLD_DUMPED : CLD_KILLED); }
+
+int ExitValue(int wait_status) { return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status); }
+
+siginfo_t ChildSignal(ThreadGroup& group, int signo, int code, int value) {
+  siginfo_t info{};
+  info.si_signo = signo;
+  info.si_code = code;
+  info.si_pid = group.pid();
+  info.si_uid = OwnerOf(group);
+  info.si_status = value;
+  const long hz = 100;
+  const auto usage = GroupUsageLocked(group);
+  info.si_utime = FromTimeval(usage.ru_utime) * hz / kNsPerSecond;
+  info.si_stime = FromTimeval(usage.ru_stime) * hz / kNsPerSecond;
+  return info;
+}
+
+bool Matches(const ThreadGroup& child, const WaitQuery& query) {
+  if (query.which == P_PID && child.pid() != query.id) return false;
+  if (query.which == P_PGID && child.pgid != query.id) return false;
+  const bool is_clone = child.exit_signal != SIGCHLD;
+  return (query.options & __WALL) || is_clone == ((query.options & __WCLONE) != 0);
+}
+
+WaitOutcome Outcome(ThreadGroup& child, int code, int wait_status) {
+  WaitOutcome outcome;
+  outcome.pid = child.pid();
+  outcome.uid = OwnerOf(child);
+  outcome.code = code;
+  outcome.wait_status = wait_status;
+  outcome.usage = GroupUsageLocked(child);
+  AddUsage(outcome.usage, child.children_usage);
+  return outcome;
+}
+
+std::optional<WaitOutcome> TryExited(ThreadGroup& child, const WaitQuery& query) {
+  if (!child.zombie || !(query.options & WEXITED)) return std::nullopt;
+  WaitOutcome outcome = Outcome(child, ExitCode(child.exit_status), child.exit_status);
+  if (!(query.options & WNOWAIT)) ReapLocked(child);
+  return outcome;
+}
+
+std::optional<WaitOutcome> TryStopped(ThreadGroup& child, const WaitQuery& query) {
+  if (child.zombie || !child.stop_announced || child.stop_reported || !(query.options & WSTOPPED)) return std::nullopt;
+  if (!(query.options & WNOWAIT)) child.stop_reported = true;
+  return Outcome(child, CLD_STOPPED, W_STOPCODE(child.stop_signal));
+}
+
+std::optional<WaitOutcome> TryContinued(ThreadGroup& child, const WaitQuery& query) {
+  if (child.zombie || !child.continue_pending || !(query.options & WCONTINUED)) return std::nullopt;
+  if (!(query.options & WNOWAIT)) child.continue_pending = false;
+  return Outcome(child, CLD_CONTINUED, __W_CONTINUED);
+}
+
+// EAGAIN: there are matching children, but nothing to report yet.
+Result<WaitOutcome> TryWait(Task& task, const WaitQuery& query) {
+  RefPtr<ThreadGroup> reaped;  // freed outside the lock
+  MutexLock l(task.kernel().task_set_mu());
+  bool found = false;
+  for (const auto& child : task.thread_group().children) {
+    if (!Matches(*child, query)) continue;
+    found = true;
+    reaped = child;
+    if (auto outcome = TryExited(*child, query)) return *outcome;
+    if (auto outcome = TryStopped(*child, query)) return *outcome;
+    if (auto outcome = TryContinued(*child, query)) return *outcome;
+  }
+  return Errno(found ? EAGAIN : ECHILD);
+}
+
+}  // namespace
+
+Result<WaitOutcome> WaitForChild(Task& task, const WaitQuery& query) {
+  const auto attempt = [&] { return TryWait(task, query); };
+  if (!(query.options & WNOHANG)) {
+    return BlockUntil(task, task.thread_group().child_events, EPOLLIN, kNever, attempt);
+  }
+  auto result = attempt();
+  if (!result.ok() && result.error() == Errno(EAGAIN)) return WaitOutcome{};
+  return result;
+}
+
+void NotifyParentOfJobControlLocked(ThreadGroup& group, int code, int status) {
+  ThreadGroup* parent = group.parent;
+  if (parent == nullptr) return;
+  if (!(ChildAction(*parent).flags & kSaNoCldStop)) {
+    (void)SendToGroupLocked(*parent, ChildSignal(group, SIGCHLD, code, status));
+  }
+  parent->child_events.Notify(EPOLLIN);
+}
+
+void NotifyParentOfExitLocked(ThreadGroup& group) {
+  ThreadGroup* parent = group.parent;
+  group.exit_events.Notify(EPOLLIN);
+  if (parent == nullptr) return;
+  const KernelSigaction& action = ChildAction(*parent);
+  const bool is_sigchld = group.exit_signal == SIGCHLD;
+  const bool unwanted = is_sigchld && (action.handler == kIgnoreHandler || (action.flags & kSaNoCldWait));
+  const int code = ExitCode(group.exit_status);
+  if (group.exit_signal != 0 && !(is_sigchld && action.handler == kIgnoreHandler)) {
+    (void)SendToGroupLocked(*parent, ChildSignal(group, group.exit_signal, code, ExitValue(group.exit_status)));
+  }
+  if (unwanted || parent->zombie) ReapLocked(group);
+  parent->child_events.Notify(EPOLLIN);
+}
+
+void ReapLocked(ThreadGroup& group) {
+  Kernel& kernel = group.kernel();
+  ThreadGroup* parent = group.parent;
+  kernel.RemoveThreadGroupLocked(group.pid());
+  group.leader = nullptr;
+  group.tasks.clear();
+  kernel.RemoveTaskLocked(group.pid());
+  if (parent == nullptr) return;
+  AddUsage(parent->children_usage, GroupUsageLocked(group));
+  AddUsage(parent->children_usage, group.children_usage);
+  group.parent = nullptr;
+  // Last: the list's reference may be the last one but the caller's.
+  parent->children.remove_if([&](const RefPtr<ThreadGroup>& child) { return child.get() == &group; });
+}
+
+struct rusage TaskUsage(const Task& task) {
+  struct rusage usage {};
+  usage.ru_utime = ToTimeval(task.UserTimeNs());
+  usage.ru_stime = ToTimeval(task.SystemTimeNs());
+  return usage;
+}
+
+struct rusage GroupUsageLocked(ThreadGroup& group) {
+  struct rusage usage = group.self_usage;
+  uint64_t user = group.exited_user_ns, system = group.exited_system_ns;
+  for (const Task* task : group.tasks) {
+    if (task->run().dead) continue;
+    user += task->UserTimeNs();
+    system += task->SystemTimeNs();
+  }
+  usage.ru_utime = ToTimeval(user);
+  usage.ru_stime = ToTimeval(system);
+  return usage;
+}
+
+void AddUsage(struct rusage& total, const struct rusage& more) {
+  total.ru_utime = ToTimeval(FromTimeval(total.ru_utime) + FromTimeval(more.ru_utime));
+  total.ru_stime = ToTimeval(FromTimeval(total.ru_stime) + FromTimeval(more.ru_stime));
+  total.ru_maxrss = std::max(total.ru_maxrss, more.ru_maxrss);
+  total.ru_minflt += more.ru_minflt;
+  total.ru_majflt += more.ru_majflt;
+  total.ru_nvcsw += more.ru_nvcsw;
+  total.ru_nivcsw += more.ru_nivcsw;
+}
+
+}  // namespace runsc

@@ -1,0 +1,40 @@
+// What parents learn of their children: wait4(2), waitid(2) and SIGCHLD.
+#pragma once
+
+#include <sys/wait.h>
+
+#include "sentry/kernel/task.h"
+
+namespace runsc {
+
+struct WaitQuery {
+  idtype_t which = P_ALL;  // P_ALL, P_PID, P_PGID
+  int id = 0;
+  int options = 0;  // WNOHANG, WEXITED, WSTOPPED, WCONTINUED, WNOWAIT, __WALL, __WCLONE, __WNOTHREAD
+};
+
+struct WaitOutcome {
+  int pid = 0;
+  uid_t uid = 0;
+  int code = 0;         // CLD_*
+  int wait_status = 0;  // wait(2) encoding
+  struct rusage usage {};
+};
+
+// The next event of a matching child; pid 0 with WNOHANG and none yet; ECHILD without matching children.
+Result<WaitOutcome> WaitForChild(Task& task, const WaitQuery& query);
+
+// SIGCHLD and waiters, for stops and continues.
+void NotifyParentOfJobControlLocked(ThreadGroup& group, int code, int status)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+// The last thread of `group` is gone: tells the parent, or reaps at once when it does not care.
+void NotifyParentOfExitLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+// Takes a zombie out of the process table and adds its usage to the parent's.
+void ReapLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+
+// CPU time and faults of all threads, gone ones included.
+struct rusage GroupUsageLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+struct rusage TaskUsage(const Task& task);
+void AddUsage(struct rusage& total, const struct rusage& more);
+
+}  // namespace runsc

@@ -17,7 +17,8 @@ namespace {
 // Closes wait until so many are queued; then the next call takes them along.
 constexpr size_t kCloseBatch = 64;
 
-bool ValidErrno(int32_t error) { return error > 0 && error < 4096; }
+// From 512 on they are the kernel's own restart codes, which no gofer may cause.
+bool ValidErrno(int32_t error) { return error > 0 && error < kRestartSys.value(); }
 
 // The sentry reads, writes and maps what it gets here: nothing but a regular file will do, whatever
 // the gofer says.

@@ -66,6 +66,16 @@ absl::Status WriteFileAtomicAt(int dir_fd, const std::string& path, std::string_
   return status;
 }
 
+absl::Status MakeDirectories(const std::string& path, int mode) {
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string prefix = path.substr(0, slash);
+    if (mkdir(prefix.c_str(), mode) != 0 && errno != EEXIST) {
+      return HostError(errno, "create directory %s", prefix.c_str());
+    }
+    if (slash == path.npos) return absl::OkStatus();
+  }
+}
+
 absl::StatusOr<std::string> AbsolutePath(std::string_view path) {
   std::string whole(path);
   if (!path.starts_with('/')) {

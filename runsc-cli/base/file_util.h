@@ -17,6 +17,9 @@ absl::StatusOr<std::string> ReadFileAt(int dir_fd, const std::string& path, size
 // when this process is killed half-way.
 absl::Status WriteFileAtomicAt(int dir_fd, const std::string& path, std::string_view bytes, int mode);
 
+// Makes the directory and its parents where they are missing.
+absl::Status MakeDirectories(const std::string& path, int mode);
+
 // `path` made absolute by the working directory, without "." components and repeated slashes.
 absl::StatusOr<std::string> AbsolutePath(std::string_view path);
 

@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "platform/host/status_util.h"
+#include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/json_text.h"
 #include "runsc-cli/base/text.h"
 
@@ -154,7 +155,10 @@ absl::Status Log::OpenDebugLog(const FlagSet& globals, std::string_view command,
   if (globals.GetInt("debug-log-fd") >= 0) {
     s.debug_log.reset(static_cast<int>(globals.GetInt("debug-log-fd")));
   } else if (!pattern.empty() && DebugLogWanted(globals.GetString("debug-command"), command)) {
-    ASSIGN_OR_RETURN(s.debug_log, OpenLogFile(ExpandLogPath(pattern, id, command, NowNs())));
+    const std::string path = ExpandLogPath(pattern, id, command, NowNs());
+    const size_t slash = path.rfind('/');
+    if (slash != path.npos && slash > 0) RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash), 0755));
+    ASSIGN_OR_RETURN(s.debug_log, OpenLogFile(path));
   }
   return absl::OkStatus();
 }

@@ -184,7 +184,7 @@ TEST_F(StoreTest, RelockNoticesDeletion) {
 
 TEST_F(StoreTest, UnwritableRootSaysSo) {
   const absl::Status status = StateStore::Open("/proc/nosuch/dir").status();
-  EXPECT_THAT(MessageOf(status), HasSubstr("create state directory /proc/nosuch"));
+  EXPECT_THAT(MessageOf(status), HasSubstr("create directory /proc/nosuch"));
 }
 
 TEST_F(StoreTest, TemporaryFilesOfKilledWritersDoNotBlockRemoval) {

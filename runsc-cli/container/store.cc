@@ -26,16 +26,6 @@ absl::Status NoSuchContainer(std::string_view id) {
   return absl::NotFoundError(Cat("container \"", id, "\" does not exist"));
 }
 
-absl::Status MakeDirectories(const std::string& path) {
-  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    const std::string prefix = path.substr(0, slash);
-    if (mkdir(prefix.c_str(), 0711) != 0 && errno != EEXIST) {
-      return HostError(errno, "create state directory %s", prefix.c_str());
-    }
-    if (slash == path.npos) return absl::OkStatus();
-  }
-}
-
 absl::Status LockFd(int fd, const std::string& path) {
   int result;
   do {
@@ -109,7 +99,7 @@ bool StateDirectory::IsCurrent() const {
 
 absl::StatusOr<StateStore> StateStore::Open(const std::string& root) {
   ASSIGN_OR_RETURN(std::string path, AbsolutePath(root));
-  RETURN_IF_ERROR(MakeDirectories(path));
+  RETURN_IF_ERROR(MakeDirectories(path, 0711));
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return HostError(errno, "open state directory %s", path.c_str());
   return StateStore(std::move(path), std::move(fd));

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -73,7 +74,17 @@ void ControlServer::ServeConnection(ControlChannel channel) {
   for (;;) {
     absl::StatusOr<ControlMessage> request = channel.Receive();
     if (!request.ok()) return;
-    if (!channel.Send(HandleControlRequest(handler_, *request)).ok()) return;
+    ++replies_due_;
+    const absl::Status sent = channel.Send(HandleControlRequest(handler_, *request));
+    --replies_due_;
+    if (!sent.ok()) return;
+  }
+}
+
+void ControlServer::FinishReplies() {
+  constexpr int kPatienceMs = 200;
+  for (int waited = 0; replies_due_ > 0 && waited < kPatienceMs; ++waited) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
 

@@ -32,6 +32,8 @@ class ControlServer {
 
   // Accepts connections until the listener fails, each on its own thread. Run it on a thread.
   void Serve();
+  // Waits a moment for replies under way, before the process ends.
+  void FinishReplies();
 
  private:
   static constexpr int kMaxConnections = 32;
@@ -43,6 +45,7 @@ class ControlServer {
   const uid_t owner_;
   ControlHandler& handler_;
   std::atomic<int> connections_{0};
+  std::atomic<int> replies_due_{0};
 };
 
 // The reply to one request; never crashes on what the peer sent.

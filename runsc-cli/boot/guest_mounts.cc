@@ -1,0 +1,166 @@
+// Builds the guest's mount tree.
+#include "runsc-cli/boot/guest_mounts.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <cstring>
+
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/log.h"
+#include "runsc-cli/base/text.h"
+#include "runsc-cli/boot/tmpfs_options.h"
+#include "sentry/fs/devfs.h"
+#include "sentry/fs/gofer_fs.h"
+#include "sentry/fs/overlay_fs.h"
+#include "sentry/fs/procfs.h"
+#include "sentry/fs/pts.h"
+#include "sentry/fs/sysfs.h"
+#include "sentry/fs/tmpfs.h"
+#include "sentry/kernel/task.h"
+
+namespace runsc {
+namespace {
+
+using Kind = PlannedMount::Kind;
+
+absl::Status Failed(std::string_view what, Errno error) {
+  return HostError(error.value(), "%s", std::string(what).c_str());
+}
+
+CredentialsRef RootCredentials() {
+  auto creds = MakeRef<Credentials>();
+  creds->permitted = creds->effective = creds->bounding = kAllCapabilities;
+  return creds;
+}
+
+// Mounting is the runtime's work: done as root whoever init is.
+Resolver RuntimeResolver(Task& task) { return {task, task.fs().root(), RootCredentials()}; }
+
+bool WantsOverlay(const Spec& spec, const OverlayOption& overlay) {
+  return spec.root->readonly || overlay.scope != OverlayOption::Scope::kNone;
+}
+
+absl::StatusOr<RefPtr<FileSystem>> OpenAttach(GoferClient& gofer, uint32_t attach, bool exclusive,
+                                              bool read_only) {
+  GoferFsOptions options;
+  options.exclusive = exclusive;
+  options.read_only = read_only;
+  Result<RefPtr<FileSystem>> fs = NewGoferFs(gofer, attach, options);
+  if (!fs.ok()) return Failed("attach to the gofer", fs.error());
+  return std::move(fs).take();
+}
+
+absl::StatusOr<RefPtr<FileSystem>> NewBind(const PlannedMount& mount, GoferClient& gofer, BackingStore& memory,
+                                           const OverlayOption& overlay) {
+  const bool layered = overlay.scope == OverlayOption::Scope::kAll && !mount.read_only();
+  ASSIGN_OR_RETURN(RefPtr<FileSystem> fs,
+                   OpenAttach(gofer, mount.attach, /*exclusive=*/layered, mount.read_only()));
+  if (!layered) return fs;
+  Result<RefPtr<FileSystem>> upper = NewOverlay(memory, std::move(fs), {.size = overlay.size_limit});
+  if (!upper.ok()) return Failed("overlay", upper.error());
+  return std::move(upper).take();
+}
+
+absl::StatusOr<RefPtr<FileSystem>> NewDev(const PlannedMount& mount, BackingStore& memory) {
+  ASSIGN_OR_RETURN(TmpfsOptions options, ParseTmpfsOptions(mount.data, 0755));
+  RefPtr<FileSystem> fs = NewTmpfs(memory, options);
+  const Result<void> filled = PopulateDev(*fs->root());
+  if (!filled.ok()) return Failed("fill /dev", filled.error());
+  return fs;
+}
+
+absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount& mount, GoferClient& gofer,
+                                                 BackingStore& memory, const OverlayOption& overlay) {
+  switch (mount.kind) {
+    case Kind::kBind: return NewBind(mount, gofer, memory, overlay);
+    case Kind::kProc: return NewProcfs(task.kernel());
+    case Kind::kSys: return NewSysfs(task.kernel());
+    case Kind::kDevPts: return NewDevpts(mount.data);
+    case Kind::kDev: return NewDev(mount, memory);
+    case Kind::kMqueue:  // message queues cannot be opened yet; the directory is what programs look for
+    case Kind::kTmpfs: break;
+  }
+  ASSIGN_OR_RETURN(TmpfsOptions options, ParseTmpfsOptions(mount.data, 01777));
+  return NewTmpfs(memory, options);
+}
+
+// A mount point of the right kind: a directory, or an empty file for a bind mount of a file.
+Result<Path> MakeMountPoint(Task& task, const std::string& path, bool directory) {
+  if (directory) return MakeGuestDirectories(task, path);
+  const Resolver resolver = RuntimeResolver(task);
+  Vfs& vfs = task.vfs();
+  Result<Path> found = vfs.Lookup(resolver, resolver.root, path, 0);
+  if (found.ok() || !(found.error() == Errno(ENOENT))) return found;
+  TRY(MakeGuestDirectories(task, path.substr(0, path.rfind('/') + 1)));
+  TRY(vfs.Mknod(resolver, resolver.root, path, S_IFREG | 0644, 0));
+  return vfs.Lookup(resolver, resolver.root, path, 0);
+}
+
+absl::Status MountOne(Task& task, const PlannedMount& mount, GoferClient& gofer, BackingStore& memory,
+                      const OverlayOption& overlay) {
+  absl::StatusOr<RefPtr<FileSystem>> fs = NewFileSystem(task, mount, gofer, memory, overlay);
+  if (!fs.ok()) return fs.status();
+  const Result<Attr> root = (*fs)->root()->GetAttr();
+  if (!root.ok()) return Failed("stat", root.error());
+  const Result<Path> target = MakeMountPoint(task, mount.destination, root->IsDir());
+  if (!target.ok()) return Failed("mount point", target.error());
+  const Result<void> mounted = task.vfs().MountAt(*fs, *target, mount.flags, mount.source);
+  if (!mounted.ok()) return Failed("mount", mounted.error());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Result<UniqueFd> UpperStore::CreateFile(const char* name) {
+  if (use_disk_) {
+    Result<UniqueFd> file = gofer_.OpenTmp(0);
+    if (file.ok()) return file;
+    LogDebug("no unnamed file on the root file system: ", strerror(file.error().value()));
+  }
+  return memory_.CreateFile(name);
+}
+
+absl::Status MountGuestRoot(Vfs& vfs, GoferClient& gofer, BackingStore& upper, const Spec& spec,
+                            const OverlayOption& overlay) {
+  const bool layered = WantsOverlay(spec, overlay);
+  ASSIGN_OR_RETURN(RefPtr<FileSystem> fs, OpenAttach(gofer, 0, /*exclusive=*/true, /*read_only=*/layered));
+  if (layered) {
+    Result<RefPtr<FileSystem>> layer = NewOverlay(upper, std::move(fs), {.size = overlay.size_limit});
+    if (!layer.ok()) return Failed("overlay for the root file system", layer.error());
+    fs = std::move(layer).take();
+  }
+  const Result<Path> root = vfs.MountRoot(std::move(fs), 0, "none");
+  return root.ok() ? absl::OkStatus() : Failed("mount the root file system", root.error());
+}
+
+absl::Status MountAll(Task& task, GoferClient& gofer, BackingStore& memory, const MountPlan& plan,
+                      const Spec& spec, const OverlayOption& overlay) {
+  for (const PlannedMount& mount : plan.mounts) {
+    const absl::Status status = MountOne(task, mount, gofer, memory, overlay);
+    if (!status.ok()) {
+      return absl::Status(status.code(), Cat("mount ", mount.destination, ": ", MessageOf(status)));
+    }
+  }
+  if (spec.root->readonly) {
+    const Result<void> sealed = task.vfs().Remount(task.vfs().root(), MS_RDONLY);
+    if (!sealed.ok()) return Failed("make the root file system read-only", sealed.error());
+  }
+  return absl::OkStatus();
+}
+
+Result<Path> MakeGuestDirectories(Task& task, std::string_view path) {
+  const Resolver resolver = RuntimeResolver(task);
+  Vfs& vfs = task.vfs();
+  Result<Path> whole = vfs.Lookup(resolver, resolver.root, path, Vfs::kDirectory);
+  if (whole.ok() || !(whole.error() == Errno(ENOENT))) return whole;
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string_view prefix = path.substr(0, slash);
+    const Result<void> made = vfs.Mkdir(resolver, resolver.root, prefix, 0755);
+    if (!made.ok() && !(made.error() == Errno(EEXIST))) return made.error();
+    if (slash == path.npos || slash + 1 == path.size()) break;
+  }
+  return vfs.Lookup(resolver, resolver.root, path, Vfs::kDirectory);
+}
+
+}  // namespace runsc

@@ -35,11 +35,10 @@ class Vfs : public RefCounted {
   Vfs();
   ~Vfs() override;
 
-  enum LookupFlags : uint32_t {
-    kNoFollow = 1,        // do not follow a symlink in the last component
-    kDirectory = 2,       // the result must be a directory
-    kEmptyPath = 4,       // "" means `start` itself (AT_EMPTY_PATH)
-  };
+  // Flags of Lookup.
+  static constexpr uint32_t kNoFollow = 1;   // do not follow a symlink in the last component
+  static constexpr uint32_t kDirectory = 2;  // the result must be a directory
+  static constexpr uint32_t kEmptyPath = 4;  // "" means `start` itself (AT_EMPTY_PATH)
   // Resolves `path` from `start` (ignored if absolute). RESOLVE_* restrictions in `resolve`.
   Result<Path> Lookup(const Resolver& r, const Path& start, std::string_view path, uint32_t flags,
                       uint64_t resolve = 0);
@@ -78,6 +77,7 @@ class Vfs : public RefCounted {
   Result<void> BindMount(const Path& source, const Path& target, uint64_t flags);
   Result<void> Unmount(const Path& target, int flags);
   Result<void> Remount(const Path& target, uint64_t flags);
+  void SyncAll();  // every mounted filesystem
   Path root() const;
   struct MountInfo {
     int id, parent_id;

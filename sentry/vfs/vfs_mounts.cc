@@ -83,6 +83,10 @@ Result<void> Vfs::Remount(const Path& target, uint64_t flags) {
   return {};
 }
 
+void Vfs::SyncAll() {
+  for (const MountTable::Entry& entry : impl_->mounts.List()) (void)entry.mount->fs()->Sync();
+}
+
 std::vector<Vfs::MountInfo> Vfs::Mounts(const Path& root) const {
   std::vector<MountInfo> infos;
   for (const MountTable::Entry& entry : impl_->mounts.List()) {

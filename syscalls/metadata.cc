@@ -1,0 +1,358 @@
+// Attributes of files: stat(2), statx(2), access(2), chmod(2), chown(2), utimensat(2), statfs(2).
+#include <fcntl.h>
+#include <linux/securebits.h>
+#include <linux/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/permission.h"
+#include "syscalls/copy_path.h"
+#include "syscalls/handlers.h"
+
+namespace runsc {
+namespace {
+
+struct stat ToStat(const Attr& attr) {
+  struct stat st = {};
+  st.st_dev = attr.dev;
+  st.st_ino = attr.ino;
+  st.st_nlink = attr.nlink;
+  st.st_mode = attr.mode;
+  st.st_uid = attr.uid;
+  st.st_gid = attr.gid;
+  st.st_rdev = attr.rdev;
+  st.st_size = static_cast<off_t>(attr.size);
+  st.st_blksize = attr.blksize;
+  st.st_blocks = static_cast<blkcnt_t>(attr.blocks);
+  st.st_atim = attr.atime;
+  st.st_mtim = attr.mtime;
+  st.st_ctim = attr.ctime;
+  return st;
+}
+
+// What a descriptor refers to, also when it has no path (pipes, sockets).
+Result<Attr> AttrOfFd(Task& task, int fd) {
+  if (fd == AT_FDCWD) return task.fs().cwd().dentry->inode()->GetAttr();
+  return TRY(task.fds().Get(fd))->GetAttr();
+}
+
+Result<Attr> AttrAt(Task& task, int dirfd, GuestAddr path_addr, int at_flags) {
+  const std::string path = TRY(task.CopyInPath(path_addr));
+  if (path.empty() && (at_flags & AT_EMPTY_PATH)) return AttrOfFd(task, dirfd);
+  const Path start = TRY(StartOf(task, dirfd, path));
+  const uint32_t flags = at_flags & AT_SYMLINK_NOFOLLOW ? Vfs::kNoFollow : 0;
+  const Path found = TRY(task.vfs().Lookup(task.resolver(), start, path, flags));
+  return found.dentry->inode()->GetAttr();
+}
+
+SyscallResult StatTo(Task& task, Result<Attr> attr, GuestAddr buf) {
+  if (!attr.ok()) return attr.error();
+  TRY(task.CopyOutObject(buf, ToStat(*attr)));
+  return 0;
+}
+
+struct statx_timestamp ToStatxTime(const timespec& time) {
+  return {.tv_sec = time.tv_sec, .tv_nsec = static_cast<uint32_t>(time.tv_nsec)};
+}
+
+struct statx ToStatx(const Attr& attr) {
+  struct statx stx = {};
+  stx.stx_mask = STATX_BASIC_STATS | (attr.btime ? STATX_BTIME : 0);
+  stx.stx_blksize = attr.blksize;
+  stx.stx_nlink = static_cast<uint32_t>(attr.nlink);
+  stx.stx_uid = attr.uid;
+  stx.stx_gid = attr.gid;
+  stx.stx_mode = static_cast<uint16_t>(attr.mode);
+  stx.stx_ino = attr.ino;
+  stx.stx_size = attr.size;
+  stx.stx_blocks = attr.blocks;
+  stx.stx_atime = ToStatxTime(attr.atime);
+  stx.stx_mtime = ToStatxTime(attr.mtime);
+  stx.stx_ctime = ToStatxTime(attr.ctime);
+  if (attr.btime) stx.stx_btime = ToStatxTime(*attr.btime);
+  stx.stx_rdev_major = major(attr.rdev);
+  stx.stx_rdev_minor = minor(attr.rdev);
+  stx.stx_dev_major = major(attr.dev);
+  stx.stx_dev_minor = minor(attr.dev);
+  return stx;
+}
+
+// access() asks for the real user: what a set-user-ID program's caller could do.
+CredentialsRef RealCredentials(const Credentials& creds) {
+  RefPtr<Credentials> real = creds.Copy();
+  real->fsuid = creds.ruid;
+  real->fsgid = creds.rgid;
+  if (!(creds.securebits & SECBIT_NO_SETUID_FIXUP)) {
+    real->effective = creds.ruid == 0 ? creds.permitted : 0;
+  }
+  return real;
+}
+
+bool SameAsReal(const Credentials& creds) {
+  return creds.fsuid == creds.ruid && creds.fsgid == creds.rgid && creds.ruid == 0 &&
+         creds.effective == creds.permitted;
+}
+
+SyscallResult AccessAt(Task& task, int dirfd, GuestAddr path_addr, int mode, int flags) {
+  if (mode & ~(R_OK | W_OK | X_OK)) return Errno(EINVAL);
+  if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
+  Resolver resolver = task.resolver();
+  if (!(flags & AT_EACCESS) && !SameAsReal(*task.creds())) resolver.creds = RealCredentials(*task.creds());
+  const PathArg arg = TRY(CopyInPathAt(task, dirfd, path_addr));
+  uint32_t lookup = flags & AT_SYMLINK_NOFOLLOW ? Vfs::kNoFollow : 0;
+  if (flags & AT_EMPTY_PATH) lookup |= Vfs::kEmptyPath;
+  const Path path = TRY(task.vfs().Lookup(resolver, arg.start, arg.text, lookup));
+  TRY(task.vfs().CheckAccess(*resolver.creds, path, mode));
+  return 0;
+}
+
+SyscallResult ChmodAt(Task& task, int dirfd, GuestAddr path, uint32_t mode, int flags) {
+  TRY(task.vfs().Chmod(task.resolver(), TRY(LookupAt(task, dirfd, path, flags)), mode));
+  return 0;
+}
+
+template <typename Id>
+std::optional<Id> IdOrNone(Id id) {
+  return id == static_cast<Id>(-1) ? std::nullopt : std::optional<Id>(id);
+}
+
+SyscallResult ChownAt(Task& task, int dirfd, GuestAddr path, uid_t uid, gid_t gid, int flags) {
+  const Path found = TRY(LookupAt(task, dirfd, path, flags));
+  TRY(task.vfs().Chown(task.resolver(), found, IdOrNone(uid), IdOrNone(gid)));
+  return 0;
+}
+
+struct Times {
+  std::optional<timespec> atime, mtime;
+  bool explicit_times = false;
+};
+
+constexpr timespec kNow = {.tv_sec = 0, .tv_nsec = UTIME_NOW};
+
+Result<Times> DecodeTimes(const timespec (&times)[2]) {
+  for (const timespec& time : times) {
+    if (time.tv_nsec == UTIME_NOW || time.tv_nsec == UTIME_OMIT) continue;
+    if (time.tv_nsec < 0 || time.tv_nsec > 999999999) return Errno(EINVAL);
+  }
+  Times decoded;
+  if (times[0].tv_nsec != UTIME_OMIT) decoded.atime = times[0];
+  if (times[1].tv_nsec != UTIME_OMIT) decoded.mtime = times[1];
+  decoded.explicit_times = times[0].tv_nsec != UTIME_NOW || times[1].tv_nsec != UTIME_NOW;
+  return decoded;
+}
+
+SyscallResult SetTimesOf(Task& task, const Path& path, const Times& times) {
+  if (!times.atime && !times.mtime) return 0;
+  if (!path) return Errno(EBADF);
+  TRY(task.vfs().SetTimes(task.resolver(), path, times.atime, times.mtime, times.explicit_times));
+  return 0;
+}
+
+SyscallResult SetTimesAt(Task& task, int dirfd, GuestAddr path, const Times& times, int flags) {
+  if (path == 0 && dirfd != AT_FDCWD) {
+    if (flags != 0) return Errno(EINVAL);
+    return SetTimesOf(task, TRY(task.fds().GetForIo(dirfd))->path(), times);
+  }
+  return SetTimesOf(task, TRY(LookupAt(task, dirfd, path, flags)), times);
+}
+
+// struct timeval[2] of utimes and futimesat.
+Result<Times> CopyInTimevals(Task& task, GuestAddr addr) {
+  if (addr == 0) return Times{kNow, kNow, false};
+  struct timeval raw[2];
+  TRY(task.CopyIn(addr, raw, sizeof(raw)));
+  timespec times[2];
+  for (int i = 0; i < 2; ++i) {
+    if (raw[i].tv_usec < 0 || raw[i].tv_usec >= 1000000) return Errno(EINVAL);
+    times[i] = {.tv_sec = raw[i].tv_sec, .tv_nsec = raw[i].tv_usec * 1000};
+  }
+  return DecodeTimes(times);
+}
+
+// ST_VALID: f_flags means something.
+constexpr uint64_t kStValid = 0x20;
+
+uint64_t StatfsFlags(uint64_t mount_flags) {
+  uint64_t flags = kStValid;
+  static constexpr std::pair<uint64_t, uint64_t> kMap[] = {
+      {MS_RDONLY, 1}, {MS_NOSUID, 2}, {MS_NODEV, 4}, {MS_NOEXEC, 8},
+      {MS_SYNCHRONOUS, 16}, {MS_NOATIME, 1024}, {MS_NODIRATIME, 2048}, {MS_RELATIME, 4096}};
+  for (const auto& [mount_flag, statfs_flag] : kMap) {
+    if (mount_flags & mount_flag) flags |= statfs_flag;
+  }
+  return flags;
+}
+
+SyscallResult StatfsOf(Task& task, const Path& path, GuestAddr buf) {
+  struct statfs info = TRY(path.mount->fs()->Statfs());
+  info.f_flags = static_cast<decltype(info.f_flags)>(StatfsFlags(path.mount->flags()));
+  TRY(task.CopyOutObject(buf, info));
+  return 0;
+}
+
+}  // namespace
+
+// stat(2)
+SyscallResult SysStat(Task& task, GuestAddr path, GuestAddr buf) {
+  return StatTo(task, AttrAt(task, AT_FDCWD, path, 0), buf);
+}
+
+// lstat(2)
+SyscallResult SysLstat(Task& task, GuestAddr path, GuestAddr buf) {
+  return StatTo(task, AttrAt(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), buf);
+}
+
+// fstat(2)
+SyscallResult SysFstat(Task& task, int fd, GuestAddr buf) {
+  return StatTo(task, TRY(task.fds().Get(fd))->GetAttr(), buf);
+}
+
+// newfstatat: fstatat(2)
+SyscallResult SysNewfstatat(Task& task, int dirfd, GuestAddr path, GuestAddr buf, int flags) {
+  if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH)) return Errno(EINVAL);
+  return StatTo(task, AttrAt(task, dirfd, path, flags), buf);
+}
+
+// statx(2)
+SyscallResult SysStatx(Task& task, int dirfd, GuestAddr path, int flags, uint32_t mask, GuestAddr buf) {
+  if (mask & STATX__RESERVED) return Errno(EINVAL);
+  constexpr int kSync = AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
+  if ((flags & kSync) == kSync) return Errno(EINVAL);
+  if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | kSync)) return Errno(EINVAL);
+  const Attr attr = TRY(AttrAt(task, dirfd, path, flags));
+  TRY(task.CopyOutObject(buf, ToStatx(attr)));
+  return 0;
+}
+
+// access(2)
+SyscallResult SysAccess(Task& task, GuestAddr path, int mode) {
+  return AccessAt(task, AT_FDCWD, path, mode, 0);
+}
+
+// faccessat(2), without flags
+SyscallResult SysFaccessat(Task& task, int dirfd, GuestAddr path, int mode) {
+  return AccessAt(task, dirfd, path, mode, 0);
+}
+
+// faccessat2: faccessat(2)
+SyscallResult SysFaccessat2(Task& task, int dirfd, GuestAddr path, int mode, int flags) {
+  return AccessAt(task, dirfd, path, mode, flags);
+}
+
+// chmod(2)
+SyscallResult SysChmod(Task& task, GuestAddr path, uint32_t mode) {
+  return ChmodAt(task, AT_FDCWD, path, mode, 0);
+}
+
+// fchmod(2)
+SyscallResult SysFchmod(Task& task, int fd, uint32_t mode) {
+  RefPtr<File> file = TRY(task.fds().GetForIo(fd));
+  if (file->path()) {
+    TRY(task.vfs().Chmod(task.resolver(), file->path(), mode));
+    return 0;
+  }
+  if (!OwnsOrCapable(*task.creds(), TRY(file->GetAttr()))) return Errno(EPERM);
+  AttrChange change;
+  change.mode = mode & 07777;
+  TRY(file->SetAttr(change));
+  return 0;
+}
+
+// fchmodat(2), without flags
+SyscallResult SysFchmodat(Task& task, int dirfd, GuestAddr path, uint32_t mode) {
+  return ChmodAt(task, dirfd, path, mode, 0);
+}
+
+// fchmodat2: fchmodat(2)
+SyscallResult SysFchmodat2(Task& task, int dirfd, GuestAddr path, uint32_t mode, int flags) {
+  if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
+  return ChmodAt(task, dirfd, path, mode, flags);
+}
+
+// chown(2)
+SyscallResult SysChown(Task& task, GuestAddr path, uid_t uid, gid_t gid) {
+  return ChownAt(task, AT_FDCWD, path, uid, gid, 0);
+}
+
+// lchown(2)
+SyscallResult SysLchown(Task& task, GuestAddr path, uid_t uid, gid_t gid) {
+  return ChownAt(task, AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
+}
+
+// fchownat(2)
+SyscallResult SysFchownat(Task& task, int dirfd, GuestAddr path, uid_t uid, gid_t gid, int flags) {
+  if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
+  return ChownAt(task, dirfd, path, uid, gid, flags);
+}
+
+// fchown(2)
+SyscallResult SysFchown(Task& task, int fd, uid_t uid, gid_t gid) {
+  RefPtr<File> file = TRY(task.fds().GetForIo(fd));
+  if (file->path()) {
+    TRY(task.vfs().Chown(task.resolver(), file->path(), IdOrNone(uid), IdOrNone(gid)));
+    return 0;
+  }
+  if (!task.creds()->Has(CAP_CHOWN)) return Errno(EPERM);
+  AttrChange change;
+  change.uid = IdOrNone(uid);
+  change.gid = IdOrNone(gid);
+  TRY(file->SetAttr(change));
+  return 0;
+}
+
+// utimensat(2)
+SyscallResult SysUtimensat(Task& task, int dirfd, GuestAddr path, GuestAddr times_addr, int flags) {
+  Times decoded{kNow, kNow, false};
+  if (times_addr != 0) {
+    timespec times[2];
+    TRY(task.CopyIn(times_addr, times, sizeof(times)));
+    if (times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT) return 0;
+    decoded = TRY(DecodeTimes(times));
+  }
+  if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
+  return SetTimesAt(task, dirfd, path, decoded, flags);
+}
+
+// futimesat(2)
+SyscallResult SysFutimesat(Task& task, int dirfd, GuestAddr path, GuestAddr times) {
+  return SetTimesAt(task, dirfd, path, TRY(CopyInTimevals(task, times)), 0);
+}
+
+// utimes(2)
+SyscallResult SysUtimes(Task& task, GuestAddr path, GuestAddr times) {
+  return SetTimesAt(task, AT_FDCWD, path, TRY(CopyInTimevals(task, times)), 0);
+}
+
+// utime(2)
+SyscallResult SysUtime(Task& task, GuestAddr path, GuestAddr times_addr) {
+  Times times{kNow, kNow, false};
+  if (times_addr != 0) {
+    const auto raw = TRY(task.CopyInObject<struct utimbuf>(times_addr));
+    times = {timespec{raw.actime, 0}, timespec{raw.modtime, 0}, true};
+  }
+  return SetTimesAt(task, AT_FDCWD, path, times, 0);
+}
+
+// statfs(2)
+SyscallResult SysStatfs(Task& task, GuestAddr path, GuestAddr buf) {
+  return StatfsOf(task, TRY(LookupAt(task, AT_FDCWD, path, 0)), buf);
+}
+
+// fstatfs(2)
+SyscallResult SysFstatfs(Task& task, int fd, GuestAddr buf) {
+  RefPtr<File> file = TRY(task.fds().Get(fd));
+  if (file->path()) return StatfsOf(task, file->path(), buf);
+  RefPtr<Inode> inode = file->inode();
+  if (!inode) return Errno(ENOSYS);
+  TRY(task.CopyOutObject(buf, TRY(inode->fs().Statfs())));
+  return 0;
+}
+
+// umask(2)
+SyscallResult SysUmask(Task& task, int mask) { return task.fs().set_umask(static_cast<uint32_t>(mask)); }
+
+}  // namespace runsc

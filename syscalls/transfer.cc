@@ -1,0 +1,125 @@
+// Moving bytes between descriptors: sendfile(2), copy_file_range(2).
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "sentry/kernel/task.h"
+#include "syscalls/blocking_io.h"
+#include "syscalls/handlers.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint64_t kMaxRwCount = 0x7ffff000;
+constexpr size_t kChunk = 64 * 1024;
+
+// A position given by the guest, or the file's own.
+class Position {
+ public:
+  Position(Task& task, File& file, GuestAddr addr) : task_(task), file_(file), addr_(addr) {}
+
+  Result<void> Load() {
+    at_ = addr_ != 0 ? TRY(task_.CopyInObject<int64_t>(addr_)) : TRY(file_.Seek(task_, 0, SEEK_CUR));
+    return at_ < 0 ? Errno(EINVAL) : Result<void>();
+  }
+  Result<void> Store() {
+    if (addr_ != 0) return task_.CopyOutObject(addr_, at_);
+    TRY(file_.Seek(task_, at_, SEEK_SET));
+    return {};
+  }
+  int64_t at() const { return at_; }
+  void Advance(size_t n) { at_ += static_cast<int64_t>(n); }
+
+ private:
+  Task& task_;
+  File& file_;
+  const GuestAddr addr_;
+  int64_t at_ = 0;
+};
+
+// One bounded step: what was written. The source's position is explicit, so a short write loses nothing.
+Result<size_t> CopyChunk(Task& task, File& in, int64_t in_at, File& out, const int64_t* out_at,
+                         std::span<std::byte> buffer) {
+  BufferSink sink(buffer);
+  const size_t got = TRY(ReadBlocking(task, in, sink, &in_at));
+  if (got == 0) return size_t{0};
+  BufferSource source(buffer.first(got));
+  return WriteBlocking(task, out, source, out_at);
+}
+
+Result<RefPtr<File>> FileFor(Task& task, int fd, bool write) {
+  RefPtr<File> file = TRY(task.fds().GetForIo(fd));
+  if (write ? !file->writable() : !file->readable()) return Errno(EBADF);
+  return file;
+}
+
+// Copies until `count`, the end, an error or a signal; what was done beats a later error.
+Result<size_t> CopyLoop(Task& task, File& in, Position& from, File& out, Position* to, uint64_t count) {
+  const auto buffer = std::make_unique<std::byte[]>(std::min<size_t>(kChunk, count));
+  size_t done = 0;
+  while (done < count) {
+    const size_t want = std::min<size_t>(kChunk, count - done);
+    const int64_t out_at = to != nullptr ? to->at() : 0;
+    auto n = CopyChunk(task, in, from.at(), out, to != nullptr ? &out_at : nullptr, {buffer.get(), want});
+    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
+    if (*n == 0) break;
+    from.Advance(*n);
+    if (to != nullptr) to->Advance(*n);
+    done += *n;
+    if (*n < want || task.HasPendingSignal()) break;
+  }
+  return done;
+}
+
+Result<void> CheckCopyRange(const Attr& in, const Attr& out, const File& out_file) {
+  if (in.IsDir() || out.IsDir()) return Errno(EISDIR);
+  if (!in.IsRegular() || !out.IsRegular()) return Errno(EINVAL);
+  if (out_file.flags() & O_APPEND) return Errno(EBADF);
+  return {};
+}
+
+bool Overlap(int64_t a, int64_t b, uint64_t count) {
+  const int64_t distance = a > b ? a - b : b - a;
+  return static_cast<uint64_t>(distance) < count;
+}
+
+}  // namespace
+
+// sendfile(2)
+SyscallResult SysSendfile(Task& task, int out_fd, int in_fd, GuestAddr offset_addr, uint64_t count) {
+  RefPtr<File> in = TRY(FileFor(task, in_fd, false));
+  Position from(task, *in, offset_addr);
+  if (Result<void> loaded = from.Load(); !loaded.ok()) {
+    return loaded.error() == Errno(ESPIPE) ? Errno(EINVAL) : loaded.error();
+  }
+  RefPtr<File> out = TRY(FileFor(task, out_fd, true));
+  if (out->flags() & O_APPEND) return Errno(EINVAL);
+  const size_t done = TRY(CopyLoop(task, *in, from, *out, nullptr, std::min(count, kMaxRwCount)));
+  TRY(from.Store());
+  return static_cast<int64_t>(done);
+}
+
+// copy_file_range(2)
+SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr,
+                               uint64_t count, uint32_t flags) {
+  if (flags != 0) return Errno(EINVAL);
+  RefPtr<File> in = TRY(FileFor(task, in_fd, false));
+  RefPtr<File> out = TRY(FileFor(task, out_fd, true));
+  TRY(CheckCopyRange(TRY(in->GetAttr()), TRY(out->GetAttr()), *out));
+  RefPtr<Inode> in_inode = in->inode(), out_inode = out->inode();
+  if (!in_inode || !out_inode) return Errno(EINVAL);
+  if (&in_inode->fs() != &out_inode->fs()) return Errno(EXDEV);
+  Position from(task, *in, in_addr), to(task, *out, out_addr);
+  TRY(from.Load());
+  TRY(to.Load());
+  count = std::min(count, kMaxRwCount);
+  if (in_inode == out_inode && Overlap(from.at(), to.at(), count)) return Errno(EINVAL);
+  const size_t done = TRY(CopyLoop(task, *in, from, *out, &to, count));
+  TRY(from.Store());
+  TRY(to.Store());
+  return static_cast<int64_t>(done);
+}
+
+}  // namespace runsc

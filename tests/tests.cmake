@@ -1,0 +1,78 @@
+# Everything that crosses a process boundary: guest programs, the differential runner, attacks, lint.
+# Labels: lint, guest-native (the same programs on this kernel), guest, security, cli, differential.
+
+set(RUNSC_TEST_RUNTIME ${CMAKE_BINARY_DIR}/runsc)
+if(TARGET runsc)
+  set(RUNSC_TEST_RUNTIME $<TARGET_FILE:runsc>)
+endif()
+
+# Guest programs are static, hand bad arguments over on purpose, and never carry a sanitizer.
+add_library(guest_flags INTERFACE)
+target_include_directories(guest_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(guest_flags INTERFACE -Wall -Wextra -Wno-stringop-overflow
+  -Wno-stringop-overread -Wno-nonnull -Wno-unused-result -Wno-array-bounds -O1
+  -fno-strict-aliasing $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)
+target_link_options(guest_flags INTERFACE -static)
+target_link_libraries(guest_flags INTERFACE Threads::Threads)
+
+add_library(guest_harness OBJECT tests/guest/harness.cc)
+target_link_libraries(guest_harness PRIVATE guest_flags)
+
+add_executable(differential_driver tests/differential/driver.cc)
+target_link_libraries(differential_driver PRIVATE guest_flags)
+set_target_properties(differential_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+add_custom_target(guest_programs ALL DEPENDS differential_driver)
+
+# One guest program: a native test, and one in the sandbox for each place its files may live.
+function(runsc_guest_test name source label)
+  add_executable(${name} ${source} $<TARGET_OBJECTS:guest_harness>)
+  target_link_libraries(${name} PRIVATE guest_flags)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_dependencies(guest_programs ${name})
+  string(REPLACE "guest_" "" short ${name})
+  add_test(NAME ${label}-native.${short} COMMAND ${name})
+  set_tests_properties(${label}-native.${short} PROPERTIES LABELS guest-native TIMEOUT 300)
+  foreach(place ${ARGN})
+    add_test(NAME ${label}.${short}.${place} COMMAND ${CMAKE_SOURCE_DIR}/tests/guest/run.py
+      --runtime ${RUNSC_TEST_RUNTIME} --place ${place} $<TARGET_FILE:${name}>)
+    set_tests_properties(${label}.${short}.${place} PROPERTIES LABELS ${label} TIMEOUT 400)
+  endforeach()
+endfunction()
+
+if(NOT RUNSC_SANITIZE)
+  foreach(topic process signals threads pipes_poll timers registers system)
+    runsc_guest_test(guest_${topic} tests/guest/${topic}.cc guest tmpfs)
+  endforeach()
+  foreach(topic files memory sockets exec)
+    runsc_guest_test(guest_${topic} tests/guest/${topic}.cc guest tmpfs root)
+  endforeach()
+  file(GLOB attacks CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/security/guest/*.cc)
+  foreach(attack ${attacks})
+    get_filename_component(topic ${attack} NAME_WE)
+    runsc_guest_test(guest_${topic} ${attack} security tmpfs)
+  endforeach()
+
+  file(GLOB security_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/security/*.py)
+  foreach(script ${security_scripts})
+    get_filename_component(topic ${script} NAME_WE)
+    add_test(NAME security.${topic} COMMAND ${script} --runtime ${RUNSC_TEST_RUNTIME})
+    set_tests_properties(security.${topic} PROPERTIES LABELS security TIMEOUT 300)
+  endforeach()
+
+  add_test(NAME differential COMMAND ${CMAKE_SOURCE_DIR}/tests/differential/run.py
+    --runtime ${RUNSC_TEST_RUNTIME} --driver $<TARGET_FILE:differential_driver>)
+  set_tests_properties(differential PROPERTIES LABELS differential TIMEOUT 1200 PROCESSORS 2)
+
+  if(EXISTS ${CMAKE_SOURCE_DIR}/tests/cli/run.py)
+    add_test(NAME cli COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/run.py --runtime ${RUNSC_TEST_RUNTIME})
+    set_tests_properties(cli PROPERTIES LABELS cli TIMEOUT 600)
+  endif()
+endif()
+
+file(GLOB lint_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/lint/check_*.py)
+foreach(script ${lint_scripts})
+  get_filename_component(topic ${script} NAME_WE)
+  add_test(NAME lint.${topic} COMMAND ${script} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(lint.${topic} PROPERTIES LABELS lint
+    ENVIRONMENT "RUNSC=${RUNSC_TEST_RUNTIME};CXX=${CMAKE_CXX_COMPILER}")
+endforeach()

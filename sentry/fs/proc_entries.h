@@ -1,0 +1,70 @@
+// The files of /proc/PID and /proc/PID/task/TID: one generator each, listed in proc_pid.cc.
+#pragma once
+
+#include "sentry/fs/proc_target.h"
+#include "sentry/fs/simple_fs.h"
+
+namespace runsc {
+
+using ProcText = Result<std::string> (*)(const ProcTarget& target, Task& reader);
+using ProcStore = Result<void> (*)(const ProcTarget& target, Task& writer, std::string_view text);
+
+// proc_status.cc
+Result<std::string> ProcStat(const ProcTarget& target, Task& reader);
+Result<std::string> ProcStatm(const ProcTarget& target, Task& reader);
+Result<std::string> ProcStatus(const ProcTarget& target, Task& reader);
+
+// proc_attributes.cc
+Result<std::string> ProcComm(const ProcTarget& target, Task& reader);
+Result<void> StoreProcComm(const ProcTarget& target, Task& writer, std::string_view text);
+Result<std::string> ProcLimits(const ProcTarget& target, Task& reader);
+Result<std::string> ProcOomScore(const ProcTarget& target, Task& reader);
+Result<std::string> ProcOomScoreAdj(const ProcTarget& target, Task& reader);
+Result<void> StoreProcOomScoreAdj(const ProcTarget& target, Task& writer, std::string_view text);
+Result<std::string> ProcOomAdj(const ProcTarget& target, Task& reader);
+Result<void> StoreProcOomAdj(const ProcTarget& target, Task& writer, std::string_view text);
+Result<std::string> ProcSchedstat(const ProcTarget& target, Task& reader);
+Result<std::string> ProcSched(const ProcTarget& target, Task& reader);
+Result<std::string> ProcChildren(const ProcTarget& target, Task& reader);
+
+// proc_memory.cc
+Result<std::string> ProcCmdline(const ProcTarget& target, Task& reader);
+Result<std::string> ProcEnviron(const ProcTarget& target, Task& reader);
+Result<std::string> ProcAuxv(const ProcTarget& target, Task& reader);
+Result<std::string> ProcMaps(const ProcTarget& target, Task& reader);
+Result<std::string> ProcSmaps(const ProcTarget& target, Task& reader);
+Result<std::string> ProcSmapsRollup(const ProcTarget& target, Task& reader);
+RefPtr<SimpleNode> NewProcMem(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
+
+// proc_mounts.cc
+Result<std::string> ProcMounts(const ProcTarget& target, Task& reader);
+Result<std::string> ProcMountinfo(const ProcTarget& target, Task& reader);
+Result<std::string> ProcMountstats(const ProcTarget& target, Task& reader);
+
+// proc_links.cc
+enum class ProcLinkKind { kCwd, kRoot, kExe };
+RefPtr<SimpleNode> NewProcLink(SimpleFs& fs, const ProcTarget& target, ProcLinkKind kind, uint64_t ino);
+RefPtr<SimpleNode> NewProcNsDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
+
+// proc_fd.cc
+RefPtr<SimpleNode> NewProcFdDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
+RefPtr<SimpleNode> NewProcFdinfoDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
+
+// proc_pid.cc
+RefPtr<SimpleNode> NewProcPidDir(SimpleFs& fs, const ProcTarget& target);
+
+// proc_net.cc
+void AddProcNet(SimpleDir& dir);
+
+// proc_sys.cc
+void AddProcSys(SimpleDir& dir);
+
+// proc_machine.cc
+void AddProcMachine(SimpleDir& dir);
+
+// Base of everything below /proc/PID: owned by the process' user; the number `index` tells the entries of
+// one directory apart.
+uint64_t ProcIno(const ProcTarget& target, uint32_t index);
+void SetProcOwner(const ProcTarget& target, Attr& attr);
+
+}  // namespace runsc

@@ -1,0 +1,184 @@
+// What /proc/PID shows of a process' memory: cmdline, environ, auxv, maps, smaps, mem.
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "sentry/fs/proc_entries.h"
+#include "sentry/fs/simple_fs_text.h"
+#include "sentry/vfs/file.h"
+
+namespace runsc {
+namespace {
+
+// More than the kernel lets exec pass.
+constexpr uint64_t kMaxArguments = 8 << 20;
+
+// Guest bytes from `start` to `end`, as far as they are there.
+std::string CopyRange(MemoryManager& mm, GuestAddr start, GuestAddr end) {
+  if (end <= start) return {};
+  std::string text(std::min(end - start, kMaxArguments), '\0');
+  text.resize(mm.address_space().CopyIn(start, text.data(), text.size()));
+  return text;
+}
+
+// A process that overwrote its arguments with something longer (setproctitle) has taken the environment's
+// place too: then the text ends at the first NUL.
+std::string Arguments(MemoryManager& mm) {
+  const MemoryManager::Image image = mm.image();
+  std::string text = CopyRange(mm, image.arg_start, image.arg_end);
+  if (text.empty() || text.back() == '\0' || image.env_start != image.arg_end) return text;
+  text += CopyRange(mm, image.env_start, image.env_end);
+  return std::string(text.c_str());
+}
+
+std::string MapsLine(const MemoryManager::Mapping& m) {
+  std::string line = Format("%08lx-%08lx %s %08lx %02x:%02x %lu ", m.start, m.end, m.perms.c_str(), m.offset,
+                            major(m.dev), minor(m.dev), m.ino);
+  constexpr size_t kNameColumn = 73;
+  if (!m.name.empty()) {
+    if (line.size() < kNameColumn) line.resize(kNameColumn, ' ');
+    for (char c : m.name) line += c == '\n' ? std::string("\\012") : std::string(1, c);
+  }
+  return line + "\n";
+}
+
+// The host's smaps with the guest's names: lines that start a mapping are replaced.
+std::string RenameMappings(const std::string& host, const std::vector<MemoryManager::Mapping>& mappings) {
+  std::map<GuestAddr, const MemoryManager::Mapping*> by_start;
+  for (const auto& m : mappings) by_start[m.start] = &m;
+  std::string out;
+  bool known = false;
+  for (size_t at = 0; at < host.size();) {
+    const size_t end = std::min(host.find('\n', at), host.size() - 1);
+    const std::string line = host.substr(at, end + 1 - at);
+    at = end + 1;
+    uint64_t from, to;
+    if (sscanf(line.c_str(), "%lx-%lx ", &from, &to) != 2) {
+      if (known) out += line;
+      continue;
+    }
+    const auto it = by_start.find(from);
+    known = it != by_start.end();
+    if (known) out += MapsLine(*it->second);
+  }
+  return out;
+}
+
+Result<RefPtr<MemoryManager>> InspectMemory(const ProcTarget& target, Task& reader) {
+  TRY(target.CheckMayInspect(reader));
+  return target.mm();
+}
+
+// /proc/PID/mem: the address space as a file.
+class MemFile : public SeekableFile {
+ public:
+  MemFile(Path path, int flags, RefPtr<MemoryManager> mm)
+      : SeekableFile(std::move(path), flags), mm_(std::move(mm)) {}
+  Result<int64_t> Seek(Task& task, int64_t offset, int whence) override {
+    return whence == SEEK_SET || whence == SEEK_CUR ? SeekableFile::Seek(task, offset, whence) : Errno(EINVAL);
+  }
+
+ protected:
+  Result<size_t> ReadAt(Task&, IoSink& dst, int64_t offset) override;
+  Result<size_t> WriteAt(Task&, IoSource& src, int64_t offset, int64_t* end_offset) override;
+
+ private:
+  static constexpr size_t kChunk = 16 << 10;
+  const RefPtr<MemoryManager> mm_;
+};
+
+Result<size_t> MemFile::ReadAt(Task&, IoSink& dst, int64_t offset) {
+  std::array<std::byte, kChunk> chunk;
+  size_t done = 0;
+  while (dst.remaining() > 0) {
+    const size_t want = std::min(dst.remaining(), chunk.size());
+    const size_t got = mm_->address_space().CopyIn(offset + done, chunk.data(), want);
+    if (got == 0) return done > 0 ? Result<size_t>(done) : Errno(EIO);
+    const auto n = dst.Write(std::span(chunk).first(got));
+    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
+    done += *n;
+    if (*n < want) break;
+  }
+  return done;
+}
+
+Result<size_t> MemFile::WriteAt(Task&, IoSource& src, int64_t offset, int64_t* end_offset) {
+  std::array<std::byte, kChunk> chunk;
+  size_t done = 0;
+  while (src.remaining() > 0) {
+    const auto n = src.Read(std::span(chunk).first(std::min(src.remaining(), chunk.size())));
+    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
+    const size_t put = mm_->address_space().CopyOut(offset + done, chunk.data(), *n);
+    if (put == 0 && *n > 0) return done > 0 ? Result<size_t>(done) : Errno(EIO);
+    done += put;
+    *end_offset = offset + static_cast<int64_t>(done);
+    if (put < *n) break;
+  }
+  return done;
+}
+
+class MemNode : public SimpleNode {
+ public:
+  MemNode(SimpleFs& fs, const ProcTarget& target, uint64_t ino)
+      : SimpleNode(fs, S_IFREG | 0600, ino), target_(target) {}
+  Result<Attr> GetAttr() override {
+    Attr attr = TRY(SimpleNode::GetAttr());
+    SetProcOwner(target_, attr);
+    return attr;
+  }
+  Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
+    RefPtr<MemoryManager> mm = TRY(InspectMemory(target_, task));
+    if (!mm) return Errno(ESRCH);
+    return RefPtr<File>(MakeRef<MemFile>(path, flags, std::move(mm)));
+  }
+
+ private:
+  const ProcTarget target_;
+};
+
+}  // namespace
+
+Result<std::string> ProcCmdline(const ProcTarget& target, Task&) {
+  RefPtr<MemoryManager> mm = TRY(target.mm());
+  return mm ? Arguments(*mm) : std::string();
+}
+
+Result<std::string> ProcEnviron(const ProcTarget& target, Task& reader) {
+  RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
+  if (!mm) return std::string();
+  const MemoryManager::Image image = mm->image();
+  return CopyRange(*mm, image.env_start, image.env_end);
+}
+
+Result<std::string> ProcAuxv(const ProcTarget& target, Task& reader) {
+  RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
+  return mm ? mm->image().auxv : std::string();
+}
+
+Result<std::string> ProcMaps(const ProcTarget& target, Task& reader) {
+  RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
+  std::string out;
+  if (!mm) return out;
+  for (const MemoryManager::Mapping& m : TRY(mm->Mappings())) out += MapsLine(m);
+  return out;
+}
+
+Result<std::string> ProcSmaps(const ProcTarget& target, Task& reader) {
+  RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
+  if (!mm) return std::string();
+  const std::string host = TRY(mm->address_space().ReadHostProc("smaps"));
+  return RenameMappings(host, TRY(mm->Mappings()));
+}
+
+Result<std::string> ProcSmapsRollup(const ProcTarget& target, Task& reader) {
+  RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
+  if (!mm) return Errno(ESRCH);
+  return mm->address_space().ReadHostProc("smaps_rollup");
+}
+
+RefPtr<SimpleNode> NewProcMem(SimpleFs& fs, const ProcTarget& target, uint64_t ino) {
+  return MakeRef<MemNode>(fs, target, ino);
+}
+
+}  // namespace runsc

@@ -1,0 +1,237 @@
+// /proc/PID/stat, statm and status: proc_pid_stat(5), proc_pid_status(5).
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "sentry/fs/proc_entries.h"
+#include "sentry/fs/simple_fs_text.h"
+#include "sentry/kernel/terminal.h"
+
+namespace runsc {
+namespace {
+
+constexpr int64_t kNsPerTick = kNsPerSecond / 100;
+
+struct Times {
+  uint64_t user = 0, system = 0;  // ns
+};
+
+uint64_t NsOf(const timeval& tv) { return tv.tv_sec * uint64_t{kNsPerSecond} + tv.tv_usec * 1000; }
+
+// What the task set lock guards, copied out.
+struct Snapshot {
+  int ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, exit_signal = 0, exit_status = 0;
+  uint64_t tty = 0;
+  int64_t start_ns = 0;
+  Times times, children;
+  rusage self_usage{}, children_usage{};
+  SignalSet pending = 0, shared_pending = 0, ignored = 0, caught = 0;
+  size_t queued = 0;
+  uint64_t queue_limit = 0;
+};
+
+void CopySignalsLocked(ThreadGroup& group, const Task& task, Snapshot* s)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu()) {
+  s->pending = task.pending.pending();
+  s->shared_pending = group.pending.pending();
+  s->queued = task.pending.queued() + group.pending.queued();
+  s->queue_limit = group.limits[RLIMIT_SIGPENDING].rlim_cur;
+  if (!group.actions) return;
+  for (int signo = 1; signo <= kMaxSignal; ++signo) {
+    const uint64_t handler = group.actions->value.actions[signo].handler;
+    if (handler == 1) s->ignored |= SignalBit(signo);
+    if (handler > 1) s->caught |= SignalBit(signo);
+  }
+}
+
+void CopyJobControlLocked(ThreadGroup& group, Snapshot* s)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu()) {
+  s->ppid = group.parent != nullptr ? group.parent->pid() : 0;
+  s->pgid = group.pgid;
+  s->sid = group.sid;
+  if (!group.terminal) return;
+  s->tty = group.terminal->rdev;
+  s->tpgid = group.terminal->foreground_pgid;
+}
+
+Snapshot TakeSnapshot(const ProcTarget& target, const Task& task) {
+  Snapshot s;
+  ThreadGroup& group = target.group();
+  {
+    MutexLock l(target.kernel().task_set_mu());
+    CopyJobControlLocked(group, &s);
+    CopySignalsLocked(group, task, &s);
+    s.threads = static_cast<int>(group.tasks.size());
+    s.exit_signal = group.exit_signal;
+    s.exit_status = group.zombie ? group.exit_status : 0;
+    s.start_ns = group.start_time_ns;
+    s.self_usage = group.self_usage;
+    s.children_usage = group.children_usage;
+    s.children = {NsOf(group.children_usage.ru_utime), NsOf(group.children_usage.ru_stime)};
+    if (target.whole_process()) s.times = {group.exited_user_ns, group.exited_system_ns};
+  }
+  for (const RefPtr<Task>& t : target.tasks()) {
+    s.times.user += t->UserTimeNs();
+    s.times.system += t->SystemTimeNs();
+  }
+  return s;
+}
+
+// The first two numbers of statm, in pages.
+struct Sizes {
+  uint64_t total = 0, resident = 0;
+};
+
+Sizes SizesOf(MemoryManager* mm) {
+  Sizes sizes;
+  if (mm == nullptr) return sizes;
+  const auto text = mm->address_space().ReadHostProc("statm");
+  if (text.ok()) sscanf(text->c_str(), "%lu %lu", &sizes.total, &sizes.resident);
+  return sizes;
+}
+
+std::string StateText(char letter) {
+  switch (letter) {
+    case 'R': return "R (running)";
+    case 'S': return "S (sleeping)";
+    case 'D': return "D (disk sleep)";
+    case 'T': return "T (stopped)";
+    case 't': return "t (tracing stop)";
+    default: return "Z (zombie)";
+  }
+}
+
+void AppendIds(const ProcTarget& target, const Task& task, const Snapshot& s, std::string* out) {
+  CredentialsRef c = task.CredsSnapshot();
+  AppendFormat(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", target.group().pid(),
+               task.tid(), s.ppid);
+  AppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", c->ruid, c->euid, c->suid, c->fsuid);
+  AppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", c->rgid, c->egid, c->sgid, c->fsgid);
+}
+
+// The table's size, as Linux grows it: in powers of two from 64.
+int FdTableSize(const Task& task) {
+  RefPtr<FdTable> fds = task.FdsSnapshot();
+  if (!fds) return 0;
+  const std::vector<int> open = fds->OpenFds();
+  int size = 64;
+  while (!open.empty() && size <= open.back()) size *= 2;
+  return size;
+}
+
+void AppendGroups(const ProcTarget& target, const Task& task, const Snapshot& s, std::string* out) {
+  AppendFormat(out, "FDSize:\t%d\nGroups:\t", FdTableSize(task));
+  for (gid_t gid : task.CredsSnapshot()->groups) AppendFormat(out, "%u ", gid);
+  AppendFormat(out, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n", target.group().pid(),
+               task.tid(), s.pgid, s.sid);
+}
+
+// The lines about memory are the host's own account of the guest's memory.
+void AppendMemory(MemoryManager* mm, std::string* out) {
+  if (mm == nullptr) return;
+  const auto text = mm->address_space().ReadHostProc("status");
+  if (!text.ok()) return;
+  for (size_t at = 0; at < text->size();) {
+    const size_t end = std::min(text->find('\n', at), text->size() - 1);
+    const std::string_view line(text->data() + at, end + 1 - at);
+    if (line.starts_with("Vm") || line.starts_with("Rss") || line.starts_with("HugetlbPages")) *out += line;
+    at = end + 1;
+  }
+}
+
+void AppendSignals(const Task& task, const Snapshot& s, std::string* out) {
+  AppendFormat(out, "Threads:\t%d\nSigQ:\t%zu/%lu\n", s.threads, s.queued, s.queue_limit);
+  AppendFormat(out, "SigPnd:\t%016lx\nShdPnd:\t%016lx\n", s.pending, s.shared_pending);
+  AppendFormat(out, "SigBlk:\t%016lx\n", task.StateLetter() == 'Z' ? SignalSet{0} : task.MaskFromAnyThread());
+  AppendFormat(out, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", s.ignored, s.caught);
+}
+
+void AppendCapabilities(const Task& task, std::string* out) {
+  CredentialsRef c = task.CredsSnapshot();
+  AppendFormat(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", c->inheritable, c->permitted,
+               c->effective);
+  AppendFormat(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n", c->bounding, c->ambient,
+               c->no_new_privs);
+  *out += "Seccomp:\t0\nSeccomp_filters:\t0\n";
+}
+
+void AppendPlacement(const ProcTarget& target, std::string* out) {
+  const int cpus = target.kernel().cpus();
+  const uint64_t mask = cpus >= 64 ? ~uint64_t{0} : (uint64_t{1} << cpus) - 1;
+  AppendFormat(out, "Cpus_allowed:\t%lx\n", mask);
+  *out += cpus == 1 ? "Cpus_allowed_list:\t0\n" : Format("Cpus_allowed_list:\t0-%d\n", cpus - 1);
+  *out += "Mems_allowed:\t1\nMems_allowed_list:\t0\n";
+}
+
+// Fields 23 to 28: sizes and addresses, the latter only for who may see them.
+std::string StatMemory(MemoryManager* mm, bool permitted) {
+  const Sizes sizes = SizesOf(mm);
+  const MemoryManager::Image image = mm != nullptr ? mm->image() : MemoryManager::Image{};
+  const bool show = permitted && mm != nullptr;
+  return Format(" %lu %lu 18446744073709551615 %lu %lu %lu 0 0", sizes.total * 4096, sizes.resident,
+                show ? image.start_code : uint64_t{mm != nullptr},
+                show ? image.end_code : uint64_t{mm != nullptr}, show ? image.start_stack : uint64_t{0});
+}
+
+// Fields 45 to 52.
+std::string StatImage(MemoryManager* mm, bool permitted, int exit_status) {
+  if (mm == nullptr || !permitted) return Format(" 0 0 0 0 0 0 0 %d", permitted ? exit_status : 0);
+  const MemoryManager::Image i = mm->image();
+  return Format(" %lu %lu %lu %lu %lu %lu %lu %d", i.start_data, i.end_data, i.start_brk, i.arg_start,
+                i.arg_end, i.env_start, i.env_end, exit_status);
+}
+
+// Fields 4 to 22.
+std::string StatProcess(const Task& task, const Snapshot& s) {
+  constexpr unsigned kFlags = 0x400000;  // PF_RANDOMIZE
+  std::string out = Format(" %d %d %d %lu %d %u", s.ppid, s.pgid, s.sid, s.tty, s.tpgid, kFlags);
+  AppendFormat(&out, " %ld %ld %ld %ld", s.self_usage.ru_minflt, s.children_usage.ru_minflt,
+               s.self_usage.ru_majflt, s.children_usage.ru_majflt);
+  AppendFormat(&out, " %lu %lu %lu %lu", s.times.user / kNsPerTick, s.times.system / kNsPerTick,
+               s.children.user / kNsPerTick, s.children.system / kNsPerTick);
+  AppendFormat(&out, " 20 0 %d 0 %ld", s.threads, s.start_ns / kNsPerTick);
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> ProcStat(const ProcTarget& target, Task& reader) {
+  RefPtr<Task> task = TRY(target.task());
+  RefPtr<MemoryManager> mm = TRY(target.mm());
+  const bool permitted = target.CheckMayInspect(reader).ok();
+  const Snapshot s = TakeSnapshot(target, *task);
+  const uint64_t blocked = task->StateLetter() == 'Z' ? 0 : task->MaskFromAnyThread();
+  constexpr uint64_t kShown = 0x7fffffff;
+  std::string out = Format("%d (%s) %c", task->tid(), task->name().c_str(), task->StateLetter());
+  out += StatProcess(*task, s);
+  out += StatMemory(mm.get(), permitted);
+  AppendFormat(&out, " %lu %lu %lu %lu 0 0 0 %d 0 0 0 0 0 0", s.pending & kShown, blocked & kShown,
+               s.ignored & kShown, s.caught & kShown, s.exit_signal);
+  out += StatImage(mm.get(), permitted, s.exit_status);
+  return out + "\n";
+}
+
+Result<std::string> ProcStatm(const ProcTarget& target, Task&) {
+  RefPtr<MemoryManager> mm = TRY(target.mm());
+  if (!mm) return std::string("0 0 0 0 0 0 0\n");
+  return mm->address_space().ReadHostProc("statm");
+}
+
+Result<std::string> ProcStatus(const ProcTarget& target, Task&) {
+  RefPtr<Task> task = TRY(target.task());
+  RefPtr<MemoryManager> mm = TRY(target.mm());
+  RefPtr<FsContext> fs = task->FsSnapshot();
+  const Snapshot s = TakeSnapshot(target, *task);
+  std::string out = "Name:\t" + task->name() + "\n";
+  if (fs) AppendFormat(&out, "Umask:\t%04o\n", fs->umask());
+  out += "State:\t" + StateText(task->StateLetter()) + "\n";
+  AppendIds(target, *task, s, &out);
+  AppendGroups(target, *task, s, &out);
+  AppendMemory(mm.get(), &out);
+  AppendFormat(&out, "CoreDumping:\t0\nTHP_enabled:\t1\n");
+  AppendSignals(*task, s, &out);
+  AppendCapabilities(*task, &out);
+  AppendPlacement(target, &out);
+  return out;
+}
+
+}  // namespace runsc

@@ -1,0 +1,200 @@
+// /proc/sys: what sysctl(8) shows. Only the names of the machine can be set; everything else says what holds
+// in this kernel.
+#include "sentry/fs/proc_entries.h"
+#include "sentry/fs/simple_fs_host.h"
+#include "sentry/fs/simple_fs_text.h"
+#include "sentry/kernel/linux_version.h"
+#include "sentry/kernel/random.h"
+
+namespace runsc {
+namespace {
+
+struct Constant {
+  const char* path;  // below /proc/sys
+  const char* value;
+};
+
+constexpr Constant kConstants[] = {
+    {"fs/aio-max-nr", "65536"},
+    {"fs/aio-nr", "0"},
+    {"fs/epoll/max_user_watches", "5491489"},
+    {"fs/file-max", "9223372036854775807"},
+    {"fs/file-nr", "0\t0\t9223372036854775807"},
+    {"fs/inode-nr", "0\t0"},
+    {"fs/inotify/max_queued_events", "16384"},
+    {"fs/inotify/max_user_instances", "128"},
+    {"fs/inotify/max_user_watches", "192536"},
+    {"fs/lease-break-time", "45"},
+    {"fs/leases-enable", "0"},
+    {"fs/mount-max", "100000"},
+    {"fs/mqueue/msg_default", "10"},
+    {"fs/mqueue/msg_max", "10"},
+    {"fs/mqueue/msgsize_default", "8192"},
+    {"fs/mqueue/msgsize_max", "8192"},
+    {"fs/mqueue/queues_max", "256"},
+    {"fs/nr_open", "1048576"},
+    {"fs/overflowgid", "65534"},
+    {"fs/overflowuid", "65534"},
+    {"fs/pipe-max-size", "1048576"},
+    {"fs/pipe-user-pages-hard", "0"},
+    {"fs/pipe-user-pages-soft", "16384"},
+    {"fs/protected_fifos", "0"},
+    {"fs/protected_hardlinks", "1"},
+    {"fs/protected_regular", "0"},
+    {"fs/protected_symlinks", "0"},
+    {"fs/suid_dumpable", "0"},
+    {"kernel/auto_msgmni", "0"},
+    {"kernel/cap_last_cap", "40"},
+    {"kernel/core_pattern", "core"},
+    {"kernel/core_pipe_limit", "0"},
+    {"kernel/core_uses_pid", "0"},
+    {"kernel/ctrl-alt-del", "0"},
+    {"kernel/dmesg_restrict", "1"},
+    {"kernel/io_uring_disabled", "2"},
+    {"kernel/keys/maxbytes", "20000"},
+    {"kernel/keys/maxkeys", "200"},
+    {"kernel/kptr_restrict", "2"},
+    {"kernel/modules_disabled", "1"},
+    {"kernel/msgmax", "8192"},
+    {"kernel/msgmnb", "16384"},
+    {"kernel/msgmni", "32000"},
+    {"kernel/ngroups_max", "65536"},
+    {"kernel/osrelease", kRelease},
+    {"kernel/ostype", kSysname},
+    {"kernel/overflowgid", "65534"},
+    {"kernel/overflowuid", "65534"},
+    {"kernel/panic", "0"},
+    {"kernel/panic_on_oops", "0"},
+    {"kernel/perf_event_max_sample_rate", "100000"},
+    {"kernel/perf_event_mlock_kb", "516"},
+    {"kernel/perf_event_paranoid", "4"},
+    {"kernel/pid_max", "4194304"},
+    {"kernel/printk", "4\t4\t1\t7"},
+    {"kernel/pty/max", "4096"},
+    {"kernel/pty/reserve", "1024"},
+    {"kernel/random/entropy_avail", "256"},
+    {"kernel/random/poolsize", "256"},
+    {"kernel/random/urandom_min_reseed_secs", "60"},
+    {"kernel/random/write_wakeup_threshold", "256"},
+    {"kernel/randomize_va_space", "2"},
+    {"kernel/sched_autogroup_enabled", "0"},
+    {"kernel/sched_rr_timeslice_ms", "100"},
+    {"kernel/sched_rt_period_us", "1000000"},
+    {"kernel/sched_rt_runtime_us", "950000"},
+    {"kernel/seccomp/actions_avail", "kill_process kill_thread trap errno trace log allow"},
+    {"kernel/sem", "32000\t1024000000\t500\t32000"},
+    {"kernel/shm_rmid_forced", "0"},
+    {"kernel/shmall", "18446744073692774399"},
+    {"kernel/shmmax", "18446744073692774399"},
+    {"kernel/shmmni", "4096"},
+    {"kernel/sysctl_writes_strict", "1"},
+    {"kernel/tainted", "0"},
+    {"kernel/threads-max", "192730"},
+    {"kernel/unprivileged_bpf_disabled", "2"},
+    {"kernel/version", kVersion},
+    {"kernel/yama/ptrace_scope", "0"},
+    {"net/core/default_qdisc", "noqueue"},
+    {"net/core/netdev_max_backlog", "1000"},
+    {"net/core/optmem_max", "131072"},
+    {"net/core/rmem_default", "212992"},
+    {"net/core/rmem_max", "4194304"},
+    {"net/core/somaxconn", "4096"},
+    {"net/core/wmem_default", "212992"},
+    {"net/core/wmem_max", "4194304"},
+    {"net/ipv4/ip_default_ttl", "64"},
+    {"net/ipv4/ip_forward", "0"},
+    {"net/ipv4/ip_local_port_range", "32768\t60999"},
+    {"net/ipv4/ip_local_reserved_ports", ""},
+    {"net/ipv4/ip_nonlocal_bind", "0"},
+    {"net/ipv4/ip_unprivileged_port_start", "1024"},
+    {"net/ipv4/ping_group_range", "1\t0"},
+    {"net/ipv4/tcp_fin_timeout", "60"},
+    {"net/ipv4/tcp_keepalive_intvl", "75"},
+    {"net/ipv4/tcp_keepalive_probes", "9"},
+    {"net/ipv4/tcp_keepalive_time", "7200"},
+    {"net/ipv4/tcp_max_syn_backlog", "2048"},
+    {"net/ipv4/tcp_retries2", "15"},
+    {"net/ipv4/tcp_rmem", "4096\t131072\t6291456"},
+    {"net/ipv4/tcp_sack", "1"},
+    {"net/ipv4/tcp_syn_retries", "6"},
+    {"net/ipv4/tcp_synack_retries", "5"},
+    {"net/ipv4/tcp_timestamps", "1"},
+    {"net/ipv4/tcp_window_scaling", "1"},
+    {"net/ipv4/tcp_wmem", "4096\t16384\t4194304"},
+    {"net/ipv6/conf/all/disable_ipv6", "0"},
+    {"net/ipv6/conf/default/disable_ipv6", "0"},
+    {"net/ipv6/conf/lo/disable_ipv6", "0"},
+    {"net/unix/max_dgram_qlen", "10"},
+    {"user/max_user_namespaces", "0"},
+    {"vm/drop_caches", "0"},
+    {"vm/mmap_min_addr", "65536"},
+    {"vm/nr_hugepages", "0"},
+    {"vm/oom_kill_allocating_task", "0"},
+    {"vm/panic_on_oom", "0"},
+    {"vm/unprivileged_userfaultfd", "0"},
+    {"vm/zone_reclaim_mode", "0"},
+};
+
+// Settings of the host's memory management, which is the guest's, and what to say where they cannot be read.
+constexpr Constant kHostSettings[] = {
+    {"vm/dirty_background_ratio", "10"}, {"vm/dirty_ratio", "20"},       {"vm/max_map_count", "65530"},
+    {"vm/min_free_kbytes", "67584"},     {"vm/overcommit_memory", "0"},  {"vm/overcommit_ratio", "50"},
+    {"vm/swappiness", "60"},             {"vm/vfs_cache_pressure", "100"},
+};
+
+void AddAt(SimpleDir& sys, std::string_view path, TextReader read, TextWriter write = nullptr) {
+  const size_t slash = path.rfind('/');
+  SimpleDir& dir = sys.Dir(path.substr(0, slash));
+  const uint32_t mode = write ? 0644 : 0444;
+  dir.AddKnob(path.substr(slash + 1), std::move(read), std::move(write), mode);
+}
+
+Result<std::string> HostSetting(const Constant& setting) {
+  const auto host = ReadHostText((std::string("/proc/sys/") + setting.path).c_str());
+  return host.ok() ? *host : std::string(setting.value) + "\n";
+}
+
+Result<std::string> Hostname(Task& reader) { return reader.kernel().uts().hostname + "\n"; }
+Result<std::string> Domainname(Task& reader) { return reader.kernel().uts().domainname + "\n"; }
+
+// proc_do_string: up to the first newline or NUL.
+Result<std::string> NameToSet(Task& writer, std::string_view text) {
+  if (!writer.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
+  constexpr size_t kMaxName = 64;
+  return std::string(text.substr(0, std::min({text.find('\n'), text.find('\0'), kMaxName})));
+}
+
+Result<void> SetHostname(Task& writer, std::string_view text) {
+  std::string name = TRY(NameToSet(writer, text));
+  UtsName uts = writer.kernel().uts();
+  uts.hostname = std::move(name);
+  writer.kernel().set_uts(std::move(uts));
+  return {};
+}
+
+Result<void> SetDomainname(Task& writer, std::string_view text) {
+  std::string name = TRY(NameToSet(writer, text));
+  UtsName uts = writer.kernel().uts();
+  uts.domainname = std::move(name);
+  writer.kernel().set_uts(std::move(uts));
+  return {};
+}
+
+Result<std::string> Uuid(Task&) { return RandomUuid() + "\n"; }
+
+}  // namespace
+
+void AddProcSys(SimpleDir& sys) {
+  for (const Constant& constant : kConstants) {
+    AddAt(sys, constant.path, [&constant](Task&) { return Result<std::string>(std::string(constant.value) + "\n"); });
+  }
+  for (const Constant& setting : kHostSettings) {
+    AddAt(sys, setting.path, [&setting](Task&) { return HostSetting(setting); });
+  }
+  AddAt(sys, "kernel/hostname", &Hostname, &SetHostname);
+  AddAt(sys, "kernel/domainname", &Domainname, &SetDomainname);
+  AddAt(sys, "kernel/random/uuid", &Uuid);
+  sys.Dir("kernel/random").AddFixed("boot_id", RandomUuid() + "\n");
+}
+
+}  // namespace runsc

@@ -1,0 +1,131 @@
+#include "sentry/fs/sysfs.h"
+
+#include <linux/magic.h>
+
+#include <algorithm>
+
+#include "sentry/fs/simple_fs.h"
+#include "sentry/fs/simple_fs_host.h"
+#include "sentry/fs/simple_fs_text.h"
+#include "sentry/fs/sysfs_cache.h"
+#include "sentry/kernel/kernel.h"
+
+namespace runsc {
+namespace {
+
+// "0-3", or "0" for one.
+std::string CpuRange(int cpus) { return cpus == 1 ? "0\n" : Format("0-%d\n", cpus - 1); }
+
+std::string CpuMask(int first, int count) {
+  const uint64_t bits = (count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1) << first;
+  return bits >> 32 ? Format("%08lx,%08lx\n", bits >> 32, bits & 0xffffffff) : Format("%lx\n", bits);
+}
+
+// One socket, one core per processor: what the guest can rely on.
+void AddTopology(SimpleDir& topology, int cpu, int cpus) {
+  topology.AddFixed("core_id", Format("%d\n", cpu));
+  topology.AddFixed("physical_package_id", "0\n");
+  topology.AddFixed("die_id", "0\n");
+  topology.AddFixed("core_cpus", CpuMask(cpu, 1));
+  topology.AddFixed("core_cpus_list", Format("%d\n", cpu));
+  topology.AddFixed("thread_siblings", CpuMask(cpu, 1));
+  topology.AddFixed("thread_siblings_list", Format("%d\n", cpu));
+  topology.AddFixed("core_siblings", CpuMask(0, cpus));
+  topology.AddFixed("core_siblings_list", CpuRange(cpus));
+  topology.AddFixed("package_cpus", CpuMask(0, cpus));
+  topology.AddFixed("package_cpus_list", CpuRange(cpus));
+}
+
+// Whoever shares a cache has neighbouring numbers.
+void AddCache(SimpleDir& dir, const CpuCache& cache, int cpu, int cpus) {
+  const int sharing = std::min(static_cast<int>(cache.sharing), cpus);
+  const int first = cpu / sharing * sharing;
+  const int count = std::min(sharing, cpus - first);
+  dir.AddFixed("level", Format("%d\n", cache.level));
+  dir.AddFixed("type", Format("%s\n", cache.type));
+  dir.AddFixed("size", Format("%uK\n", cache.size_kib));
+  dir.AddFixed("coherency_line_size", Format("%u\n", cache.line_size));
+  dir.AddFixed("ways_of_associativity", Format("%u\n", cache.ways));
+  dir.AddFixed("number_of_sets", Format("%u\n", cache.sets));
+  dir.AddFixed("shared_cpu_map", CpuMask(first, count));
+  dir.AddFixed("shared_cpu_list", count == 1 ? Format("%d\n", first) : Format("%d-%d\n", first, first + count - 1));
+}
+
+void AddCpus(SimpleDir& cpu_dir, int cpus) {
+  for (const char* name : {"online", "possible", "present"}) cpu_dir.AddFixed(name, CpuRange(cpus));
+  cpu_dir.AddFixed("offline", "\n");
+  cpu_dir.AddFixed("isolated", "\n");
+  cpu_dir.AddFixed("kernel_max", Format("%d\n", cpus - 1));
+  const std::vector<CpuCache> caches = QueryCpuCaches();
+  for (int i = 0; i < cpus; ++i) {
+    SimpleDir& cpu = cpu_dir.Dir(Format("cpu%d", i));
+    AddTopology(cpu.Dir("topology"), i, cpus);
+    for (size_t c = 0; c < caches.size(); ++c) {
+      AddCache(cpu.Dir("cache").Dir(Format("index%zu", c)), caches[c], i, cpus);
+    }
+    if (i > 0) cpu.AddFixed("online", "1\n");
+  }
+}
+
+Result<std::string> NodeMeminfo(Task&) {
+  const std::string host = TRY(ReadHostText("/proc/meminfo"));
+  std::string out;
+  for (const char* name : {"MemTotal:", "MemFree:"}) {
+    const size_t at = host.find(name);
+    if (at != std::string::npos) out += "Node 0 " + host.substr(at, host.find('\n', at) + 1 - at);
+  }
+  return out;
+}
+
+void AddNode(SimpleDir& node_dir, int cpus) {
+  for (const char* name : {"online", "possible", "has_cpu", "has_memory", "has_normal_memory"}) {
+    node_dir.AddFixed(name, "0\n");
+  }
+  SimpleDir& node = node_dir.Dir("node0");
+  node.AddFixed("cpulist", CpuRange(cpus));
+  node.AddFixed("cpumap", CpuMask(0, cpus));
+  node.AddFixed("distance", "10\n");
+  node.AddText("meminfo", &NodeMeminfo);
+}
+
+void AddLoopback(SimpleDir& sys) {
+  SimpleDir& lo = sys.Dir("devices/virtual/net/lo");
+  static constexpr std::pair<const char*, const char*> kFiles[] = {
+      {"address", "00:00:00:00:00:00"}, {"addr_len", "6"}, {"broadcast", "00:00:00:00:00:00"},
+      {"carrier", "1"}, {"dev_id", "0x0"}, {"flags", "0x9"}, {"ifindex", "1"}, {"iflink", "1"}, {"mtu", "65536"},
+      {"operstate", "unknown"}, {"tx_queue_len", "1000"}, {"type", "772"},
+  };
+  for (const auto& [name, value] : kFiles) lo.AddFixed(name, std::string(value) + "\n");
+  for (const char* name : {"rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_errors", "tx_errors"}) {
+    lo.Dir("statistics").AddFixed(name, "0\n");
+  }
+  sys.Dir("class/net").AddLink("lo", "../../devices/virtual/net/lo");
+}
+
+// Huge pages are the host's doing; absent where its settings cannot be read.
+void AddHugePages(SimpleDir& mm) {
+  for (const char* name : {"enabled", "defrag", "shmem_enabled", "hpage_pmd_size", "use_zero_page"}) {
+    const auto text = ReadHostText((std::string("/sys/kernel/mm/transparent_hugepage/") + name).c_str());
+    if (text.ok()) mm.Dir("transparent_hugepage").AddFixed(name, *text);
+  }
+}
+
+}  // namespace
+
+RefPtr<FileSystem> NewSysfs(Kernel& kernel) {
+  auto fs = MakeRef<SimpleFs>(SimpleFs::Kind{"sysfs", SYSFS_MAGIC, EACCES});
+  auto root = MakeRef<SimpleDir>(*fs);
+  AddCpus(root->Dir("devices/system/cpu"), kernel.cpus());
+  AddNode(root->Dir("devices/system/node"), kernel.cpus());
+  AddLoopback(*root);
+  AddHugePages(root->Dir("kernel/mm"));
+  root->Dir("kernel").AddFixed("uevent_seqnum", "0\n");
+  for (const char* path : {"block", "bus", "class/block", "class/tty", "dev/block", "dev/char", "firmware",
+                           "fs/cgroup", "hypervisor", "module", "power"}) {
+    root->Dir(path);
+  }
+  fs->set_root(std::move(root));
+  return fs;
+}
+
+}  // namespace runsc

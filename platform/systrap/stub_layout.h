@@ -40,6 +40,7 @@
 #define TP_FS_BASE 0x50
 #define TP_IRET 0xa0
 #define TP_REGS 0x100
+#define TP_STATE 0x1c0
 #define TR_R15 0x100
 #define TR_R14 0x108
 #define TR_R13 0x110
@@ -106,6 +107,7 @@ enum Action : uint64_t {
   kActionRestore = 3,  // load ThreadRegs as the engine wrote them; args[0]: FP state from SLOT_FP too
   kActionSave = 4,     // make registers and FP state complete, post kEventSaved
   kActionExit = 5,     // clear the tid word and end the host thread
+  kActionPark = 6,     // clear the tid word and wait for the next guest thread
 };
 
 struct RequestLine {
@@ -150,7 +152,7 @@ struct ThreadPage {
   uint32_t forward_all;  // answer nothing in the stub
   uint32_t new_process;  // first thread after a fork
   IretFrame iret;
-  uint64_t fault_addr;
+  uint64_t cpu_base_ns;  // CPU time of the host thread when this guest thread started
   uint64_t pad1[3];
   alignas(64) ThreadRegs regs;
   alignas(64) RequestLine line;
@@ -166,6 +168,7 @@ static_assert(offsetof(ThreadPage, fs_base) == TP_FS_BASE);
 static_assert(offsetof(ThreadPage, iret) == TP_IRET);
 static_assert(offsetof(ThreadPage, regs) == TP_REGS);
 static_assert(offsetof(ThreadPage, regs.rsp) == TR_RSP);
+static_assert(offsetof(ThreadPage, line.state) == TP_STATE);
 static_assert(offsetof(ThreadPage, regs.rax) == TR_RAX);
 static_assert(sizeof(ThreadPage) <= SLOT_FP);
 

@@ -60,19 +60,33 @@ void StubProcess::MarkDead() {
   for (SystrapContext* context : contexts_) context->OnDeath();
 }
 
-Result<uint32_t> StubProcess::AcquireSlot(bool* fresh) {
-  *fresh = false;
+// A parked thread must have reached its place; any other must be gone.
+bool StubProcess::IsReady(const FreeSlot& candidate) const {
+  const bool exists =
+      candidate.last_tid > 0 && syscall(SYS_tgkill, pid_, candidate.last_tid, 0) == 0;
+  if (!candidate.parked) return !exists;
+  const auto* page = reinterpret_cast<const stub::ThreadPage*>(SlotMemory(candidate.slot));
+  const uint32_t state = __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
+  return exists && (state == stub::kRequest || state == stub::kRequestGuestAsleep);
+}
+
+Result<StubProcess::Seat> StubProcess::AcquireSeat() {
   MutexLock lock(mu_);
-  for (size_t i = 0; i < free_.size(); i++) {
+  for (size_t i = free_.size(); i-- > 0;) {
     const FreeSlot candidate = free_[i];
-    if (candidate.last_tid > 0 && syscall(SYS_tgkill, pid_, candidate.last_tid, 0) == 0) continue;
+    if (!IsReady(candidate)) continue;
     free_.erase(free_.begin() + static_cast<ptrdiff_t>(i));
-    return candidate.slot;
+    parked_ -= candidate.parked;
+    return Seat{candidate.slot, true, candidate.parked ? candidate.last_tid : 0};
   }
   const uint32_t slot = TRY(resources_.slots.Allocate());
   mapped_.push_back(slot);
-  *fresh = true;
-  return slot;
+  return Seat{slot, false, 0};
+}
+
+bool StubProcess::ShouldPark() {
+  MutexLock lock(mu_);
+  return parked_ < kMaxParked;
 }
 
 void StubProcess::AdoptSlot(uint32_t slot) {
@@ -80,9 +94,10 @@ void StubProcess::AdoptSlot(uint32_t slot) {
   mapped_.push_back(slot);
 }
 
-void StubProcess::ReleaseSlot(uint32_t slot, pid_t host_tid) {
+void StubProcess::ReleaseSlot(uint32_t slot, pid_t host_tid, bool parked) {
   MutexLock lock(mu_);
-  free_.push_back({slot, host_tid});
+  free_.push_back({slot, host_tid, parked});
+  parked_ += parked;
 }
 
 void StubProcess::Register(SystrapContext* context) {

@@ -58,12 +58,19 @@ class StubProcess {
   // destroyed). Wakes everybody who waits for it.
   void MarkDead();
 
-  // A slot for a new thread, already mapped in the stub or (*fresh) not yet.
-  Result<uint32_t> AcquireSlot(bool* fresh);
+  // A slot for a new thread.
+  struct Seat {
+    uint32_t slot;
+    bool mapped;       // the stub has it
+    pid_t parked_tid;  // a host thread waits in it; 0 if one must be made
+  };
+  Result<Seat> AcquireSeat();
   // A slot mapped by the first batch of a fork's child.
   void AdoptSlot(uint32_t slot);
-  // `host_tid` may still be on its way out in it.
-  void ReleaseSlot(uint32_t slot, pid_t host_tid);
+  // How many more host threads are worth keeping for later guest threads.
+  bool ShouldPark();
+  // `host_tid` may still be on its way out of it, or to its place to wait.
+  void ReleaseSlot(uint32_t slot, pid_t host_tid, bool parked);
   uint8_t* SlotMemory(uint32_t slot) const { return resources_.slots.piece(slot); }
   uint64_t SlotFileOffset(uint32_t slot) const { return resources_.slots.offset(slot); }
   int slots_fd() const { return resources_.slots.fd(); }
@@ -77,7 +84,10 @@ class StubProcess {
   struct FreeSlot {
     uint32_t slot;
     pid_t last_tid;
+    bool parked;
   };
+  bool IsReady(const FreeSlot& candidate) const;
+  static constexpr int kMaxParked = 8;
 
   StubResources& resources_;
   const uint32_t command_index_;
@@ -88,6 +98,7 @@ class StubProcess {
   Mutex mu_{LockRank::kPlatform};
   std::vector<uint32_t> mapped_ ABSL_GUARDED_BY(mu_);
   std::vector<FreeSlot> free_ ABSL_GUARDED_BY(mu_);
+  int parked_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<SystrapContext*> contexts_ ABSL_GUARDED_BY(mu_);
 };
 

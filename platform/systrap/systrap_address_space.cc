@@ -41,7 +41,8 @@ std::vector<stub::HelperOp> ThreadOps(const StubProcess& process, uint32_t slot,
 
 Result<AddressSpace::Forked> SystrapAddressSpace::Fork(Context&, const ThreadStart& start) {
   const uint32_t slot = TRY(engine_.slots().Allocate());
-  SystrapContext::InitSlot(engine_, engine_.slots().piece(slot), slot, start, true);
+  SystrapContext::InitSlot(engine_, engine_.slots().piece(slot), slot, start,
+                           SystrapContext::SlotUse::kForkedThread);
   auto child = engine_.Fork(*process_, ThreadOps(*process_, slot, true));
   if (!child.ok()) {
     engine_.slots().Free(slot);
@@ -55,19 +56,24 @@ Result<AddressSpace::Forked> SystrapAddressSpace::Fork(Context&, const ThreadSta
 }
 
 Result<std::unique_ptr<Context>> SystrapAddressSpace::NewContext(const ThreadStart& start) {
-  bool fresh;
-  const uint32_t slot = TRY(process_->AcquireSlot(&fresh));
-  SystrapContext::InitSlot(engine_, process_->SlotMemory(slot), slot, start, false);
-  std::vector<int64_t> results;
-  auto run = process_->helper().Run(ThreadOps(*process_, slot, fresh), &results);
-  const int64_t last = results.empty() ? -ESRCH : results.back();
-  if (!run.ok() || IsError(last)) {
-    // Mapped or not, nobody else ever gets the slot: it stays with the process.
-    return run.ok() ? Errno(static_cast<int>(-last)) : run.error();
-  }
-  auto context = std::make_unique<SystrapContext>(engine_, process_, slot, start);
-  if (!context->Started(last)) return Errno(EAGAIN);
+  if (!process_->alive()) return Errno(ESRCH);
+  const StubProcess::Seat seat = TRY(process_->AcquireSeat());
+  SystrapContext::InitSlot(engine_, process_->SlotMemory(seat.slot), seat.slot, start,
+                           seat.parked_tid ? SystrapContext::SlotUse::kParkedThread
+                                           : SystrapContext::SlotUse::kNewThread);
+  const int64_t tid = seat.parked_tid ? seat.parked_tid : TRY(StartHostThread(seat));
+  auto context = std::make_unique<SystrapContext>(engine_, process_, seat.slot, start);
+  if (!context->Started(tid)) return Errno(EAGAIN);
   return std::unique_ptr<Context>(std::move(context));
+}
+
+Result<int64_t> SystrapAddressSpace::StartHostThread(const StubProcess::Seat& seat) {
+  std::vector<int64_t> results;
+  TRY(process_->helper().Run(ThreadOps(*process_, seat.slot, !seat.mapped), &results));
+  // After a failure the slot stays with the process, mapped or not: nobody else ever gets it.
+  if (results.empty()) return Errno(ESRCH);
+  if (IsError(results.back())) return Errno(static_cast<int>(-results.back()));
+  return results.back();
 }
 
 Result<void> SystrapAddressSpace::RunAll(std::span<const stub::HelperOp> ops,

@@ -33,6 +33,7 @@ class SystrapAddressSpace final : public AddressSpace {
  private:
   // Runs helper operations of which each must succeed.
   Result<void> RunAll(std::span<const stub::HelperOp> ops, std::vector<uint64_t>* results);
+  Result<int64_t> StartHostThread(const StubProcess::Seat& seat);
   Result<size_t> Transfer(bool write, int host_fd, int64_t offset, std::span<const iovec> guest);
 
   Engine& engine_;

@@ -49,9 +49,9 @@ stub::ThreadRegs ReadRegsOnce(const stub::ThreadRegs& shared) {
 }  // namespace
 
 void SystrapContext::InitSlot(Engine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
-                              bool new_process) {
+                              SlotUse use) {
   auto* page = reinterpret_cast<stub::ThreadPage*>(memory);
-  memset(static_cast<void*>(page), 0, sizeof *page);
+  memset(static_cast<void*>(page), 0, offsetof(stub::ThreadPage, line));
   const uint64_t base = SlotAddress(slot);
   page->self = base;
   page->entry = stub_symbol::tramp_entry;
@@ -63,9 +63,11 @@ void SystrapContext::InitSlot(Engine& engine, uint8_t* memory, uint32_t slot, co
   page->clear_tid = start.clear_child_tid;
   page->set_tid = start.set_child_tid;
   page->identity = {start.tid, start.tgid, start.ppid, start.uid, start.euid, start.gid, start.egid};
-  page->new_process = new_process;
+  page->new_process = use == SlotUse::kForkedThread;
   page->sentry_cpu = ~0u;
-  page->line.state = stub::kRequest;  // the thread waits for its first Run
+  page->line.meta = 0;
+  // The thread waits for its first Run; a parked one does so already and may sleep on the word.
+  if (use != SlotUse::kParkedThread) page->line.state = stub::kRequest;
 }
 
 SystrapContext::SystrapContext(Engine& engine, std::shared_ptr<StubProcess> process, uint32_t slot,
@@ -401,12 +403,14 @@ void SystrapContext::Exit() {
   if (exited_) return;
   exited_ = true;
   handoff_.Rest();
+  const pid_t tid = tid_.exchange(0);
+  const bool park = tid != 0 && process_->ShouldPark();
   if (process_->alive() && !dead_) {
-    page()->line.number = stub::kActionExit;
+    page()->line.number = park ? stub::kActionPark : stub::kActionExit;
     Handoff::Reply(page());
   }
   process_->Unregister(this);
-  process_->ReleaseSlot(slot_, tid_.exchange(0));
+  process_->ReleaseSlot(slot_, tid, park);
 }
 
 // Two numbers of the host's schedstat; the first is the time on a CPU.
@@ -416,7 +420,8 @@ uint64_t SystrapContext::CpuTimeNs() {
   auto text = engine_.ReadProc(process_->pid(), absl::StrCat("task/", tid, "/schedstat"));
   uint64_t ns = 0;
   if (!text.ok() || !absl::SimpleAtoi(text->substr(0, text->find(' ')), &ns)) return 0;
-  return ns;
+  const uint64_t base = ReadOnce(page()->cpu_base_ns);
+  return ns > base ? ns - base : 0;
 }
 
 }  // namespace runsc::systrap

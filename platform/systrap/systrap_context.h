@@ -20,9 +20,10 @@ class SystrapContext final : public Context {
                  const ThreadStart& start);
   ~SystrapContext() override;
 
-  // Fills the slot before the host thread starts. `new_process`: first thread after a fork.
+  // Fills the slot before the host thread starts, or while a parked one waits in it.
+  enum class SlotUse { kNewThread, kParkedThread, kForkedThread };
   static void InitSlot(Engine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
-                       bool new_process);
+                       SlotUse use);
 
   // The host thread exists. False if `tid` is no thread of the stub.
   bool Started(int64_t tid);

@@ -339,6 +339,14 @@ native_interrupted:
   mov $-512, %rax
   ret
 
+// Becomes a thread that waits for its first Run again, on an empty stack. rdi = ThreadPage.
+.globl thread_park
+thread_park:
+  mov TP_STACK(%rdi), %rsp
+  movl $1, TP_STATE(%rdi)  // kRequest
+  call thread_restart
+  ud2
+
 .globl thread_exit
 thread_exit:
   xor %edi, %edi

@@ -116,12 +116,20 @@ void Restore(ThreadPage* t, bool with_fp) {
   t->regs.rip = ResumableRip(t->regs.rip);
 }
 
-[[noreturn]] void EndThread(ThreadPage* t) {
+[[noreturn]] void EndThread(ThreadPage* t, bool park) {
   if (t->clear_tid) {
     const uint32_t zero = 0;
     if (CopyToGuest(t->clear_tid, zero)) Syscall(__NR_futex, t->clear_tid, kFutexWake, 1);
   }
+  if (park) thread_park(t);
   thread_exit();
+}
+
+uint64_t ThreadCpuNs() {
+  constexpr uint64_t kThreadCpuClock = 3;
+  uint64_t time[2] = {};
+  Syscall(__NR_clock_gettime, kThreadCpuClock, reinterpret_cast<uint64_t>(time));
+  return time[0] * 1000000000 + time[1];
 }
 
 // Runs the call of a kActionNative reply. True: it is done; false: an interruption came first, and
@@ -169,7 +177,9 @@ bool Perform(ThreadPage* t, Call call, uint32_t meta) {
         PostAndWait(t, call, (meta & ~(0xfu << kMetaKindShift)) | kEventSaved << kMetaKindShift);
         break;
       case kActionExit:
-        EndThread(t);
+        EndThread(t, false);
+      case kActionPark:
+        EndThread(t, true);
       default:
         if (is_call) Return(t, row, call);
         if (canonical) t->regs.rip = ResumableRip(t->regs.rip);
@@ -206,12 +216,25 @@ extern "C" void kicked(ThreadPage* t) {
   Finish(t);
 }
 
-extern "C" void thread_start(ThreadPage* t) {
+namespace {
+[[noreturn]] void Begin(ThreadPage* t) {
   t->handler_sp = t->stack_top;
-  if (t->new_process) RepairAfterFork();
-  AwaitReply(t, Call{}, 0);
   if (t->set_tid) CopyToGuest(t->set_tid, t->identity.tid);
   Finish(t);
+}
+}  // namespace
+
+extern "C" void thread_start(ThreadPage* t) {
+  if (t->new_process) RepairAfterFork();
+  AwaitReply(t, Call{}, 0);
+  Begin(t);
+}
+
+extern "C" void thread_restart(ThreadPage* t) {
+  const uint64_t cpu = ThreadCpuNs();
+  AwaitReply(t, Call{}, 0);
+  t->cpu_base_ns = cpu;
+  Begin(t);
 }
 
 }  // namespace runsc::stub

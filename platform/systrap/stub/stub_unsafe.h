@@ -42,6 +42,8 @@ void tramp_entry();
 void tramp_main(ThreadPage* t);
 [[noreturn]] void kicked(ThreadPage* t);
 [[noreturn]] void thread_start(ThreadPage* t);
+[[noreturn]] void thread_restart(ThreadPage* t);
+[[noreturn]] void thread_park(ThreadPage* t);
 }
 
 inline const volatile InfoPage& Info() { return *reinterpret_cast<const InfoPage*>(STUB_INFO); }

@@ -1,0 +1,169 @@
+// Names of host directories.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "sentry/fs/gofer_inode.h"
+
+namespace runsc {
+namespace {
+
+// Results of walks that went further than asked, per directory.
+constexpr size_t kMaxPrefetched = 64;
+
+std::vector<std::string_view> SplitForWalk(std::string_view path) {
+  std::vector<std::string_view> names;
+  while (!path.empty() && names.size() < GoferClient::kMaxWalkNames) {
+    const size_t end = std::min(path.find('/'), path.size());
+    const std::string_view name = path.substr(0, end);
+    if (name == ".." || name == ".") break;
+    if (!name.empty()) names.push_back(name);
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return names;
+}
+
+}  // namespace
+
+bool GoferInode::TakePrefetched(std::string_view name, RefPtr<GoferInode>* inode) {
+  MutexLock l(mu_);
+  const auto it = prefetched_.find(name);
+  if (it == prefetched_.end()) return false;
+  *inode = std::move(it->second);
+  prefetched_.erase(it);
+  return true;
+}
+
+void GoferInode::StorePrefetched(std::string_view name, RefPtr<GoferInode> inode) {
+  std::map<std::string, RefPtr<GoferInode>, std::less<>> old;  // released after the lock
+  MutexLock l(mu_);
+  if (prefetched_.size() >= kMaxPrefetched) old.swap(prefetched_);
+  prefetched_.insert_or_assign(std::string(name), std::move(inode));
+}
+
+// Every name looked up is taken from what was fetched ahead, so a change of a name, which is looked up
+// first, never leaves an old result behind.
+void GoferInode::Prefetch(std::string_view path) {
+  if (gofer_fs_.shared() || !S_ISDIR(type_)) return;
+  const std::vector<std::string_view> names = SplitForWalk(path);
+  if (names.size() < 2) return;
+  {
+    MutexLock l(mu_);
+    if (prefetched_.contains(names[0])) return;
+  }
+  Result<WalkResult> walk = gofer_fs_.client().Walk(handle_, names);
+  if (!walk.ok()) return;
+  RefPtr<GoferInode> at(this);
+  size_t i = 0;
+  for (GoferNode& node : walk->nodes) {
+    RefPtr<GoferInode> inode = gofer_fs_.InodeFor(std::move(node));
+    at->StorePrefetched(names[i++], inode);
+    at = std::move(inode);
+  }
+  if (i < names.size() && walk->stopped == Errno(ENOENT)) at->StorePrefetched(names[i], nullptr);
+}
+
+Result<RefPtr<GoferInode>> GoferInode::WalkOne(std::string_view name) {
+  WalkResult walk = TRY(gofer_fs_.client().Walk(handle_, {&name, 1}));
+  if (walk.nodes.empty()) return walk.stopped.value() != 0 ? walk.stopped : Errno(ENOENT);
+  return gofer_fs_.InodeFor(std::move(walk.nodes[0]));
+}
+
+Result<RefPtr<Inode>> GoferInode::Lookup(std::string_view name) {
+  if (!S_ISDIR(type_)) return Errno(ENOTDIR);
+  RefPtr<GoferInode> inode;
+  if (TakePrefetched(name, &inode)) {
+    if (!inode) return Errno(ENOENT);
+    return RefPtr<Inode>(inode);
+  }
+  return RefPtr<Inode>(TRY(WalkOne(name)));
+}
+
+bool GoferInode::RevalidateChild(std::string_view name, Inode* child) {
+  if (!gofer_fs_.shared()) return true;
+  Result<RefPtr<GoferInode>> now = WalkOne(name);
+  if (!now.ok()) return child == nullptr && now.error() == Errno(ENOENT);
+  return now->get() == child;
+}
+
+Result<GoferNode> GoferInode::CreateOnHost(std::string_view name, const NewFile& file, UniqueFd* fd) {
+  GoferClient& client = gofer_fs_.client();
+  const NewHostFile host{.mode = file.mode & 07777, .uid = file.uid, .gid = file.gid};
+  switch (file.mode & S_IFMT) {
+    case S_IFREG: {
+      CreatedFile created = TRY(client.Create(handle_, name, O_RDWR, host));
+      *fd = std::move(created.fd);
+      return std::move(created.node);
+    }
+    case S_IFDIR:
+      return client.Mkdir(handle_, name, host);
+    case S_IFLNK:
+      return client.Symlink(handle_, name, file.symlink_target, file.uid, file.gid);
+    default:
+      return client.Mknod(handle_, name, file.mode & S_IFMT, host);
+  }
+}
+
+Result<RefPtr<Inode>> GoferInode::Create(std::string_view name, const NewFile& file) {
+  TRY(gofer_fs_.CheckWritable());
+  UniqueFd fd;
+  GoferNode node = TRY(CreateOnHost(name, file, &fd));
+  RefPtr<GoferInode> inode = gofer_fs_.InodeFor(std::move(node));
+  MarkStale();
+  MutexLock l(inode->mu_);
+  if (fd.valid() && !inode->write_fd_.valid()) inode->write_fd_ = std::move(fd);
+  return RefPtr<Inode>(inode);
+}
+
+Result<void> GoferInode::Link(std::string_view name, Inode& target) {
+  if (&target.fs() != &fs()) return Errno(EXDEV);
+  TRY(gofer_fs_.CheckWritable());
+  auto& inode = static_cast<GoferInode&>(target);
+  inode.Update(TRY(gofer_fs_.client().Link(inode.handle(), handle_, name)));
+  MarkStale();
+  return {};
+}
+
+Result<void> GoferInode::Unlink(std::string_view name, Inode& child) {
+  TRY(gofer_fs_.CheckWritable());
+  auto& inode = static_cast<GoferInode&>(child);
+  TRY(gofer_fs_.client().Unlink(handle_, name));
+  inode.MarkStale();
+  MarkStale();
+  return {};
+}
+
+Result<void> GoferInode::Rmdir(std::string_view name, Inode& child) {
+  TRY(gofer_fs_.CheckWritable());
+  TRY(gofer_fs_.client().Rmdir(handle_, name));
+  static_cast<GoferInode&>(child).MarkStale();
+  MarkStale();
+  return {};
+}
+
+Result<void> GoferInode::Rename(std::string_view old_name, Inode& child, Inode& new_dir,
+                                std::string_view new_name, Inode* replaced, uint32_t flags) {
+  TRY(gofer_fs_.CheckWritable());
+  auto& to = static_cast<GoferInode&>(new_dir);
+  TRY(gofer_fs_.client().Rename(handle_, old_name, to.handle(), new_name, flags));
+  static_cast<GoferInode&>(child).MarkStale();
+  if (replaced != nullptr) static_cast<GoferInode*>(replaced)->MarkStale();
+  MarkStale();
+  to.MarkStale();
+  return {};
+}
+
+Result<std::vector<DirEntry>> GoferInode::Entries() {
+  if (!S_ISDIR(type_)) return Errno(ENOTDIR);
+  std::vector<DirEntry> all;
+  for (uint64_t cursor = 0;;) {
+    std::vector<GoferDirEntry> batch = TRY(gofer_fs_.client().ReadDir(handle_, cursor));
+    if (batch.empty()) return all;
+    cursor = batch.back().cursor;
+    for (GoferDirEntry& entry : batch) {
+      all.push_back({.ino = gofer_fs_.GuestIno(host_key_.first, entry.ino), .next_offset = 0,
+                     .type = entry.type, .name = std::move(entry.name)});
+    }
+  }
+}
+
+}  // namespace runsc

@@ -1,0 +1,160 @@
+// Attributes and descriptors of host files.
+#include "sentry/fs/gofer_inode.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vector>
+
+namespace runsc {
+namespace {
+
+FileAttrChange ToHost(const AttrChange& change) {
+  FileAttrChange host;
+  host.mode = change.mode;
+  host.uid = change.uid;
+  host.gid = change.gid;
+  host.size = change.size;
+  host.atime = change.atime;
+  host.mtime = change.mtime;
+  return host;
+}
+
+}  // namespace
+
+GoferInode::GoferInode(GoferFs& fs, GoferNode node)
+    : Inode(fs), gofer_fs_(fs), handle_(std::move(node.handle)),
+      host_key_(node.attr.dev, node.attr.ino), type_(node.attr.mode & S_IFMT),
+      link_target_(std::move(node.link_target)), attr_(fs.ToGuest(node.attr)) {}
+
+// Prefetched names chain inodes: released by a loop, the chain is as deep as the tree.
+void GoferInode::OnLastRef() {
+  thread_local std::vector<GoferInode*>* draining = nullptr;
+  gofer_fs_.Forget(*this);
+  if (draining != nullptr) {
+    draining->push_back(this);
+    return;
+  }
+  std::vector<GoferInode*> pending = {this};
+  draining = &pending;
+  while (!pending.empty()) {
+    GoferInode* dead = pending.back();
+    pending.pop_back();
+    delete dead;
+  }
+  draining = nullptr;
+}
+
+void GoferInode::Update(const FileAttr& attr) {
+  Attr fresh = gofer_fs_.ToGuest(attr);
+  MutexLock l(mu_);
+  fresh.ino = attr_.ino;
+  attr_ = fresh;
+  stale_ = false;
+}
+
+void GoferInode::MarkStale() {
+  MutexLock l(mu_);
+  stale_ = true;
+}
+
+int GoferInode::AnyFd() const {
+  MutexLock l(mu_);
+  return write_fd_.valid() ? write_fd_.get() : read_fd_.get();
+}
+
+// By fstat when there is a descriptor, which spares the trip to the gofer.
+Result<void> GoferInode::Refresh() {
+  const int fd = AnyFd();
+  if (fd < 0) {
+    Update(TRY(gofer_fs_.client().GetAttr(handle_)));
+    return {};
+  }
+  struct stat st;
+  TRY(FromHost(fstat(fd, &st)));
+  MutexLock l(mu_);
+  attr_.mode = st.st_mode;
+  attr_.nlink = st.st_nlink;
+  attr_.uid = st.st_uid;
+  attr_.gid = st.st_gid;
+  attr_.size = static_cast<uint64_t>(st.st_size);
+  attr_.blocks = static_cast<uint64_t>(st.st_blocks);
+  attr_.atime = st.st_atim;
+  attr_.mtime = st.st_mtim;
+  attr_.ctime = st.st_ctim;
+  stale_ = false;
+  return {};
+}
+
+Result<Attr> GoferInode::GetAttr() {
+  if (!gofer_fs_.shared()) {
+    MutexLock l(mu_);
+    if (!stale_) return attr_;
+  }
+  TRY(Refresh());
+  MutexLock l(mu_);
+  return attr_;
+}
+
+Result<void> GoferInode::SetAttr(const AttrChange& change) {
+  TRY(gofer_fs_.CheckWritable());
+  Update(TRY(gofer_fs_.client().SetAttr(handle_, ToHost(change))));
+  return {};
+}
+
+Result<int> GoferInode::ReadFd() {
+  {
+    MutexLock l(mu_);
+    if (read_fd_.valid()) return read_fd_.get();
+  }
+  UniqueFd fd = TRY(gofer_fs_.client().Open(handle_, O_RDONLY));
+  MutexLock l(mu_);
+  if (!read_fd_.valid()) std::swap(read_fd_, fd);
+  return read_fd_.get();
+}
+
+Result<int> GoferInode::WriteFd() {
+  TRY(gofer_fs_.CheckWritable());
+  {
+    MutexLock l(mu_);
+    if (write_fd_.valid()) return write_fd_.get();
+  }
+  UniqueFd fd = TRY(gofer_fs_.client().Open(handle_, O_RDWR));
+  MutexLock l(mu_);
+  if (!write_fd_.valid()) std::swap(write_fd_, fd);
+  return write_fd_.get();
+}
+
+Result<UniqueFd> GoferInode::PrivateFd(int flags) {
+  if ((flags & O_ACCMODE) != O_RDONLY) TRY(gofer_fs_.CheckWritable());
+  return gofer_fs_.client().Open(handle_, flags);
+}
+
+Result<std::string> GoferInode::Readlink(Task& task) {
+  if (!S_ISLNK(type_)) return Errno(EINVAL);
+  if (!link_target_.empty()) return link_target_;
+  return gofer_fs_.client().Readlink(handle_);
+}
+
+Result<std::string> GoferInode::GetXattr(std::string_view name) {
+  return gofer_fs_.client().GetXattr(handle_, name);
+}
+
+Result<void> GoferInode::SetXattr(std::string_view name, std::string_view value, int flags) {
+  TRY(gofer_fs_.CheckWritable());
+  TRY(gofer_fs_.client().SetXattr(handle_, name, value, flags));
+  MarkStale();
+  return {};
+}
+
+Result<std::vector<std::string>> GoferInode::ListXattr() { return gofer_fs_.client().ListXattr(handle_); }
+
+Result<void> GoferInode::RemoveXattr(std::string_view name) {
+  TRY(gofer_fs_.CheckWritable());
+  TRY(gofer_fs_.client().RemoveXattr(handle_, name));
+  MarkStale();
+  return {};
+}
+
+}  // namespace runsc

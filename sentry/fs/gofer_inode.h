@@ -1,0 +1,109 @@
+// Inodes of host files: what is cached of them and how the gofer is asked for the rest.
+#pragma once
+
+#include <map>
+#include <unordered_map>
+
+#include "sentry/fs/gofer_fs.h"
+#include "sentry/vfs/file.h"
+
+namespace runsc {
+
+class GoferInode;
+
+class GoferFs final : public FileSystem {
+ public:
+  GoferFs(GoferClient& client, const GoferFsOptions& options);
+  ~GoferFs() override;
+  Result<void> Attach(uint32_t index);
+
+  std::string_view type() const override { return "hostfs"; }
+  RefPtr<Inode> root() override;
+  Result<struct statfs> Statfs() override;
+  Result<void> Sync() override;
+
+  GoferClient& client() { return client_; }
+  bool shared() const { return options_.shared; }
+  Result<void> CheckWritable() const { return options_.read_only ? Errno(EROFS) : Result<void>(); }
+  // The inode of a host file: the one that exists, with attributes brought up to date, or a new one.
+  RefPtr<GoferInode> InodeFor(GoferNode node);
+  void Forget(GoferInode& inode);
+  // Inode number shown to the guest: the host's own are not its business, but must stay distinct.
+  uint64_t GuestIno(uint64_t host_dev, uint64_t host_ino) const;
+  Attr ToGuest(const FileAttr& attr) const;
+
+ private:
+  using Key = std::pair<uint64_t, uint64_t>;
+  struct KeyHash {
+    size_t operator()(const Key& key) const { return key.second * 0x9e3779b97f4a7c15 + key.first; }
+  };
+
+  GoferClient& client_;
+  const GoferFsOptions options_;
+  const uint64_t ino_mask_;
+  uint64_t root_dev_ = 0;  // the host's
+  RefPtr<GoferInode> root_;
+  mutable Mutex table_mu_{LockRank::kOverlay};
+  std::unordered_map<Key, GoferInode*, KeyHash> inodes_ ABSL_GUARDED_BY(table_mu_);
+};
+
+class GoferInode final : public Inode {
+ public:
+  GoferInode(GoferFs& fs, GoferNode node);
+
+  std::pair<uint64_t, uint64_t> host_key() const { return host_key_; }
+  const GoferHandle& handle() const { return handle_; }
+  void Update(const FileAttr& attr);
+  void MarkStale();  // the host's attributes changed under the cached ones
+
+  Result<Attr> GetAttr() override;
+  Result<void> SetAttr(const AttrChange& change) override;
+  Result<RefPtr<Inode>> Lookup(std::string_view name) override;
+  Result<RefPtr<Inode>> Create(std::string_view name, const NewFile& file) override;
+  Result<void> Link(std::string_view name, Inode& target) override;
+  Result<void> Unlink(std::string_view name, Inode& child) override;
+  Result<void> Rmdir(std::string_view name, Inode& child) override;
+  Result<void> Rename(std::string_view old_name, Inode& child, Inode& new_dir, std::string_view new_name,
+                      Inode* replaced, uint32_t flags) override;
+  Result<std::vector<DirEntry>> Entries() override;
+  Result<std::string> Readlink(Task& task) override;
+  Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override;
+  Result<int> HostFile() override { return ReadFd(); }
+  void Prefetch(std::string_view path) override;
+  bool RevalidateChild(std::string_view name, Inode* child) override;
+  Result<std::string> GetXattr(std::string_view name) override;
+  Result<void> SetXattr(std::string_view name, std::string_view value, int flags) override;
+  Result<std::vector<std::string>> ListXattr() override;
+  Result<void> RemoveXattr(std::string_view name) override;
+
+  // Host descriptors shared by all opens; they live as long as the inode.
+  Result<int> ReadFd();
+  Result<int> WriteFd();  // read-write
+  // One of its own, for flags that belong to a description (O_APPEND, O_SYNC, O_DIRECT).
+  Result<UniqueFd> PrivateFd(int flags);
+  int AnyFd() const;
+
+ private:
+  friend class GoferFs;
+  void OnLastRef() override;
+  Result<void> Refresh();
+  Result<RefPtr<GoferInode>> WalkOne(std::string_view name);
+  Result<GoferNode> CreateOnHost(std::string_view name, const NewFile& file, UniqueFd* fd);
+  bool TakePrefetched(std::string_view name, RefPtr<GoferInode>* inode);
+  void StorePrefetched(std::string_view name, RefPtr<GoferInode> inode);
+
+  GoferFs& gofer_fs_;
+  const GoferHandle handle_;
+  const std::pair<uint64_t, uint64_t> host_key_;
+  const uint32_t type_;
+  const std::string link_target_;
+  mutable Mutex mu_{LockRank::kInode};
+  Attr attr_ ABSL_GUARDED_BY(mu_);
+  bool stale_ ABSL_GUARDED_BY(mu_) = false;
+  UniqueFd read_fd_ ABSL_GUARDED_BY(mu_);   // once set, stays
+  UniqueFd write_fd_ ABSL_GUARDED_BY(mu_);  // likewise
+  // Names resolved ahead of their lookup; null: known to be absent. Used up by it.
+  std::map<std::string, RefPtr<GoferInode>, std::less<>> prefetched_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace runsc

@@ -2,83 +2,125 @@
 #include "platform/host/seccomp_filter.h"
 
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <memory>
+#include <cstddef>
+#include <map>
 #include <set>
-#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "platform/base/unique_fd.h"
 #include "platform/host/status_util.h"
 
 namespace runsc {
 namespace {
 
-struct ReleaseContext {
-  void operator()(void* context) const { seccomp_release(context); }
-};
-using Context = std::unique_ptr<void, ReleaseContext>;
+constexpr sock_filter kKill = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+constexpr uint32_t kX32Bit = 0x40000000;
 
-// libseccomp only compares for (in)equality without a mask, so "bits not all set" cannot be written
-// with one; nobody needs it.
-scmp_arg_cmp ToCompare(const ArgRule& rule) {
-  if (rule.compare == ArgRule::kNotEqual) return {rule.index, SCMP_CMP_NE, rule.value, 0};
-  return {rule.index, SCMP_CMP_MASKED_EQ, rule.mask, rule.value};
+using Rows = std::vector<const AllowedCall*>;  // of one number
+using Table = std::vector<std::pair<uint32_t, Rows>>;
+
+Table GroupByNumber(std::span<const AllowedCall> calls) {
+  std::map<uint32_t, Rows> groups;
+  for (const AllowedCall& call : calls) groups[static_cast<uint32_t>(call.number)].push_back(&call);
+  return Table(groups.begin(), groups.end());
 }
 
-absl::Status AddCall(scmp_filter_ctx context, const AllowedCall& call) {
-  std::vector<scmp_arg_cmp> compares;
-  for (const ArgRule& rule : call.args) compares.push_back(ToCompare(rule));
-  uint32_t action = call.answer_errno == 0
-                        ? SCMP_ACT_ALLOW
-                        : SCMP_ACT_ERRNO(static_cast<uint16_t>(call.answer_errno));
-  int rv = seccomp_rule_add_array(context, action, call.number,
-                                  static_cast<unsigned>(compares.size()), compares.data());
-  if (rv != 0) return HostError(-rv, "add system call %d to a filter", call.number);
-  return absl::OkStatus();
-}
-
-// libseccomp writes programs to descriptors only.
-absl::StatusOr<SeccompProgram> Export(scmp_filter_ctx context) {
-  UniqueFd fd(memfd_create("filter", MFD_CLOEXEC));
-  if (!fd.valid()) return HostError(errno, "memfd_create");
-  if (int rv = seccomp_export_bpf(context, fd.get()); rv != 0) return HostError(-rv, "export filter");
-  struct stat st;
-  if (fstat(fd.get(), &st) != 0) return HostError(errno, "fstat of the filter");
-  SeccompProgram program(static_cast<size_t>(st.st_size) / sizeof(sock_filter));
-  size_t bytes = program.size() * sizeof(sock_filter);
-  if (pread(fd.get(), program.data(), bytes, 0) != static_cast<ssize_t>(bytes)) {
-    return HostError(errno, "read the filter back");
+class Assembler {
+ public:
+  SeccompProgram Assemble(const Table& table) {
+    Add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)));
+    Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
+    Add(kKill);
+    Add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
+    if (table.empty()) {
+      Add(kKill);
+    } else {
+      Search(table);
+    }
+    return std::move(program_);
   }
-  return program;
+
+ private:
+  void Add(sock_filter insn) { program_.push_back(insn); }
+
+  // Conditional jumps reach 255 instructions only: the far half is reached by a plain one.
+  void Search(std::span<const Table::value_type> table) {
+    if (table.size() == 1) return Answer(table[0].first, table[0].second);
+    auto low = table.first(table.size() / 2), high = table.subspan(table.size() / 2);
+    Add(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, high[0].first, 0, 1));
+    size_t far = program_.size();
+    Add(BPF_STMT(BPF_JMP | BPF_JA, 0));
+    Search(low);
+    program_[far].k = static_cast<uint32_t>(program_.size() - far - 1);
+    Search(high);
+  }
+
+  void Answer(uint32_t number, const Rows& rows) {
+    Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 1, 0));
+    Add(kKill);
+    for (const AllowedCall* row : rows) Row(*row);
+    Add(kKill);
+  }
+
+  void Row(const AllowedCall& row) {
+    misses_.clear();
+    for (const ArgRule& rule : row.args) {
+      size_t offset = offsetof(seccomp_data, args) + rule.index * sizeof(uint64_t);
+      Half(offset, static_cast<uint32_t>(rule.mask), static_cast<uint32_t>(rule.value));
+      Half(offset + 4, static_cast<uint32_t>(rule.mask >> 32), static_cast<uint32_t>(rule.value >> 32));
+    }
+    Add(BPF_STMT(BPF_RET | BPF_K, row.answer_errno == 0
+                                      ? SECCOMP_RET_ALLOW
+                                      : SECCOMP_RET_ERRNO | static_cast<uint32_t>(row.answer_errno)));
+    for (size_t miss : misses_) {  // on to the next row
+      program_[miss].jf = static_cast<uint8_t>(program_.size() - miss - 1);
+    }
+  }
+
+  void Half(size_t offset, uint32_t mask, uint32_t value) {
+    if (mask == 0) return;
+    Add(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)));
+    if (mask != ~0u) Add(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask));
+    misses_.push_back(program_.size());
+    Add(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 0));
+  }
+
+  SeccompProgram program_;
+  std::vector<size_t> misses_;
+};
+
+absl::Status CheckRow(const AllowedCall& call) {
+  bool number_ok = call.number >= 0 && static_cast<uint32_t>(call.number) < kX32Bit;
+  bool args_ok = call.args.size() <= 6;
+  for (const ArgRule& rule : call.args) {
+    args_ok = args_ok && rule.index < 6 && (rule.value & ~rule.mask) == 0;
+  }
+  if (number_ok && args_ok) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("filter row of system call ", call.number));
 }
 
 }  // namespace
 
 ArgRule ArgIs(unsigned index, uint32_t value) {
-  return {ArgRule::kEqual, index, 0xffffffff, value};
+  return {index, 0xffffffff, value};
 }
-ArgRule ArgHasBits(unsigned index, uint64_t bits) { return {ArgRule::kEqual, index, bits, bits}; }
-ArgRule ArgLacksBits(unsigned index, uint64_t bits) { return {ArgRule::kEqual, index, bits, 0}; }
+ArgRule ArgHasBits(unsigned index, uint64_t bits) { return {index, bits, bits}; }
+ArgRule ArgLacksBits(unsigned index, uint64_t bits) { return {index, bits, 0}; }
 ArgRule ArgBits(unsigned index, uint64_t set, uint64_t clear) {
-  return {ArgRule::kEqual, index, set | clear, set};
+  return {index, set | clear, set};
 }
 
 absl::StatusOr<SeccompProgram> CompileFilter(std::span<const AllowedCall> calls) {
-  Context context(seccomp_init(SCMP_ACT_KILL_PROCESS));
-  if (context == nullptr) return absl::ResourceExhaustedError("seccomp_init failed");
-  seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-  seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
-  for (const AllowedCall& call : calls) RETURN_IF_ERROR(AddCall(context.get(), call));
-  return Export(context.get());
+  for (const AllowedCall& call : calls) RETURN_IF_ERROR(CheckRow(call));
+  SeccompProgram program = Assembler().Assemble(GroupByNumber(calls));
+  if (program.size() > BPF_MAXINSNS) return absl::ResourceExhaustedError("filter too long");
+  return program;
 }
 
 absl::Status InstallFilter(const SeccompProgram& program) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
+#include <seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -11,7 +12,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include <random>
 #include <set>
 
 #include "platform/host/bpf_interpreter.h"
@@ -121,6 +124,46 @@ TEST_P(FilterTest, NoExecutableMemoryAndNoNewProcesses) {
   EXPECT_EQ(filter.Run(SYS_clone3), SECCOMP_RET_ERRNO | uint32_t{ENOSYS});
 }
 
+// The same list compiled by libseccomp.
+SeccompProgram CompileWithLibseccomp(const std::vector<AllowedCall>& calls) {
+  scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+  seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+  for (const AllowedCall& call : calls) {
+    std::vector<scmp_arg_cmp> compares;
+    for (const ArgRule& rule : call.args) {
+      compares.push_back({rule.index, SCMP_CMP_MASKED_EQ, rule.mask, rule.value});
+    }
+    uint32_t errno_action = SCMP_ACT_ERRNO(static_cast<uint16_t>(call.answer_errno));
+    EXPECT_EQ(seccomp_rule_add_array(context, call.answer_errno == 0 ? SCMP_ACT_ALLOW : errno_action,
+                                     call.number, static_cast<unsigned>(compares.size()),
+                                     compares.data()),
+              0);
+  }
+  int fd = memfd_create("filter", MFD_CLOEXEC);
+  EXPECT_EQ(seccomp_export_bpf(context, fd), 0);
+  seccomp_release(context);
+  SeccompProgram program(static_cast<size_t>(lseek(fd, 0, SEEK_END)) / sizeof(sock_filter));
+  EXPECT_GT(pread(fd, program.data(), program.size() * sizeof(sock_filter), 0), 0);
+  close(fd);
+  return program;
+}
+
+TEST_P(FilterTest, AgreesWithLibseccomp) {
+  const Filter& filter = *GetParam()();
+  SeccompProgram oracle = CompileWithLibseccomp(filter.calls);
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 200'000; i++) {
+    const AllowedCall& near = filter.calls[random() % filter.calls.size()];
+    seccomp_data data{.nr = near.number, .arch = AUDIT_ARCH_X86_64};
+    if (i % 5 == 0) data.nr = static_cast<int>(random() % 500);
+    for (auto& arg : data.args) arg = random() % 4 == 0 ? random() : 0;
+    for (const ArgRule& rule : near.args) {  // close to a match, and sometimes one
+      data.args[rule.index] = rule.value ^ (random() % 2 == 0 ? uint64_t{1} << random() % 64 : 0);
+    }
+    ASSERT_EQ(RunFilter(filter.program, data), RunFilter(oracle, data)) << data.nr;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Both, FilterTest,
                          testing::Values(+[]() { return &Sentry(); }, +[]() { return &Gofer(); }),
                          [](const auto& info) { return info.index == 0 ? "Sentry" : "Gofer"; });
@@ -165,6 +208,28 @@ TEST(ReviewFilterTest, FindsRowsWithoutReason) {
                                                   {SYS_read, "long enough", {ArgIs(0, 1)}}})
                 .size(),
             1u);
+}
+
+TEST(CompileFilterTest, RefusesRowsThatCannotBeMeant) {
+  EXPECT_FALSE(CompileFilter(std::vector<AllowedCall>{{-1, "negative number"}}).ok());
+  EXPECT_FALSE(CompileFilter(std::vector<AllowedCall>{{0x40000001, "x32 number"}}).ok());
+  EXPECT_FALSE(CompileFilter(std::vector<AllowedCall>{{1, "no such argument", {{6, 1, 1}}}}).ok());
+  EXPECT_FALSE(CompileFilter(std::vector<AllowedCall>{{1, "never true", {{0, 1, 2}}}}).ok());
+  auto nothing = CompileFilter({});
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_EQ(RunFilter(*nothing, seccomp_data{.nr = 1, .arch = AUDIT_ARCH_X86_64}),
+            SECCOMP_RET_KILL_PROCESS);
+}
+
+TEST(CompileFilterTest, AllSixtyFourBitsCount) {
+  auto program = CompileFilter(
+      std::vector<AllowedCall>{{1, "whole argument", {{0, ~0ull, 0x1'0000'0002}}}, {1, "or this", {{5, 3, 1}}}});
+  auto run = [&](uint64_t a, uint64_t f) {
+    return RunFilter(*program, {.nr = 1, .arch = AUDIT_ARCH_X86_64, .args = {a, 0, 0, 0, 0, f}});
+  };
+  EXPECT_EQ(run(0x1'0000'0002, 0), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(run(0x2, 0), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(run(0x2, 0xfd), SECCOMP_RET_ALLOW);
 }
 
 TEST(BpfInterpreterTest, RejectsWhatTheKernelWould) {

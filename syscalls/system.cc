@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "sentry/fs/simple_fs_host.h"
 #include "sentry/kernel/linux_version.h"
 #include "sentry/kernel/random.h"
 #include "sentry/kernel/task.h"
@@ -79,14 +80,16 @@ SyscallResult SysSetdomainname(Task& task, GuestAddr name, int length) {
 
 // sysinfo(2): the host's memory, which is what the guest may use; no load average of the host's.
 SyscallResult SysSysinfo(Task& task, GuestAddr buf) {
-  struct sysinfo host{}, info{};
-  if (sysinfo(&host) != 0) return Errno(errno);
-  info.uptime = host.uptime;
-  info.totalram = host.totalram;
-  info.freeram = host.freeram;
-  info.sharedram = host.sharedram;
-  info.bufferram = host.bufferram;
-  info.mem_unit = host.mem_unit;
+  timespec up;
+  clock_gettime(CLOCK_BOOTTIME, &up);
+  const HostMemory memory = ReadHostMemory();
+  struct sysinfo info {};
+  info.uptime = up.tv_sec + (up.tv_nsec != 0);
+  info.totalram = memory.total;
+  info.freeram = memory.free;
+  info.sharedram = memory.shared;
+  info.bufferram = memory.buffers;
+  info.mem_unit = 1;
   info.procs = static_cast<unsigned short>(CountTasks(task.kernel()));
   TRY(task.CopyOutObject(buf, info));
   return int64_t{0};

@@ -1,9 +1,8 @@
 // The small files of /proc/PID: comm, limits, oom_*, sched*, children.
-#include <sys/sysinfo.h>
-
 #include <charconv>
 
 #include "sentry/fs/proc_entries.h"
+#include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/simple_fs_text.h"
 
 namespace runsc {
@@ -108,9 +107,7 @@ Result<std::string> ProcLimits(const ProcTarget& target, Task&) {
 
 // Linux' badness, scaled: share of the memory and the adjustment, both in thousandths.
 Result<std::string> ProcOomScore(const ProcTarget& target, Task&) {
-  struct sysinfo info {};
-  if (sysinfo(&info) != 0) return Errno(errno);
-  const auto pages = static_cast<int64_t>(info.totalram * info.mem_unit / 4096);
+  const auto pages = static_cast<int64_t>(ReadHostMemory().total / 4096);
   const int64_t resident = static_cast<int64_t>(TRY(ResidentPages(target)));
   const int64_t share = pages > 0 ? resident * 1000 / pages : 0;
   const int64_t score = (1000 + share + OomScoreAdj(target)) * 2 / 3;

@@ -1,7 +1,4 @@
 // Files of /proc about the whole machine: times, memory, and what is compiled in.
-#include <sys/resource.h>
-#include <sys/sysinfo.h>
-
 #include <algorithm>
 
 #include "sentry/fs/proc_cpuinfo.h"
@@ -58,18 +55,13 @@ std::string CpuLine(const std::string& name, const Load& load, uint64_t share) {
                 load.system_ns / share / kNsPerTick, load.idle_ns / share / kNsPerTick);
 }
 
-uint64_t ContextSwitches() {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_nvcsw + usage.ru_nivcsw;
-}
-
+// Interrupts and context switches are the host's and not counted here.
 Result<std::string> Stat(Task& reader) {
   Kernel& kernel = reader.kernel();
   const Load load = MeasureLoad(kernel);
   std::string out = CpuLine("cpu ", load, 1);
   for (int i = 0; i < kernel.cpus(); ++i) out += CpuLine("cpu" + std::to_string(i), load, kernel.cpus());
-  AppendFormat(&out, "intr 0\nctxt %lu\nbtime %ld\n", ContextSwitches(),
+  AppendFormat(&out, "intr 0\nctxt 0\nbtime %ld\n",
                (Kernel::RealtimeNs() - UptimeNs()) / kNsPerSecond);
   AppendFormat(&out, "processes %lu\nprocs_running %d\nprocs_blocked 0\n", kernel.total_forks(),
                std::max(load.running, 1));
@@ -104,22 +96,10 @@ bool IsMemoryLine(std::string_view line) {
 // The swap is the host's business.
 constexpr char kNoSwap[] = "SwapTotal:             0 kB\nSwapFree:              0 kB\n";
 
-std::string MemoryFromSysinfo() {
-  struct sysinfo info {};
-  sysinfo(&info);
-  const uint64_t unit = info.mem_unit;
-  std::string out;
-  AppendFormat(&out, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\n", info.totalram * unit / 1024,
-               info.freeram * unit / 1024);
-  AppendFormat(&out, "MemAvailable:   %8lu kB\nBuffers:        %8lu kB\nCached:                0 kB\n",
-               (info.freeram + info.bufferram) * unit / 1024, info.bufferram * unit / 1024);
-  return out + kNoSwap;
-}
-
 // Guest memory is ordinary memory of the host, so the host's account of it is the guest's.
 Result<std::string> Meminfo(Task&) {
   const auto host = ReadHostText("/proc/meminfo");
-  if (!host.ok() || !host->starts_with("MemTotal:")) return MemoryFromSysinfo();
+  if (!host.ok()) return host;
   std::string out;
   for (size_t at = 0; at < host->size();) {
     const size_t end = std::min(host->find('\n', at), host->size() - 1) + 1;
@@ -132,14 +112,8 @@ Result<std::string> Meminfo(Task&) {
 }
 
 Result<std::string> Vmstat(Task&) {
-  struct sysinfo info {};
-  if (sysinfo(&info) != 0) return Errno(errno);
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  std::string out = Format("nr_free_pages %lu\n", info.freeram * info.mem_unit / 4096);
-  AppendFormat(&out, "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n");
-  AppendFormat(&out, "pgfault %ld\npgmajfault %ld\noom_kill 0\n", usage.ru_minflt, usage.ru_majflt);
-  return out;
+  return Format("nr_free_pages %lu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\noom_kill 0\n",
+                ReadHostMemory().free / 4096);
 }
 
 Result<std::string> Cpuinfo(Task& reader) { return CpuinfoText(reader.kernel().cpus()); }

@@ -139,7 +139,7 @@ constexpr Constant kConstants[] = {
 constexpr Constant kHostSettings[] = {
     {"vm/dirty_background_ratio", "10"}, {"vm/dirty_ratio", "20"},       {"vm/max_map_count", "65530"},
     {"vm/min_free_kbytes", "67584"},     {"vm/overcommit_memory", "0"},  {"vm/overcommit_ratio", "50"},
-    {"vm/swappiness", "60"},             {"vm/vfs_cache_pressure", "100"},
+    {"vm/swappiness", "60"},
 };
 
 void AddAt(SimpleDir& sys, std::string_view path, TextReader read, TextWriter write = nullptr) {
@@ -150,7 +150,7 @@ void AddAt(SimpleDir& sys, std::string_view path, TextReader read, TextWriter wr
 }
 
 Result<std::string> HostSetting(const Constant& setting) {
-  const auto host = ReadHostText((std::string("/proc/sys/") + setting.path).c_str());
+  const auto host = ReadHostText(std::string("/proc/sys/") + setting.path);
   return host.ok() ? *host : std::string(setting.value) + "\n";
 }
 

@@ -104,8 +104,8 @@ void AddLoopback(SimpleDir& sys) {
 
 // Huge pages are the host's doing; absent where its settings cannot be read.
 void AddHugePages(SimpleDir& mm) {
-  for (const char* name : {"enabled", "defrag", "shmem_enabled", "hpage_pmd_size", "use_zero_page"}) {
-    const auto text = ReadHostText((std::string("/sys/kernel/mm/transparent_hugepage/") + name).c_str());
+  for (const char* name : {"enabled", "defrag", "shmem_enabled", "hpage_pmd_size"}) {
+    const auto text = ReadHostText(std::string("/sys/kernel/mm/transparent_hugepage/") + name);
     if (text.ok()) mm.Dir("transparent_hugepage").AddFixed(name, *text);
   }
 }

@@ -1,0 +1,23 @@
+// --strace: every system call of the guest as a line of text, arguments and results decoded.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "sentry/kernel/syscall_table.h"
+
+namespace runsc {
+
+struct StraceOptions {
+  // Gets one line without a newline; called from any task's thread, with no lock held.
+  std::function<void(std::string_view line)> log;
+  std::string filter;      // comma-separated names of calls; empty: all
+  size_t max_bytes = 1024;  // of one string or buffer
+};
+
+// Makes `table` trace. Once, before it is given to a kernel. False if the filter names an unknown call,
+// which `*error` then says.
+bool EnableStrace(SyscallTable& table, StraceOptions options, std::string* error);
+
+}  // namespace runsc

@@ -132,18 +132,132 @@ SyscallResult SysLremovexattr(Task& task, GuestAddr path, GuestAddr name);
 SyscallResult SysFremovexattr(Task& task, int fd, GuestAddr name);
 
 // mount.cc
+SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr,
+                       GuestAddr type_addr, uint64_t flags, GuestAddr data_addr);
+SyscallResult SysUmount2(Task& task, GuestAddr target, int flags);
 
 // memory.cc
+SyscallResult SysMmap(Task& task, GuestAddr addr, uint64_t length, int prot, int flags, int fd, uint64_t offset);
+SyscallResult SysMunmap(Task& task, GuestAddr addr, uint64_t length);
+SyscallResult SysMprotect(Task& task, GuestAddr addr, uint64_t length, int prot);
+SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_t new_length, int flags, GuestAddr new_addr);
+SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice);
+SyscallResult SysBrk(Task& task, GuestAddr addr);
+SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags);
+SyscallResult SysMlock(Task&, GuestAddr, uint64_t);
+SyscallResult SysMlock2(Task&, GuestAddr, uint64_t, int flags);
+SyscallResult SysMlockall(Task&, int flags);
+SyscallResult SysMunlock(Task& task, GuestAddr addr, uint64_t length);
+SyscallResult SysMunlockall(Task& task);
+SyscallResult SysProcessVmReadv(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote, uint64_t remote_count, uint64_t flags);
+SyscallResult SysProcessVmWritev(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote, uint64_t remote_count, uint64_t flags);
 
 // process.cc
+SyscallResult SysFork(Task& task);
+SyscallResult SysVfork(Task& task);
+SyscallResult SysClone(Task& task, uint64_t flags, GuestAddr stack, GuestAddr parent_tid, GuestAddr child_tid, GuestAddr tls);
+SyscallResult SysClone3(Task& task, GuestAddr addr, uint64_t size);
+SyscallResult SysExecve(Task& task, GuestAddr path, GuestAddr argv, GuestAddr envp);
+SyscallResult SysExecveat(Task& task, int dir_fd, GuestAddr path, GuestAddr argv, GuestAddr envp, int flags);
+SyscallResult SysExit(Task& task, int status);
+SyscallResult SysExitGroup(Task& task, int status);
+SyscallResult SysWait4(Task& task, int pid, GuestAddr status_addr, int options, GuestAddr usage_addr);
+SyscallResult SysWaitid(Task& task, int which, int id, GuestAddr info_addr, int options, GuestAddr usage_addr);
+SyscallResult SysGetpid(Task& task);
+SyscallResult SysGettid(Task& task);
+SyscallResult SysGetppid(Task& task);
+SyscallResult SysSetpgid(Task& task, int pid, int pgid);
+SyscallResult SysGetpgid(Task& task, int pid);
+SyscallResult SysGetpgrp(Task& task);
+SyscallResult SysSetsid(Task& task);
+SyscallResult SysGetsid(Task& task, int pid);
+SyscallResult SysSetTidAddress(Task& task, GuestAddr addr);
+SyscallResult SysPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+SyscallResult SysUnshare(Task& task, uint64_t flags);
 
 // signals.cc
+SyscallResult SysRtSigaction(Task& task, int signo, GuestAddr new_addr, GuestAddr old_addr, uint64_t set_size);
+SyscallResult SysRtSigprocmask(Task& task, int how, GuestAddr new_addr, GuestAddr old_addr, uint64_t set_size);
+SyscallResult SysRtSigpending(Task& task, GuestAddr addr, uint64_t set_size);
+SyscallResult SysRtSigtimedwait(Task& task, GuestAddr set_addr, GuestAddr info_addr, GuestAddr timeout_addr, uint64_t set_size);
+SyscallResult SysRtSigsuspend(Task& task, GuestAddr set_addr, uint64_t set_size);
+SyscallResult SysPause(Task& task);
+SyscallResult SysSigaltstack(Task& task, GuestAddr new_addr, GuestAddr old_addr);
+SyscallResult SysRtSigreturn(Task& task);
+SyscallResult SysRestartSyscall(Task& task);
+SyscallResult SysKill(Task& task, int pid, int signo);
+SyscallResult SysTkill(Task& task, int tid, int signo);
+SyscallResult SysTgkill(Task& task, int tgid, int tid, int signo);
+SyscallResult SysRtSigqueueinfo(Task& task, int pid, int signo, GuestAddr info_addr);
+SyscallResult SysRtTgsigqueueinfo(Task& task, int tgid, int tid, int signo, GuestAddr info_addr);
 
 // futex.cc
+SyscallResult SysFutex(Task& task, GuestAddr addr, int op, uint32_t value, uint64_t timeout, GuestAddr addr2, uint32_t value3);
+SyscallResult SysSetRobustList(Task& task, GuestAddr head, uint64_t size);
+SyscallResult SysGetRobustList(Task& task, int tid, GuestAddr head_addr, GuestAddr size_addr);
+SyscallResult SysMembarrier(Task&, int command, uint32_t flags, int);
 
 // time.cc
+SyscallResult SysClockGettime(Task& task, int id, GuestAddr addr);
+SyscallResult SysClockGetres(Task& task, int id, GuestAddr addr);
+SyscallResult SysClockSettime(Task& task, int id, GuestAddr addr);
+SyscallResult SysGettimeofday(Task& task, GuestAddr tv_addr, GuestAddr tz_addr);
+SyscallResult SysSettimeofday(Task&, GuestAddr, GuestAddr);
+SyscallResult SysTime(Task& task, GuestAddr addr);
+SyscallResult SysAdjtimex(Task& task, GuestAddr addr);
+SyscallResult SysClockAdjtime(Task& task, int id, GuestAddr addr);
+SyscallResult SysNanosleep(Task& task, GuestAddr request_addr, GuestAddr rest_addr);
+SyscallResult SysClockNanosleep(Task& task, int id, int flags, GuestAddr request_addr, GuestAddr rest_addr);
+SyscallResult SysGetitimer(Task& task, int which, GuestAddr addr);
+SyscallResult SysSetitimer(Task& task, int which, GuestAddr new_addr, GuestAddr old_addr);
+SyscallResult SysAlarm(Task& task, uint32_t seconds);
+SyscallResult SysTimerCreate(Task& task, int clock_id, GuestAddr event_addr, GuestAddr id_addr);
+SyscallResult SysTimerSettime(Task& task, int id, int flags, GuestAddr new_addr, GuestAddr old_addr);
+SyscallResult SysTimerGettime(Task& task, int id, GuestAddr addr);
+SyscallResult SysTimerGetoverrun(Task& task, int id);
+SyscallResult SysTimerDelete(Task& task, int id);
+SyscallResult SysTimes(Task& task, GuestAddr addr);
 
 // identity.cc
+SyscallResult SysGetuid(Task& task);
+SyscallResult SysGeteuid(Task& task);
+SyscallResult SysGetgid(Task& task);
+SyscallResult SysGetegid(Task& task);
+SyscallResult SysGetresuid(Task& task, GuestAddr r, GuestAddr e, GuestAddr s);
+SyscallResult SysGetresgid(Task& task, GuestAddr r, GuestAddr e, GuestAddr s);
+SyscallResult SysSetuid(Task& task, uint32_t uid);
+SyscallResult SysSetgid(Task& task, uint32_t gid);
+SyscallResult SysSetreuid(Task& task, uint32_t ruid, uint32_t euid);
+SyscallResult SysSetregid(Task& task, uint32_t rgid, uint32_t egid);
+SyscallResult SysSetresuid(Task& task, uint32_t ruid, uint32_t euid, uint32_t suid);
+SyscallResult SysSetresgid(Task& task, uint32_t rgid, uint32_t egid, uint32_t sgid);
+SyscallResult SysSetfsuid(Task& task, uint32_t uid);
+SyscallResult SysSetfsgid(Task& task, uint32_t gid);
+SyscallResult SysGetgroups(Task& task, int size, GuestAddr addr);
+SyscallResult SysSetgroups(Task& task, int size, GuestAddr addr);
+SyscallResult SysCapget(Task& task, GuestAddr header_addr, GuestAddr data_addr);
+SyscallResult SysCapset(Task& task, GuestAddr header_addr, GuestAddr data_addr);
+
+// resources.cc (limits, usage, priorities, scheduling)
+SyscallResult SysGetrlimit(Task& task, int resource, GuestAddr addr);
+SyscallResult SysSetrlimit(Task& task, int resource, GuestAddr addr);
+SyscallResult SysPrlimit64(Task& task, int pid, int resource, GuestAddr new_addr, GuestAddr old_addr);
+SyscallResult SysGetrusage(Task& task, int who, GuestAddr addr);
+SyscallResult SysGetpriority(Task& task, int which, int who);
+SyscallResult SysSetpriority(Task& task, int which, int who, int nice);
+SyscallResult SysSchedSetscheduler(Task& task, int pid, int policy, GuestAddr param_addr);
+SyscallResult SysSchedGetscheduler(Task& task, int pid);
+SyscallResult SysSchedSetparam(Task& task, int pid, GuestAddr param_addr);
+SyscallResult SysSchedGetparam(Task& task, int pid, GuestAddr param_addr);
+SyscallResult SysSchedGetPriorityMax(Task&, int policy);
+SyscallResult SysSchedGetPriorityMin(Task&, int policy);
+SyscallResult SysSchedRrGetInterval(Task& task, int pid, GuestAddr addr);
+SyscallResult SysSchedYield(Task& task);
+SyscallResult SysSchedSetaffinity(Task& task, int pid, uint32_t size, GuestAddr addr);
+SyscallResult SysSchedGetaffinity(Task& task, int pid, uint32_t size, GuestAddr addr);
+SyscallResult SysGetcpu(Task& task, GuestAddr cpu_addr, GuestAddr node_addr);
+SyscallResult SysPersonality(Task& task, uint32_t persona);
+SyscallResult SysArchPrctl(Task& task, int code, GuestAddr addr);
 
 // poll.cc
 SyscallResult SysPoll(Task& task, GuestAddr fds, uint32_t count, int timeout_ms);

@@ -35,6 +35,7 @@ std::string_view PathVariable(const std::vector<std::string>& env) {
 
 // The candidates execvp(3) would try.
 std::vector<std::string> Candidates(const InitProcess& init) {
+  if (!init.path.empty()) return {init.path};
   const std::string& name = init.args[0];
   if (name.find('/') != std::string::npos) return {name};
   std::vector<std::string> candidates;
@@ -177,6 +178,9 @@ uint64_t Kernel::total_forks() const {
 absl::Status Kernel::StartInit(const InitProcess& init) {
   if (init.args.empty()) return absl::InvalidArgumentError("no command to run");
   RefPtr<Task> task = MakeInit(init);
+  if (init.prepare) {
+    if (absl::Status prepared = init.prepare(*task); !prepared.ok()) return prepared;
+  }
   Resolver resolver = task->resolver();
   auto cwd = vfs().Lookup(resolver, vfs().root(), init.cwd, Vfs::kDirectory);
   if (!cwd.ok()) {

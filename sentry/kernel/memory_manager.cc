@@ -197,7 +197,7 @@ RefPtr<File> MemoryManager::FindMappedFile(uint64_t dev, uint64_t ino) const {
 }
 
 std::optional<MemoryManager::Mapping> MemoryManager::ParseMapsLine(const std::string& line) const {
-  Mapping m{0, 0, "", 0, 0, 0, ""};
+  Mapping m{0, 0, "", 0, 0, 0, "", nullptr};
   char perms[8] = {};
   unsigned major = 0, minor = 0;
   int name_at = 0;
@@ -220,6 +220,7 @@ void MemoryManager::NameMapping(Mapping& m) const {
       m.name = m.perms.find('s') != std::string::npos ? "/dev/zero (deleted)" : "";
       return;
     }
+    m.file = file;
     m.name = file->Describe();
     if (const auto attr = file->GetAttr(); attr.ok()) {
       m.dev = attr->dev;

@@ -46,6 +46,7 @@ class MemoryManager : public RefCounted {
     std::string perms;  // "rw-p"
     uint64_t offset, dev, ino;
     std::string name;
+    RefPtr<File> file;  // null for anonymous memory
   };
   Result<std::vector<Mapping>> Mappings();
 

@@ -83,6 +83,11 @@ void Task::ReplaceRegisters(const Registers& regs) {
   run_->registers_replaced = true;
 }
 
+void Task::SubmitNative(const SyscallRequest& call) {
+  context_->SubmitNative(call);
+  run_->registers_replaced = true;
+}
+
 uint64_t Task::rlimit(int resource) const {
   return __atomic_load_n(&thread_group_->limits[resource].rlim_cur, __ATOMIC_RELAXED);
 }

@@ -131,6 +131,8 @@ class Task : public RefCounted {
   RunState& run() const { return *run_; }
   // Registers at the current event, and replacing them (rt_sigreturn, exec): the call's result is dropped.
   void ReplaceRegisters(const Registers& regs);
+  // Completes the current call by having the stub make this one itself.
+  void SubmitNative(const SyscallRequest& call);
   // Tells the engine who it answers getpid, getuid & co. for. Own thread.
   void PublishIdentity();
   // Something to do came up: stops guest code, or wakes from Block. Any thread, task set locked.
@@ -144,6 +146,7 @@ class Task : public RefCounted {
   int pdeath_signal = 0;
   bool vfork_child = false;
   std::array<uint64_t, 16> affinity{};   // sched_setaffinity's mask; all zero: every CPU
+  std::atomic<int> sched_policy{0};      // SCHED_OTHER, _BATCH, _IDLE
   uint64_t timer_slack_ns = 50000;
 
  private:

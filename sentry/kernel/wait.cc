@@ -2,6 +2,9 @@
 
 #include <sys/wait.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_send.h"
 
@@ -161,6 +164,21 @@ struct rusage GroupUsageLocked(ThreadGroup& group) {
   usage.ru_utime = ToTimeval(user);
   usage.ru_stime = ToTimeval(system);
   return usage;
+}
+
+void AddMemoryUsage(MemoryManager& mm, struct rusage& usage) {
+  if (const auto status = mm.address_space().ReadHostProc("status"); status.ok()) {
+    if (const size_t at = status->find("VmHWM:"); at != std::string::npos) usage.ru_maxrss = std::atol(status->c_str() + at + 6);
+  }
+  if (const auto stat = mm.address_space().ReadHostProc("stat"); stat.ok()) {
+    long minor = 0, major = 0;
+    const size_t at = stat->rfind(')');
+    if (at != std::string::npos &&
+        std::sscanf(stat->c_str() + at, ") %*c %*d %*d %*d %*d %*d %*u %ld %*d %ld", &minor, &major) == 2) {
+      usage.ru_minflt += minor;
+      usage.ru_majflt += major;
+    }
+  }
 }
 
 void AddUsage(struct rusage& total, const struct rusage& more) {

@@ -35,6 +35,8 @@ void ReapLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel()
 // CPU time and faults of all threads, gone ones included.
 struct rusage GroupUsageLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
 struct rusage TaskUsage(const Task& task);
+// Peak memory and page faults, as the host counts them for the whole process.
+void AddMemoryUsage(MemoryManager& mm, struct rusage& usage);
 void AddUsage(struct rusage& total, const struct rusage& more);
 
 }  // namespace runsc

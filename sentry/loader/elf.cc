@@ -13,7 +13,6 @@ constexpr uint64_t kPage = 4096;
 constexpr size_t kMaxProgramHeaders = 65536 / sizeof(Elf64_Phdr);
 constexpr GuestAddr kAddressLimit = uint64_t{1} << 47;
 
-GuestAddr PageDown(GuestAddr a) { return a & ~(kPage - 1); }
 GuestAddr PageUp(GuestAddr a) { return (a + kPage - 1) & ~(kPage - 1); }
 
 Result<void> CheckHeader(const Elf64_Ehdr& header) {
@@ -111,18 +110,15 @@ Result<ElfImage> ParseElf(Task& task, RefPtr<File> file) {
   image.position_independent = header.e_type == ET_DYN;
   image.entry = header.e_entry;
   image.phdr_count = header.e_phnum;
-  bool has_stack_header = false;
   for (const Elf64_Phdr& ph : headers) {
     if (ph.p_type == PT_LOAD) {
       TRY(AddLoad(ph, header, image));
     } else if (ph.p_type == PT_INTERP && image.interpreter.empty()) {
       image.interpreter = TRY(ReadInterpreter(task, *file, ph));
     } else if (ph.p_type == PT_GNU_STACK) {
-      has_stack_header = true;
       image.executable_stack = ph.p_flags & PF_X;
     }
   }
-  (void)has_stack_header;  // absent means no executable stack on x86-64 since Linux 5.8
   if (image.segments.empty()) return Errno(ENOEXEC);
   image.file = std::move(file);
   return image;

@@ -1,0 +1,210 @@
+// Memory: what the stub leaves to the sentry (files, shared memory, the break), and other processes' memory.
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "syscalls/handlers.h"
+#include "sentry/kernel/task.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr size_t kCopyChunk = 64 << 10;
+constexpr int kProtBits = PROT_READ | PROT_WRITE | PROT_EXEC;
+
+GuestAddr PageUp(GuestAddr a) { return (a + kPage - 1) & ~(kPage - 1); }
+
+// An aligned range the guest may touch. ENOMEM outside its address space, as Linux for unmapped ranges.
+Result<uint64_t> CheckRange(Task& task, GuestAddr addr, uint64_t length, int outside) {
+  if (addr & (kPage - 1)) return Errno(EINVAL);
+  const Layout& layout = task.mm().layout();
+  const uint64_t size = PageUp(length);
+  if (size < length || addr > layout.max_addr || size > layout.max_addr - addr) return Errno(outside);
+  return size;
+}
+
+SyscallResult ApplyOne(Task& task, const MapOp& op) {
+  std::vector<uint64_t> results;
+  TRY(task.mm().address_space().Apply({&op, 1}, &results));
+  return results.empty() ? int64_t{0} : static_cast<int64_t>(results[0]);
+}
+
+// process_vm_*: both sides must be the same user, or the caller privileged.
+Result<RefPtr<MemoryManager>> MemoryOf(Task& task, int pid) {
+  const RefPtr<Task> other = task.kernel().FindTask(pid);
+  if (!other) return Errno(ESRCH);
+  RefPtr<MemoryManager> mm = other->MmSnapshot();
+  if (!mm) return Errno(ESRCH);
+  if (&other->thread_group() == &task.thread_group()) return mm;
+  const CredentialsRef me = task.creds(), you = other->CredsSnapshot();
+  const bool same = me->ruid == you->euid && me->ruid == you->suid && me->ruid == you->ruid &&
+                    me->rgid == you->egid && me->rgid == you->sgid && me->rgid == you->rgid;
+  bool dumpable;
+  {
+    MutexLock l(task.kernel().task_set_mu());
+    dumpable = other->thread_group().dumpable;
+  }
+  if ((!same || !dumpable) && !me->Has(CAP_SYS_PTRACE)) return Errno(EPERM);
+  return mm;
+}
+
+GuestAddr BaseOf(const iovec& v) { return reinterpret_cast<GuestAddr>(v.iov_base); }
+
+// Walks two vectors in step.
+class Cursor {
+ public:
+  explicit Cursor(std::vector<iovec> iovecs) : iovecs_(std::move(iovecs)) { Skip(); }
+  bool done() const { return index_ == iovecs_.size(); }
+  GuestAddr addr() const { return BaseOf(iovecs_[index_]) + within_; }
+  size_t left() const { return iovecs_[index_].iov_len - within_; }
+  void Advance(size_t n) {
+    within_ += n;
+    Skip();
+  }
+
+ private:
+  void Skip() {
+    while (index_ < iovecs_.size() && within_ >= iovecs_[index_].iov_len) {
+      ++index_;
+      within_ = 0;
+    }
+  }
+  std::vector<iovec> iovecs_;
+  size_t index_ = 0, within_ = 0;
+};
+
+// Copies until a bad page; what was copied beats the error.
+SyscallResult CopyBetween(AddressSpace& from_as, Cursor from, AddressSpace& to_as, Cursor to) {
+  std::vector<std::byte> buffer(kCopyChunk);
+  int64_t total = 0;
+  while (!from.done() && !to.done()) {
+    const size_t want = std::min({from.left(), to.left(), buffer.size()});
+    const size_t in = from_as.CopyIn(from.addr(), buffer.data(), want);
+    const size_t out = in == 0 ? 0 : to_as.CopyOut(to.addr(), buffer.data(), in);
+    total += static_cast<int64_t>(out);
+    if (out < want) break;
+    from.Advance(out);
+    to.Advance(out);
+  }
+  if (total == 0 && !from.done() && !to.done()) return Errno(EFAULT);
+  return total;
+}
+
+SyscallResult ProcessVm(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote,
+                        uint64_t remote_count, uint64_t flags, bool write) {
+  if (flags != 0) return Errno(EINVAL);
+  Cursor ours(TRY(task.CopyInIovecs(local, local_count)));
+  Cursor theirs(TRY(task.CopyInIovecs(remote, remote_count)));
+  if (ours.done() || theirs.done()) return int64_t{0};
+  const RefPtr<MemoryManager> mm = TRY(MemoryOf(task, pid));
+  AddressSpace& mine = task.mm().address_space();
+  AddressSpace& other = mm->address_space();
+  return write ? CopyBetween(mine, ours, other, theirs) : CopyBetween(other, theirs, mine, ours);
+}
+
+// Files mapped in the range; ENOMEM when part of it is not mapped.
+Result<std::vector<RefPtr<File>>> MappedFiles(Task& task, GuestAddr start, GuestAddr end) {
+  std::vector<RefPtr<File>> files;
+  GuestAddr covered = start;
+  for (const auto& m : TRY(task.mm().Mappings())) {
+    if (m.end <= start || m.start >= end) continue;
+    if (m.start > covered) return Errno(ENOMEM);
+    covered = m.end;
+    if (m.file && std::find(files.begin(), files.end(), m.file) == files.end()) files.push_back(m.file);
+  }
+  if (covered < end) return Errno(ENOMEM);
+  return files;
+}
+
+}  // namespace
+
+// mmap(2)
+SyscallResult SysMmap(Task& task, GuestAddr addr, uint64_t length, int prot, int flags, int fd, uint64_t offset) {
+  if (offset & (kPage - 1)) return Errno(EINVAL);
+  RefPtr<File> file;
+  if (!(flags & MAP_ANONYMOUS)) file = TRY(task.fds().Get(fd));
+  return static_cast<int64_t>(TRY(task.mm().Mmap(task, addr, length, prot, flags, std::move(file), offset)));
+}
+
+// munmap(2)
+SyscallResult SysMunmap(Task& task, GuestAddr addr, uint64_t length) {
+  const uint64_t size = TRY(CheckRange(task, addr, length, EINVAL));
+  if (size == 0) return Errno(EINVAL);
+  return ApplyOne(task, {MapOp::kUnmap, addr, size});
+}
+
+// mprotect(2)
+SyscallResult SysMprotect(Task& task, GuestAddr addr, uint64_t length, int prot) {
+  if (prot & ~(kProtBits | 8 /* PROT_SEM */)) return Errno(EINVAL);
+  const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
+  if (size == 0) return int64_t{0};
+  return ApplyOne(task, {MapOp::kProtect, addr, size, prot & kProtBits});
+}
+
+// mremap(2)
+SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_t new_length, int flags, GuestAddr new_addr) {
+  if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) return Errno(EINVAL);
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE)) return Errno(EINVAL);
+  const uint64_t old_size = TRY(CheckRange(task, addr, old_length, EFAULT));
+  if (new_length == 0) return Errno(EINVAL);
+  if (new_length > task.mm().layout().max_addr) return Errno(ENOMEM);
+  MapOp op{MapOp::kRemap, addr, old_size, 0, flags};
+  op.new_length = PageUp(new_length);
+  if (flags & MREMAP_FIXED) {
+    TRY(CheckRange(task, new_addr, new_length, EINVAL));
+    if (new_addr < task.mm().layout().min_addr) return Errno(EPERM);
+    op.new_addr = new_addr;
+  }
+  return ApplyOne(task, op);
+}
+
+// madvise(2)
+SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice) {
+  const uint64_t size = TRY(CheckRange(task, addr, length, EINVAL));
+  if (advice == MADV_HWPOISON || advice == 101 /* MADV_SOFT_OFFLINE */) return Errno(EPERM);
+  if (size == 0) return int64_t{0};
+  return ApplyOne(task, {MapOp::kAdvise, addr, size, 0, advice});
+}
+
+// brk(2)
+SyscallResult SysBrk(Task& task, GuestAddr addr) { return static_cast<int64_t>(TRY(task.mm().Brk(task, addr))); }
+
+// msync(2): the page cache is the file, so only MS_SYNC has something to do.
+SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags) {
+  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || ((flags & MS_ASYNC) && (flags & MS_SYNC))) return Errno(EINVAL);
+  const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
+  if (size == 0) return int64_t{0};
+  for (const auto& file : TRY(MappedFiles(task, addr, addr + size))) {
+    if (flags & MS_SYNC) (void)file->Sync(true);
+  }
+  return int64_t{0};
+}
+
+// mlock(2) and relatives: guest memory is never locked in host memory, and saying so beats pretending.
+SyscallResult SysMlock(Task&, GuestAddr, uint64_t) { return Errno(ENOMEM); }
+SyscallResult SysMlock2(Task&, GuestAddr, uint64_t, int flags) { return Errno((flags & ~1) ? EINVAL : ENOMEM); }
+SyscallResult SysMlockall(Task&, int flags) { return Errno((flags & ~7) || flags == 0 || flags == 4 ? EINVAL : ENOMEM); }
+
+// munlock(2)
+SyscallResult SysMunlock(Task& task, GuestAddr addr, uint64_t length) {
+  TRY(CheckRange(task, addr & ~(kPage - 1), length, ENOMEM));
+  return int64_t{0};
+}
+
+// munlockall(2)
+SyscallResult SysMunlockall(Task&) { return int64_t{0}; }
+
+// process_vm_readv(2)
+SyscallResult SysProcessVmReadv(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote,
+                                uint64_t remote_count, uint64_t flags) {
+  return ProcessVm(task, pid, local, local_count, remote, remote_count, flags, false);
+}
+
+// process_vm_writev(2)
+SyscallResult SysProcessVmWritev(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote,
+                                 uint64_t remote_count, uint64_t flags) {
+  return ProcessVm(task, pid, local, local_count, remote, remote_count, flags, true);
+}
+
+}  // namespace runsc

@@ -1,0 +1,293 @@
+// Limits, usage, priorities and scheduling.
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <asm/prctl.h>
+
+#include <algorithm>
+
+#include "sentry/kernel/signal_send.h"
+#include "sentry/kernel/wait.h"
+#include "syscalls/handlers.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint32_t kQueryPersonality = 0xffffffff;
+
+bool IsResource(int resource) { return resource >= 0 && resource < static_cast<int>(RLIM_NLIMITS); }
+
+// Another process' limits: same user all over, or CAP_SYS_RESOURCE.
+Result<RefPtr<Task>> LimitsTarget(Task& task, int pid) {
+  if (pid == 0 || pid == task.pid()) return RefPtr<Task>(&task);
+  RefPtr<Task> other = task.kernel().FindTask(pid);
+  if (!other) return Errno(ESRCH);
+  const CredentialsRef me = task.creds(), you = other->CredsSnapshot();
+  const bool same = me->ruid == you->ruid && me->ruid == you->euid && me->ruid == you->suid && me->rgid == you->rgid &&
+                    me->rgid == you->egid && me->rgid == you->sgid;
+  if (!same && !me->Has(CAP_SYS_RESOURCE)) return Errno(EPERM);
+  return other;
+}
+
+Result<void> CheckNewLimit(const Task& task, int resource, const struct rlimit& old, const struct rlimit& wanted) {
+  if (wanted.rlim_cur > wanted.rlim_max) return Errno(EINVAL);
+  if (resource == RLIMIT_NOFILE && wanted.rlim_max > (1 << 20)) return Errno(EPERM);
+  if (wanted.rlim_max > old.rlim_max && !task.creds()->Has(CAP_SYS_RESOURCE)) return Errno(EPERM);
+  return {};
+}
+
+Result<struct rlimit> ExchangeLimit(Task& task, Task& target, int resource, const struct rlimit* wanted) {
+  MutexLock l(task.kernel().task_set_mu());
+  struct rlimit& slot = target.thread_group().limits[resource];
+  const struct rlimit old = slot;
+  if (wanted == nullptr) return old;
+  TRY(CheckNewLimit(task, resource, old, *wanted));
+  __atomic_store_n(&slot.rlim_cur, wanted->rlim_cur, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot.rlim_max, wanted->rlim_max, __ATOMIC_RELAXED);
+  return old;
+}
+
+Result<RefPtr<Task>> FindOrSelf(Task& task, int pid) {
+  if (pid < 0) return Errno(EINVAL);
+  if (pid == 0) return RefPtr<Task>(&task);
+  RefPtr<Task> other = task.kernel().FindTask(pid);
+  if (!other) return Errno(ESRCH);
+  return other;
+}
+
+bool MaySchedule(const Task& task, const Task& other) {
+  const CredentialsRef me = task.creds(), you = other.CredsSnapshot();
+  return me->euid == you->euid || me->euid == you->ruid || me->Has(CAP_SYS_NICE);
+}
+
+// The groups getpriority's and setpriority's `which` and `who` mean.
+Result<std::vector<RefPtr<ThreadGroup>>> PriorityTargets(Task& task, int which, int who) {
+  if (which < PRIO_PROCESS || which > PRIO_USER) return Errno(EINVAL);
+  std::vector<RefPtr<ThreadGroup>> targets;
+  MutexLock l(task.kernel().task_set_mu());
+  const uid_t uid = who == 0 ? task.creds()->ruid : static_cast<uid_t>(who);
+  for (ThreadGroup* group : task.kernel().ThreadGroupsLocked()) {
+    const bool match = which == PRIO_PROCESS ? group->pid() == (who == 0 ? task.pid() : who)
+                       : which == PRIO_PGRP  ? group->pgid == (who == 0 ? task.thread_group().pgid : who)
+                                             : group->leader != nullptr && group->leader->CredsSnapshot()->ruid == uid;
+    if (match) targets.emplace_back(group);
+  }
+  if (targets.empty() && which == PRIO_PROCESS) {
+    if (Task* thread = task.kernel().FindTaskLocked(who)) targets.emplace_back(&thread->thread_group());
+  }
+  if (targets.empty()) return Errno(ESRCH);
+  return targets;
+}
+
+// Lower than before needs CAP_SYS_NICE or RLIMIT_NICE.
+Result<void> SetNiceLocked(Task& task, ThreadGroup& group, int nice) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task.kernel().task_set_mu()) {
+  if (group.leader != nullptr && !MaySchedule(task, *group.leader)) return Errno(EPERM);
+  const bool allowed = nice >= group.nice || task.creds()->Has(CAP_SYS_NICE) ||
+                       20 - nice <= static_cast<int64_t>(std::min<uint64_t>(group.limits[RLIMIT_NICE].rlim_cur, 40));
+  if (!allowed) return Errno(EACCES);
+  group.nice = nice;
+  return {};
+}
+
+bool IsNormalPolicy(int policy) { return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE; }
+
+Result<void> CheckPolicy(int policy, int priority) {
+  if (IsNormalPolicy(policy)) return priority == 0 ? Result<void>() : Errno(EINVAL);
+  if (policy != SCHED_FIFO && policy != SCHED_RR) return Errno(EINVAL);
+  if (priority < 1 || priority > 99) return Errno(EINVAL);
+  return Errno(EPERM);  // no real-time time is ever given to a sandbox
+}
+
+std::array<uint64_t, 16> AllCpus(const Kernel& kernel) {
+  std::array<uint64_t, 16> mask{};
+  for (int cpu = 0; cpu < kernel.cpus() && cpu < 1024; ++cpu) mask[cpu / 64] |= uint64_t{1} << (cpu % 64);
+  return mask;
+}
+
+size_t CpuMaskSize(const Kernel& kernel) { return static_cast<size_t>((kernel.cpus() + 63) / 64) * 8; }
+
+}  // namespace
+
+// getrlimit(2)
+SyscallResult SysGetrlimit(Task& task, int resource, GuestAddr addr) {
+  if (!IsResource(resource)) return Errno(EINVAL);
+  TRY(task.CopyOutObject(addr, TRY(ExchangeLimit(task, task, resource, nullptr))));
+  return int64_t{0};
+}
+
+// setrlimit(2)
+SyscallResult SysSetrlimit(Task& task, int resource, GuestAddr addr) {
+  const auto wanted = TRY(task.CopyInObject<struct rlimit>(addr));
+  if (!IsResource(resource)) return Errno(EINVAL);
+  TRY(ExchangeLimit(task, task, resource, &wanted));
+  return int64_t{0};
+}
+
+// prlimit(2)
+SyscallResult SysPrlimit64(Task& task, int pid, int resource, GuestAddr new_addr, GuestAddr old_addr) {
+  if (!IsResource(resource)) return Errno(EINVAL);
+  struct rlimit wanted {};
+  if (new_addr != 0) wanted = TRY(task.CopyInObject<struct rlimit>(new_addr));
+  const RefPtr<Task> target = TRY(LimitsTarget(task, pid));
+  const auto old = TRY(ExchangeLimit(task, *target, resource, new_addr != 0 ? &wanted : nullptr));
+  if (old_addr != 0) TRY(task.CopyOutObject(old_addr, old));
+  return int64_t{0};
+}
+
+// getrusage(2)
+SyscallResult SysGetrusage(Task& task, int who, GuestAddr addr) {
+  struct rusage usage {};
+  if (who == RUSAGE_THREAD) {
+    usage = TaskUsage(task);
+  } else if (who == RUSAGE_SELF || who == RUSAGE_CHILDREN) {
+    MutexLock l(task.kernel().task_set_mu());
+    usage = who == RUSAGE_SELF ? GroupUsageLocked(task.thread_group()) : task.thread_group().children_usage;
+  } else {
+    return Errno(EINVAL);
+  }
+  if (who != RUSAGE_CHILDREN) AddMemoryUsage(task.mm(), usage);
+  TRY(task.CopyOutObject(addr, usage));
+  return int64_t{0};
+}
+
+// getpriority(2): the kernel's answer is 20 - nice.
+SyscallResult SysGetpriority(Task& task, int which, int who) {
+  const auto targets = TRY(PriorityTargets(task, which, who));
+  int best = 20;
+  MutexLock l(task.kernel().task_set_mu());
+  for (const auto& group : targets) best = std::min(best, group->nice);
+  return int64_t{20 - best};
+}
+
+// setpriority(2)
+SyscallResult SysSetpriority(Task& task, int which, int who, int nice) {
+  const auto targets = TRY(PriorityTargets(task, which, who));
+  nice = std::clamp(nice, -20, 19);
+  Result<void> result;
+  MutexLock l(task.kernel().task_set_mu());
+  for (const auto& group : targets) {
+    if (auto r = SetNiceLocked(task, *group, nice); !r.ok()) result = r;
+  }
+  if (!result.ok()) return result.error();
+  return int64_t{0};
+}
+
+// sched_setscheduler(2)
+SyscallResult SysSchedSetscheduler(Task& task, int pid, int policy, GuestAddr param_addr) {
+  if (policy < 0 || param_addr == 0) return Errno(EINVAL);
+  const int priority = TRY(task.CopyInObject<int32_t>(param_addr));
+  const RefPtr<Task> target = TRY(FindOrSelf(task, pid));
+  TRY(CheckPolicy(policy & ~SCHED_RESET_ON_FORK, priority));
+  if (!MaySchedule(task, *target)) return Errno(EPERM);
+  target->sched_policy = policy & ~SCHED_RESET_ON_FORK;
+  return int64_t{0};
+}
+
+// sched_getscheduler(2)
+SyscallResult SysSchedGetscheduler(Task& task, int pid) { return int64_t{TRY(FindOrSelf(task, pid))->sched_policy.load()}; }
+
+// sched_setparam(2)
+SyscallResult SysSchedSetparam(Task& task, int pid, GuestAddr param_addr) {
+  if (param_addr == 0) return Errno(EINVAL);
+  const int priority = TRY(task.CopyInObject<int32_t>(param_addr));
+  TRY(FindOrSelf(task, pid));
+  return priority == 0 ? SyscallResult(int64_t{0}) : Errno(EINVAL);
+}
+
+// sched_getparam(2)
+SyscallResult SysSchedGetparam(Task& task, int pid, GuestAddr param_addr) {
+  if (param_addr == 0) return Errno(EINVAL);
+  TRY(FindOrSelf(task, pid));
+  TRY(task.CopyOutObject<int32_t>(param_addr, 0));
+  return int64_t{0};
+}
+
+// sched_get_priority_max(2)
+SyscallResult SysSchedGetPriorityMax(Task&, int policy) {
+  if (policy == SCHED_FIFO || policy == SCHED_RR) return int64_t{99};
+  return IsNormalPolicy(policy) || policy == SCHED_DEADLINE ? SyscallResult(int64_t{0}) : Errno(EINVAL);
+}
+
+// sched_get_priority_min(2)
+SyscallResult SysSchedGetPriorityMin(Task&, int policy) {
+  if (policy == SCHED_FIFO || policy == SCHED_RR) return int64_t{1};
+  return IsNormalPolicy(policy) || policy == SCHED_DEADLINE ? SyscallResult(int64_t{0}) : Errno(EINVAL);
+}
+
+// sched_rr_get_interval(2)
+SyscallResult SysSchedRrGetInterval(Task& task, int pid, GuestAddr addr) {
+  TRY(FindOrSelf(task, pid));
+  TRY(task.CopyOutObject(addr, timespec{0, 4'000'000}));
+  return int64_t{0};
+}
+
+// sched_yield(2)
+SyscallResult SysSchedYield(Task&) {
+  sched_yield();
+  return int64_t{0};
+}
+
+// sched_setaffinity(2)
+SyscallResult SysSchedSetaffinity(Task& task, int pid, uint32_t size, GuestAddr addr) {
+  std::array<uint64_t, 16> mask{};
+  TRY(task.CopyIn(addr, mask.data(), std::min<size_t>(size, sizeof(mask))));
+  const RefPtr<Task> target = TRY(FindOrSelf(task, pid));
+  if (!MaySchedule(task, *target)) return Errno(EPERM);
+  const auto all = AllCpus(task.kernel());
+  bool any = false;
+  for (size_t i = 0; i < mask.size(); ++i) any |= (mask[i] &= all[i]) != 0;
+  if (!any) return Errno(EINVAL);
+  MutexLock l(task.kernel().task_set_mu());
+  target->affinity = mask;
+  return int64_t{0};
+}
+
+// sched_getaffinity(2): the number of bytes written.
+SyscallResult SysSchedGetaffinity(Task& task, int pid, uint32_t size, GuestAddr addr) {
+  const size_t needed = CpuMaskSize(task.kernel());
+  if (size < needed || (size & 7)) return Errno(EINVAL);
+  const RefPtr<Task> target = TRY(FindOrSelf(task, pid));
+  std::array<uint64_t, 16> mask;
+  {
+    MutexLock l(task.kernel().task_set_mu());
+    mask = target->affinity;
+  }
+  if (std::all_of(mask.begin(), mask.end(), [](uint64_t word) { return word == 0; })) mask = AllCpus(task.kernel());
+  TRY(task.CopyOut(addr, mask.data(), needed));
+  return static_cast<int64_t>(needed);
+}
+
+// getcpu(2)
+SyscallResult SysGetcpu(Task& task, GuestAddr cpu_addr, GuestAddr node_addr) {
+  const uint32_t cpu = static_cast<uint32_t>(std::max(sched_getcpu(), 0));
+  if (cpu_addr != 0) TRY(task.CopyOutObject(cpu_addr, cpu));
+  if (node_addr != 0) TRY(task.CopyOutObject(node_addr, uint32_t{0}));
+  return int64_t{0};
+}
+
+// personality(2)
+SyscallResult SysPersonality(Task& task, uint32_t persona) {
+  MutexLock l(task.kernel().task_set_mu());
+  const uint32_t old = task.thread_group().personality;
+  if (persona == kQueryPersonality) return int64_t{old};
+  if ((persona & 0xff) != 0 && (persona & 0xff) != 0x8) return Errno(EINVAL);  // Linux, Linux32
+  task.thread_group().personality = persona;
+  return int64_t{old};
+}
+
+// arch_prctl(2)
+SyscallResult SysArchPrctl(Task& task, int code, GuestAddr addr) {
+  Registers regs = task.context().ReadRegisters();
+  if (code == ARCH_GET_FS || code == ARCH_GET_GS) {
+    TRY(task.CopyOutObject(addr, code == ARCH_GET_FS ? regs.fs_base : regs.gs_base));
+    return int64_t{0};
+  }
+  if (code != ARCH_SET_FS && code != ARCH_SET_GS) return Errno(EINVAL);
+  if (addr >= task.mm().layout().max_addr) return Errno(EPERM);
+  (code == ARCH_SET_FS ? regs.fs_base : regs.gs_base) = addr;
+  regs.rax = 0;
+  task.ReplaceRegisters(regs);
+  return int64_t{0};
+}
+
+}  // namespace runsc

@@ -74,5 +74,6 @@ foreach(script ${lint_scripts})
   get_filename_component(topic ${script} NAME_WE)
   add_test(NAME lint.${topic} COMMAND ${script} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(lint.${topic} PROPERTIES LABELS lint
-    ENVIRONMENT "RUNSC=${RUNSC_TEST_RUNTIME};CXX=${CMAKE_CXX_COMPILER}")
+    TIMEOUT 300
+    ENVIRONMENT "RUNSC=${RUNSC_TEST_RUNTIME};CXX=${CMAKE_CXX_COMPILER};BUILD_DIR=${CMAKE_BINARY_DIR}")
 endforeach()

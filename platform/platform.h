@@ -146,6 +146,8 @@ class Context {
   // Takes back the end of the last grant (a short read): only bytes below `end` are copied out. False:
   // cannot, the caller must fill what was granted.
   virtual bool TrimStagedOutput(GuestAddr end) { return false; }
+  // What was granted at `addr` so far and not copied out yet, at most `size` bytes: for tracing.
+  virtual std::span<const std::byte> GrantedOutput(GuestAddr addr, size_t size) { return {}; }
 
   // Ends the host thread: the CLEARTID word is cleared and woken, the slot freed.
   virtual void Exit() = 0;

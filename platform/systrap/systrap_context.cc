@@ -89,6 +89,7 @@ SystrapContext::~SystrapContext() { Exit(); }
 bool SystrapContext::Started(int64_t tid) {
   if (tid <= 0 || tid > INT32_MAX || !process_->alive()) return false;
   tid_.store(static_cast<pid_t>(tid));
+  handoff_.Attach(static_cast<pid_t>(tid));
   started_ = true;
   return true;
 }
@@ -127,7 +128,7 @@ Event SystrapContext::Run() {
   if (interrupt_.load() && interrupt_.exchange(false)) return InterruptedBeforeResume();
   WriteReply();
   stub::ThreadPage* const p = page();
-  Handoff::Reply(p);
+  handoff_.Reply(p);
   if (!WaitForEvent()) return Killed();
   in_guest_.store(false);
   return TakeEvent();
@@ -173,7 +174,7 @@ bool SystrapContext::WaitForEvent() {
     handoff_.Follow(p, request_.meta & stub::kMetaCpuMask);
     if (KindOf(request_) != stub::kEventPatchQuery) return true;
     AnswerPatchQuery(request_.args[0]);
-    Handoff::Reply(p);
+    handoff_.Reply(p);
   }
 }
 
@@ -286,7 +287,7 @@ std::vector<std::byte> SystrapContext::CopyFp(uint64_t slot_offset) const {
 bool SystrapContext::SaveState() {
   stub::ThreadPage* const p = page();
   p->line.number = stub::kActionSave;
-  Handoff::Reply(p);
+  handoff_.Reply(p);
   const stub::RequestLine event = request_;
   const bool ok = WaitForEvent();
   request_ = event;
@@ -387,6 +388,16 @@ bool SystrapContext::TrimStagedOutput(GuestAddr end) {
   return true;
 }
 
+std::span<const std::byte> SystrapContext::GrantedOutput(GuestAddr addr, size_t size) {
+  if (row_ == nullptr || completed_) return {};
+  for (int i = 0; i < stub::kMaxStagedArgs; i++) {
+    const GuestAddr begin = request_.args[row_->args[i].arg];
+    if (addr < begin || addr - begin >= granted_[i]) continue;
+    return {Staging(i) + (addr - begin), std::min<uint64_t>(size, granted_[i] - (addr - begin))};
+  }
+  return {};
+}
+
 void SystrapContext::FlushOutputs() {
   if (!completed_ || row_ == nullptr) return;
   for (int i = 0; i < stub::kMaxStagedArgs; i++) {
@@ -407,7 +418,7 @@ void SystrapContext::Exit() {
   const bool park = tid != 0 && process_->ShouldPark();
   if (process_->alive() && !dead_) {
     page()->line.number = park ? stub::kActionPark : stub::kActionExit;
-    Handoff::Reply(page());
+    handoff_.Reply(page());
   }
   process_->Unregister(this);
   process_->ReleaseSlot(slot_, tid, park);

@@ -45,6 +45,7 @@ class SystrapContext final : public Context {
   std::span<const std::byte> StagedInput(GuestAddr addr, size_t size) override;
   std::byte* StagedOutput(GuestAddr addr, size_t size) override;
   bool TrimStagedOutput(GuestAddr end) override;
+  std::span<const std::byte> GrantedOutput(GuestAddr addr, size_t size) override;
   void Exit() override;
   uint64_t CpuTimeNs() override;
   pid_t host_tid() const override { return tid_.load(); }

@@ -1,4 +1,6 @@
 // Files of /proc about the whole machine: times, memory, and what is compiled in.
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "sentry/fs/proc_cpuinfo.h"
@@ -55,13 +57,19 @@ std::string CpuLine(const std::string& name, const Load& load, uint64_t share) {
                 load.system_ns / share / kNsPerTick, load.idle_ns / share / kNsPerTick);
 }
 
-// Interrupts and context switches are the host's and not counted here.
+// Of the sentry's threads: every entry of a guest thread into the kernel that waits is one.
+uint64_t ContextSwitches() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nvcsw + usage.ru_nivcsw;
+}
+
 Result<std::string> Stat(Task& reader) {
   Kernel& kernel = reader.kernel();
   const Load load = MeasureLoad(kernel);
   std::string out = CpuLine("cpu ", load, 1);
   for (int i = 0; i < kernel.cpus(); ++i) out += CpuLine("cpu" + std::to_string(i), load, kernel.cpus());
-  AppendFormat(&out, "intr 0\nctxt 0\nbtime %ld\n",
+  AppendFormat(&out, "intr 0\nctxt %lu\nbtime %ld\n", ContextSwitches(),
                (Kernel::RealtimeNs() - UptimeNs()) / kNsPerSecond);
   AppendFormat(&out, "processes %lu\nprocs_running %d\nprocs_blocked 0\n", kernel.total_forks(),
                std::max(load.running, 1));

@@ -16,7 +16,7 @@ def main():
         rows = ROW.findall((ROOT / name).read_text())
         numbers = [call for call, _ in rows]
         for call, reason in rows:
-            if len(reason.strip('"').split()) < 2:
+            if len(reason.strip('"').strip()) < 5:
                 bad.append(f"{name}: {call} has no reason")
         # A call may have several rows, one for each set of arguments.
         if len(set(numbers)) > limit:

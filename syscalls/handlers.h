@@ -272,6 +272,24 @@ SyscallResult SysEpollPwait(Task& task, int fd, GuestAddr events, int max_events
 SyscallResult SysEpollPwait2(Task& task, int fd, GuestAddr events, int max_events, GuestAddr timeout, GuestAddr mask, uint64_t mask_size);
 
 // sockets.cc
+SyscallResult SysSocket(Task& task, int domain, int type, int protocol);
+SyscallResult SysSocketpair(Task& task, int domain, int type, int protocol, GuestAddr fds_addr);
+SyscallResult SysBind(Task& task, int fd, GuestAddr addr, int size);
+SyscallResult SysListen(Task& task, int fd, int backlog);
+SyscallResult SysAccept(Task& task, int fd, GuestAddr addr, GuestAddr size_addr);
+SyscallResult SysAccept4(Task& task, int fd, GuestAddr addr, GuestAddr size_addr, int flags);
+SyscallResult SysConnect(Task& task, int fd, GuestAddr addr, int size);
+SyscallResult SysGetsockname(Task& task, int fd, GuestAddr addr, GuestAddr size_addr);
+SyscallResult SysGetpeername(Task& task, int fd, GuestAddr addr, GuestAddr size_addr);
+SyscallResult SysShutdown(Task& task, int fd, int how);
+SyscallResult SysSetsockopt(Task& task, int fd, int level, int name, GuestAddr addr, int size);
+SyscallResult SysGetsockopt(Task& task, int fd, int level, int name, GuestAddr addr, GuestAddr size_addr);
+SyscallResult SysSendto(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr, int addr_size);
+SyscallResult SysRecvfrom(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr, GuestAddr size_addr);
+SyscallResult SysSendmsg(Task& task, int fd, GuestAddr msg, int flags);
+SyscallResult SysRecvmsg(Task& task, int fd, GuestAddr msg, int flags);
+SyscallResult SysSendmmsg(Task& task, int fd, GuestAddr messages, uint32_t count, int flags);
+SyscallResult SysRecvmmsg(Task& task, int fd, GuestAddr messages, uint32_t count, int flags, GuestAddr timeout);
 
 // event_files.cc (pipe, eventfd, timerfd, signalfd, memfd)
 SyscallResult SysPipe2(Task& task, GuestAddr fds_addr, int flags);

@@ -28,13 +28,10 @@ void AddFileIo(Calls& calls) {
   calls.insert(calls.end(), {
       {SYS_read, "stdio, eventfds, timerfds and the control socket"},
       {SYS_write, "stdio, wake-ups by eventfd, the debug log"},
-      {SYS_readv, "guest readv on host stdio"},
-      {SYS_writev, "guest writev on host stdio"},
       {SYS_pread64, "guest reads of files the gofer opened"},
-      {SYS_pwrite64, "guest writes to files the gofer opened, memfds"},
-      {SYS_preadv, "scattered guest reads of host files"},
-      {SYS_pwritev, "gathered guest writes to host files"},
-      {SYS_pwritev2, "appending and synchronous writes (RWF_APPEND, RWF_DSYNC)"},
+      {SYS_pwrite64, "guest writes to host files, memfds"},
+      {SYS_preadv2, "stdio reads that must not wait (RWF_NOWAIT)"},
+      {SYS_pwritev2, "stdio writes that must not wait (RWF_NOWAIT)"},
       {SYS_lseek, "SEEK_DATA and SEEK_HOLE, the shared offset of host stdio"},
       {SYS_close, "descriptors of closed files"},
       {SYS_newfstatat, "size and times of a descriptor held", {ArgIs(3, AT_EMPTY_PATH)}},
@@ -88,6 +85,7 @@ void AddThreads(Calls& calls) {
       {SYS_sched_yield, "short waits for a stub on the same CPU"},
       {SYS_sched_setaffinity, "keeping a guest thread and its sentry thread together"},
       {SYS_sched_getaffinity, "number of CPUs, guest sched_getaffinity"},
+      {SYS_prctl, "timers as exact as the guest's", {ArgIs(0, PR_SET_TIMERSLACK)}},
       {SYS_prctl, "names of threads in host tools", {ArgIs(0, PR_SET_NAME)}},
       {SYS_gettid, "thread identity, abort"},
       {SYS_exit, "end of a thread"},
@@ -101,7 +99,8 @@ void AddStubControl(Calls& calls) {
       {SYS_tgkill, "interrupting guest threads; pid namespace holds only stubs"},
       {SYS_kill, "ending stubs; pid namespace holds only stubs"},
       {SYS_waitid, "reaping stubs"},
-      {SYS_prlimit64, "guest limits applied to stubs, the descriptor limit"},
+      {SYS_pidfd_open, "noticing the end of a stub"},
+      {SYS_getrusage, "faults and switches in /proc/vmstat and /proc/stat"},
   });
 }
 
@@ -113,7 +112,9 @@ void AddWaiting(Calls& calls) {
       {SYS_epoll_wait, "one loop for host descriptors guests wait for"},
       {SYS_eventfd2, "waking the loop"},
       {SYS_clock_nanosleep, "sleeps of service threads"},
+      {SYS_clock_gettime, "CPU clocks of threads, which the vDSO cannot read"},
       {SYS_getrandom, "guest /dev/urandom and getrandom"},
+      {SYS_sysinfo, "total memory, for tmpfs sizes, /proc/meminfo and guest sysinfo"},
   });
 }
 
@@ -122,17 +123,17 @@ void AddSockets(Calls& calls) {
       {SYS_sendmsg, "gofer calls, control socket"},
       {SYS_recvmsg, "gofer replies with descriptors, control socket"},
       {SYS_accept4, "connections to the control socket"},
-      {SYS_shutdown, "control connections ended"},
       {SYS_getsockopt, "who is at the other end of the control socket"},
   });
 }
 
 void AddProcfs(Calls& calls, int proc_root) {
+  calls.push_back({SYS_openat, "probes of host files that are not there: the root is empty",
+                   {ArgIs(0, static_cast<uint32_t>(AT_FDCWD))}, ENOENT});
   if (proc_root < 0) return;
   calls.push_back({SYS_openat, "maps and status of stubs, read-only, in our own procfs",
                    {ArgIs(0, static_cast<uint32_t>(proc_root)),
                     ArgLacksBits(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))}});
-  calls.push_back({SYS_getdents64, "threads of a stub in our own procfs"});
 }
 
 }  // namespace

@@ -108,7 +108,7 @@ class OverlayTest : public TreeTest {
     Mkfile("/dir/two");
     Mkfile("/file");
     Put(*Find("/file")->dentry->inode(), "lower");
-    vfs_->Link(Root(), *Find("/file"), root_, "/hard");
+    ASSERT_TRUE(vfs_->Link(Root(), *Find("/file"), root_, "/hard").ok());
     lower_root_ = root_;
     vfs_ = MakeRef<Vfs>();
     MountRoot(*NewOverlay(store_, lower_, {}));

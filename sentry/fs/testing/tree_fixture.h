@@ -63,7 +63,8 @@ class TreeTest : public ::testing::Test {
   Attr AttrOf(const std::string& path) { return *Find(path)->dentry->inode()->GetAttr(); }
   std::string List(const std::string& path) {
     std::string names;
-    for (const DirEntry& entry : *Find(path)->dentry->inode()->Entries()) names += entry.name + " ";
+    const auto entries = Find(path)->dentry->inode()->Entries();
+    for (const DirEntry& entry : *entries) names += entry.name + " ";
     return names;
   }
 

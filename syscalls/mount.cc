@@ -1,0 +1,134 @@
+// Mounting: mount(2), umount2(2).
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "sentry/fs/procfs.h"
+#include "sentry/fs/sysfs.h"
+#include "sentry/fs/tmpfs.h"
+#include "sentry/kernel/task.h"
+#include "syscalls/copy_path.h"
+#include "syscalls/handlers.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint64_t kMagicMask = 0xffff0000, kMagic = 0xc0ed0000;
+// Those of a mount rather than of its filesystem.
+constexpr uint64_t kMountFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME |
+                                 MS_RELATIME | MS_SYNCHRONOUS | 256 /* MS_NOSYMFOLLOW */;
+constexpr uint64_t kPropagation = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
+
+// "64m", "50%": bytes. The whole text must be understood.
+Result<uint64_t> ParseSize(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return Errno(EINVAL);
+  const std::string_view unit(end, text.data() + text.size() - end);
+  static constexpr std::string_view kUnits = "kmgt";
+  if (unit.empty()) return value;
+  const size_t index = kUnits.find(static_cast<char>(unit[0] | 0x20));
+  if (unit.size() != 1 || index == std::string_view::npos) return Errno(EINVAL);
+  uint64_t bytes;
+  if (__builtin_mul_overflow(value, uint64_t{1} << (10 * (index + 1)), &bytes)) return Errno(EINVAL);
+  return bytes;
+}
+
+Result<uint32_t> ParseNumber(std::string_view text, int base) {
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  return error == std::errc() && end == text.data() + text.size() ? Result<uint32_t>(value) : Errno(EINVAL);
+}
+
+Result<void> ApplyTmpfsOption(Task& task, std::string_view name, std::string_view value, TmpfsOptions* options) {
+  if (name == "size") {
+    options->size = TRY(ParseSize(value));
+  } else if (name == "mode") {
+    options->mode = TRY(ParseNumber(value, 8)) & 07777;
+  } else if (name == "uid") {
+    options->uid = TRY(ParseNumber(value, 10));
+  } else if (name == "gid") {
+    options->gid = TRY(ParseNumber(value, 10));
+  } else if (!name.empty()) {
+    return Errno(EINVAL);
+  }
+  return {};
+}
+
+Result<RefPtr<FileSystem>> NewTmpfsFrom(Task& task, std::string_view data) {
+  TmpfsOptions options;
+  options.uid = task.creds()->fsuid;
+  options.gid = task.creds()->fsgid;
+  while (!data.empty()) {
+    const std::string_view option = data.substr(0, data.find(','));
+    data.remove_prefix(std::min(option.size() + 1, data.size()));
+    const size_t equals = std::min(option.find('='), option.size());
+    const std::string_view value = option.substr(std::min(equals + 1, option.size()));
+    TRY(ApplyTmpfsOption(task, option.substr(0, equals), value, &options));
+  }
+  return NewTmpfs(task.kernel().backing(), options);
+}
+
+Result<RefPtr<FileSystem>> NewFileSystem(Task& task, std::string_view type, std::string_view data) {
+  if (type == "tmpfs" || type == "ramfs") return NewTmpfsFrom(task, data);
+  if (type == "proc") return NewProcfs(task.kernel());
+  if (type == "sysfs") return NewSysfs(task.kernel());
+  return Errno(ENODEV);
+}
+
+// Every mount is private: that may be asked for again, sharing may not.
+SyscallResult ChangePropagation(uint64_t flags) {
+  const uint64_t kind = flags & kPropagation;
+  if (flags & ~(kPropagation | MS_REC | MS_SILENT)) return Errno(EINVAL);
+  return kind == MS_PRIVATE || kind == MS_SLAVE ? SyscallResult(0) : Errno(EINVAL);
+}
+
+SyscallResult Bind(Task& task, GuestAddr source, const Path& target, uint64_t flags) {
+  const Path from = TRY(LookupAt(task, AT_FDCWD, source, 0));
+  TRY(task.vfs().BindMount(from, target, from.mount->flags()));
+  return 0;
+}
+
+Result<std::string> CopyInOptional(Task& task, GuestAddr addr) {
+  if (addr == 0) return std::string();
+  return task.CopyInString(addr, 4096);
+}
+
+}  // namespace
+
+// mount(2)
+SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr, GuestAddr type_addr,
+                       uint64_t flags, GuestAddr data_addr) {
+  const std::string type = TRY(CopyInOptional(task, type_addr));
+  if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;
+  const Path target = TRY(LookupAt(task, AT_FDCWD, target_addr, 0));
+  if (!task.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
+  if (flags & MS_REMOUNT) {
+    TRY(task.vfs().Remount(target, flags & kMountFlags));
+    return 0;
+  }
+  if (flags & MS_BIND) return Bind(task, source_addr, target, flags);
+  if (flags & kPropagation) return ChangePropagation(flags);
+  if (flags & MS_MOVE) return Errno(EINVAL);
+  if (type_addr == 0) return Errno(EINVAL);
+  const std::string data = TRY(CopyInOptional(task, data_addr));
+  const std::string source = TRY(CopyInOptional(task, source_addr));
+  RefPtr<FileSystem> fs = TRY(NewFileSystem(task, type, data));
+  TRY(task.vfs().MountAt(std::move(fs), target, flags & kMountFlags, source.empty() ? "none" : source));
+  return 0;
+}
+
+// umount2: umount(2)
+SyscallResult SysUmount2(Task& task, GuestAddr target, int flags) {
+  constexpr int kNoFollow = 8;  // UMOUNT_NOFOLLOW
+  if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | kNoFollow)) return Errno(EINVAL);
+  const Path path = TRY(LookupAt(task, AT_FDCWD, target, flags & kNoFollow ? AT_SYMLINK_NOFOLLOW : 0));
+  if (path.dentry != path.mount->root()) return Errno(EINVAL);
+  if (!task.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
+  if (flags & MNT_EXPIRE) return Errno(EINVAL);
+  TRY(task.vfs().Unmount(path, flags));
+  return 0;
+}
+
+}  // namespace runsc

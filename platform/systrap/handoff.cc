@@ -13,16 +13,12 @@ namespace runsc::systrap {
 namespace {
 
 constexpr uint64_t kSpinUs = 20;
-constexpr uint64_t kDenseGapUs = 30;
+constexpr uint64_t kSplitGapUs = 30;    // denser calls than this are worth a spinning CPU
+constexpr uint64_t kSameGapUs = 300;    // rarer ones do not care what a wake-up costs
 constexpr uint64_t kLongGapUs = 1000;
+constexpr uint64_t kBoundUs = 8000;     // how long threads stay bound without a chance to move
 constexpr int kFirstCredit = 4, kMaxCredit = 8, kMissCost = 2;
 constexpr int kForgiveAfter = 2000;
-
-uint32_t CurrentCpu() {
-  uint32_t limit = 0;
-  asm volatile("lsl %1, %0" : "+r"(limit) : "r"(0x7bu) : "cc");
-  return limit & 0xfff;
-}
 
 uint32_t LoadState(const stub::ThreadPage* page) {
   return __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
@@ -34,9 +30,57 @@ bool IsRequest(uint32_t state) {
 
 }  // namespace
 
+uint32_t CurrentCpu() {
+  uint32_t limit = 0;
+  asm volatile("lsl %1, %0" : "+r"(limit) : "r"(0x7bu) : "cc");
+  return limit & 0xfff;
+}
+
+void BindToCpu(pid_t tid, uint32_t cpu) {
+  if (cpu >= CPU_SETSIZE) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(tid, sizeof set, &set);
+}
+
+void BindToAllCpus(pid_t tid) {
+  cpu_set_t set;
+  for (unsigned i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
+  sched_setaffinity(tid, sizeof set, &set);
+}
+
+void Handoff::Attach(pid_t guest_tid) {
+  guest_tid_ = guest_tid;
+  guest_bound_ = true;
+}
+
 void Handoff::Reply(stub::ThreadPage* page) {
+  if (!split_ && LoadState(page) == stub::kRequestGuestAsleep) Place();
   const uint32_t old = __atomic_exchange_n(&page->line.state, stub::kReply, __ATOMIC_SEQ_CST);
   if (old == stub::kRequestGuestAsleep) FutexWakeAll(&page->line.state);
+}
+
+// The guest thread sleeps and we run: both changes cost a system call and no migration.
+void Handoff::Place() {
+  if (policy_.max_spinners == 0 || guest_tid_ == 0) return;
+  const uint64_t now = __rdtsc();
+  const bool expired = home_ != ~0u && now - home_since_ > kBoundUs * policy_.cycles_per_us;
+  if (expired || !IsDense(kSameGapUs)) return Release();
+  const uint32_t cpu = CurrentCpu();
+  if (home_ == cpu) return;
+  BindToCpu(0, cpu);
+  BindToCpu(guest_tid_, cpu);
+  self_bound_ = guest_bound_ = true;
+  home_ = cpu;
+  home_since_ = now;
+}
+
+void Handoff::Release() {
+  if (guest_bound_ && guest_tid_ != 0) BindToAllCpus(guest_tid_);
+  if (self_bound_) BindToAllCpus(0);
+  guest_bound_ = self_bound_ = false;
+  home_ = ~0u;
 }
 
 bool Handoff::Wait(stub::ThreadPage* page, const std::atomic<bool>& alive) {
@@ -51,7 +95,7 @@ bool Handoff::Wait(stub::ThreadPage* page, const std::atomic<bool>& alive) {
   // A guest that went to sleep meanwhile gains nothing from our spinning.
   if (hit) Score(LoadState(page) == stub::kRequest);
   const uint64_t gap = std::min<uint64_t>(__rdtsc() - replied_, kLongGapUs * policy_.cycles_per_us);
-  mean_gap_ = mean_gap_ - mean_gap_ / 16 + gap / 16;
+  mean_gap_ = mean_gap_ - mean_gap_ / 8 + gap / 8;
   return true;
 }
 
@@ -72,7 +116,14 @@ void Handoff::Sleep(stub::ThreadPage* page, const std::atomic<bool>& alive) {
   // Whatever else the guest wrote there, it is what we sleep on: it can stall only itself.
   const uint32_t state = LoadState(page);
   if (IsRequest(state) || !alive.load(std::memory_order_seq_cst)) return;
-  FutexWait(&page->line.state, state);
+  if (!guest_bound_) return FutexWait(&page->line.state, state);
+  // A guest that computes for long must not stay bound: one look, then no more ticks.
+  const timespec soon{0, 1000000};
+  FutexWait(&page->line.state, state, &soon);
+  if (LoadState(page) == state) {
+    mean_gap_ = kLongGapUs * policy_.cycles_per_us;
+    Release();
+  }
 }
 
 void Handoff::Score(bool success) {
@@ -93,13 +144,12 @@ void Handoff::EnterSplit(uint32_t cpu) {
   split_ = true;
   credit_ = kFirstCredit;
   successes_ = 0;
+  Release();
   cpu_set_t set;
-  CPU_ZERO(&set);
-  for (unsigned i = 0; i < CPU_SETSIZE; i++) {
-    if (i != cpu) CPU_SET(i, &set);
-  }
+  for (unsigned i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
+  CPU_CLR(cpu, &set);
   sched_setaffinity(0, sizeof set, &set);
-  pinned_cpu_ = -2;
+  self_bound_ = true;
 }
 
 void Handoff::LeaveSplit() {
@@ -110,33 +160,20 @@ void Handoff::LeaveSplit() {
   backoff_us_ = std::min(backoff_us_ * 2, kMaxBackoffUs);
 }
 
-void Handoff::Pin(uint32_t cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  sched_setaffinity(0, sizeof set, &set);
-  pinned_cpu_ = static_cast<int>(cpu);
-}
-
 void Handoff::Follow(stub::ThreadPage* page, uint32_t cpu) {
   guest_cpu_ = cpu;
   if (cpu >= CPU_SETSIZE || policy_.max_spinners == 0) return;
-  if (!split_ && policy_.spin && mean_gap_ < kDenseGapUs * policy_.cycles_per_us &&
-      __rdtsc() > not_before_ && policy_.spinners.load() < policy_.max_spinners) {
+  if (!split_ && policy_.spin && IsDense(kSplitGapUs) && __rdtsc() > not_before_ &&
+      policy_.spinners.load() < policy_.max_spinners) {
     EnterSplit(cpu);
   }
-  if (!split_ && pinned_cpu_ != static_cast<int>(cpu)) Pin(cpu);
   const uint32_t mine = CurrentCpu();
   if (page->sentry_cpu != mine) page->sentry_cpu = mine;
 }
 
 void Handoff::Rest() {
   LeaveSplit();
-  if (pinned_cpu_ == -1) return;
-  cpu_set_t set;
-  for (unsigned i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
-  sched_setaffinity(0, sizeof set, &set);
-  pinned_cpu_ = -1;
+  Release();
 }
 
 }  // namespace runsc::systrap

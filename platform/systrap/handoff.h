@@ -1,12 +1,16 @@
-// The sentry's side of waiting for a guest thread: when to spin on another CPU, when to sleep on the
-// guest's CPU.
+// The sentry's side of waiting for a guest thread, and where the two run.
 //
-// Waking a thread on an idle CPU costs ten times a round trip, and spinning against one's own peer costs
-// more still. So a waiter is in one of two modes:
-//   same   affinity follows the guest's CPU and every wait sleeps: a switch on one CPU
-//   split  affinity avoids the guest's CPU and waits spin; a global token limits the spinners
-// Dense calls (a short mean gap) earn the split mode, failed spins lose it.
+// A switch between two threads on one CPU is cheap, waking a thread on another, idle CPU costs ten times
+// as much, and spinning against one's own peer costs more still. So there are three ways to wait:
+//   apart  calls are rare: nobody is bound, the host's scheduler decides
+//   same   calls are dense: guest thread and sentry thread are bound to one CPU and every wait sleeps.
+//          Bound while they sleep, so nothing has to migrate; let go every few milliseconds (and as soon
+//          as the guest computes instead of calling) so the scheduler can balance
+//   split  calls are very dense and a CPU is free: the sentry thread spins there. A global token limits
+//          the spinners; failed spins lose it
 #pragma once
+
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
@@ -18,23 +22,30 @@ namespace runsc::systrap {
 // Shared by all waiters of a platform.
 struct HandoffPolicy {
   bool spin = true;
-  int max_spinners = 1;
+  int max_spinners = 1;  // CPUs beyond the first; 0: nothing to choose
   uint64_t cycles_per_us = 1000;
   std::atomic<int> spinners{0};
 };
 
+// Binds a thread (0: the calling one) to one CPU, or to all.
+void BindToCpu(pid_t tid, uint32_t cpu);
+void BindToAllCpus(pid_t tid);
+uint32_t CurrentCpu();
+
 class Handoff {
  public:
   explicit Handoff(HandoffPolicy& policy) : policy_(policy) {}
-  ~Handoff() { Rest(); }
+
+  // The guest thread, possibly still bound to the CPU it was made on.
+  void Attach(pid_t guest_tid);
 
   // Publishes the reply already written to the line and wakes the guest thread if it sleeps.
-  static void Reply(stub::ThreadPage* page);
+  void Reply(stub::ThreadPage* page);
   // Waits until the guest posts a request or *alive turns false; false for the latter.
   bool Wait(stub::ThreadPage* page, const std::atomic<bool>& alive);
-  // The request came from `cpu`: picks the mode for the next wait.
+  // The request came from `cpu`: decides about spinning for the next one.
   void Follow(stub::ThreadPage* page, uint32_t cpu);
-  // The thread will do something else for long: gives the token back, releases the affinity.
+  // The thread will do something else for long: gives the token back, releases the bindings.
   void Rest();
 
  private:
@@ -43,18 +54,23 @@ class Handoff {
   void Score(bool success);
   void EnterSplit(uint32_t cpu);
   void LeaveSplit();
-  void Pin(uint32_t cpu);
+  void Place();
+  void Release();
+  bool IsDense(uint64_t gap_us) const { return mean_gap_ < gap_us * policy_.cycles_per_us; }
 
   HandoffPolicy& policy_;
+  pid_t guest_tid_ = 0;
   bool split_ = false;
-  int pinned_cpu_ = -1;      // same mode: the CPU we are bound to
+  bool guest_bound_ = false, self_bound_ = false;
+  uint32_t home_ = ~0u;       // same mode: the CPU both are bound to
+  uint64_t home_since_ = 0;
   uint32_t guest_cpu_ = ~0u;
   int credit_ = 0;
   int successes_ = 0;
-  uint64_t replied_ = 0;     // cycles at the end of the last service
-  uint64_t mean_gap_ = 0;    // between reply and next request, in cycles
+  uint64_t replied_ = 0;      // cycles at the end of the last service
+  uint64_t mean_gap_ = 0;     // between reply and next request, in cycles
   uint64_t backoff_us_ = kMinBackoffUs;
-  uint64_t not_before_ = 0;  // no split mode until then
+  uint64_t not_before_ = 0;   // no split mode until then
   static constexpr uint64_t kMinBackoffUs = 1000, kMaxBackoffUs = 256000;
 };
 

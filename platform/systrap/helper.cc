@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "platform/systrap/futex_unsafe.h"
+#include "platform/systrap/handoff.h"
 
 namespace runsc::systrap {
 
@@ -21,6 +22,14 @@ void Helper::Start(std::span<const HelperOp> ops) {
   memcpy(commands_->ops, ops.data(), ops.size_bytes());
   commands_->count = static_cast<uint32_t>(ops.size());
   __atomic_store_n(&commands_->sequence, commands_->sequence + 1, __ATOMIC_SEQ_CST);
+}
+
+// The caller is about to sleep: the helper works on the caller's CPU, where a switch is all it costs.
+void Helper::Wake() {
+  const uint32_t cpu = CurrentCpu();
+  if (cpu_ != cpu && tid_ != 0) BindToCpu(tid_, cpu);
+  cpu_ = cpu;
+  FutexWakeAll(&commands_->sequence);
 }
 
 // The results are the stub's word: bounded here, judged by whoever uses them.
@@ -48,7 +57,7 @@ Result<void> Helper::Run(std::span<const HelperOp> ops, std::vector<int64_t>* re
     std::vector<int64_t> done;
     if (dead_.load()) return Errno(ESRCH);
     Start(part);
-    FutexWakeAll(&commands_->sequence);
+    Wake();
     TRY(Collect(&done));
     if (results) results->insert(results->end(), done.begin(), done.end());
     if (done.size() < part.size()) return {};
@@ -75,7 +84,7 @@ Result<int64_t> Helper::RunWithData(HelperOp op, int data_arg, std::span<const s
   op.args[data_arg] = STUB_COMMAND + offsetof(stub::CommandPages, data);
   if (dead_.load()) return Errno(ESRCH);
   Start(std::span(&op, 1));
-  FutexWakeAll(&commands_->sequence);
+  Wake();
   std::vector<int64_t> done;
   TRY(Collect(&done));
   if (done.empty()) return Errno(ESRCH);

@@ -32,16 +32,19 @@ class Helper {
   void MarkDead();
 
   stub::InfoPage& info() const { return *info_; }
-  void SetAffinityTarget(pid_t tid) { tid_ = tid; }
+  // The helper thread, once it exists.
+  void Attach(pid_t tid) { tid_ = tid; }
 
  private:
   void Start(std::span<const stub::HelperOp> ops);
+  void Wake();
   Result<void> Collect(std::vector<int64_t>* results);
 
   stub::CommandPages* const commands_;
   stub::InfoPage* const info_;
   stub::AckPage* const ack_;
   pid_t tid_ = 0;
+  uint32_t cpu_ = ~0u;  // bound to
   std::atomic<bool> dead_{false};
   Mutex mu_{LockRank::kPlatformHelper};
 };

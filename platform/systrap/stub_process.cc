@@ -45,6 +45,7 @@ bool StubProcess::Adopt(pid_t pid) {
   if (!resources_.pids.Insert(pid)) return false;
   pid_ = pid;
   pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  helper_.Attach(pid);
   alive_.store(pidfd_.valid());
   return pidfd_.valid();
 }

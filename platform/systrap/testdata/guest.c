@@ -241,7 +241,9 @@ static void* echo(void* x) {
   return 0;
 }
 static void* nothing(void* x) { return x; }
+static const char* bench_one;
 static double bench_loop(const char* what, int n, void (*f)(long)) {
+  if (bench_one && strcmp(bench_one, what)) return 0;
   double best = 1e18;
   for (int round = 0; round < 5; round++) {
     double t = now();
@@ -305,7 +307,7 @@ static int bench(void) {
   bench_loop("fork", 100, b_fork);
   bench_loop("fork+exec", 50, b_exec);
   bench_loop("vfork+exec", 50, b_vexec);
-  if (pipe(pipe_fd) == 0 && pipe(pipe_fd + 2) == 0) {
+  if ((!bench_one || !strcmp(bench_one, "ping-pong")) && pipe(pipe_fd) == 0 && pipe(pipe_fd + 2) == 0) {
     pthread_t t;
     double a = now();
     pthread_create(&t, 0, echo, 0);
@@ -334,7 +336,10 @@ int main(int argc, char** argv) {
   if (!strcmp(what, "memory")) r = memory();
   if (!strcmp(what, "odd_entries")) r = odd_entries();
   if (!strcmp(what, "futexes")) r = futexes();
-  if (!strcmp(what, "bench")) r = bench();
+  if (!strcmp(what, "bench")) {
+    bench_one = argv[2];
+    r = bench();
+  }
   if (!strcmp(what, "hang")) for (;;) ;
   if (r == 0) printf("ok\n");
   return r;

@@ -18,7 +18,8 @@
 #include "runsc-cli/boot/init_controller.h"
 #include "runsc-cli/verbs/verb.h"
 #include "sentry/fs/devfs.h"
-#include "sentry/fs/stdio.h"
+#include "sentry/fs/simple_fs_host.h"
+#include "sentry/fs/stdio_file.h"
 #include "sentry/kernel/fd_table.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/strace.h"
@@ -47,6 +48,7 @@ struct Sentry {
   std::unique_ptr<UpperStore> upper;
   MemfdStore memory;
   RefPtr<Vfs> vfs;
+  SyscallTable syscalls;
   std::unique_ptr<Kernel> kernel;
   std::unique_ptr<InitController> controller;
   std::unique_ptr<ControlServer> server;
@@ -66,6 +68,7 @@ void LogPlatformLine(const char* line) { LogInfo("platform: ", line); }
 
 // The platform forks its first stub before the filter forbids it.
 absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
+  OpenHostFacts();
   ASSIGN_OR_RETURN(sentry.jail, EnterSentryJail());
   if (!sentry.jail.warning.empty()) LogInfo("jail: ", sentry.jail.warning);
   SystrapOptions options;
@@ -95,10 +98,24 @@ int CountCpus() {
   return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
 }
 
-void MakeKernel(const FlagSet& globals, Sentry& sentry) {
+absl::Status ChooseSyscalls(const FlagSet& globals, Sentry& sentry) {
+  sentry.syscalls = GetSyscallTable();
+  if (!globals.GetBool("strace")) return absl::OkStatus();
+  StraceOptions options;
+  options.log = [](std::string_view line) { Log::Write(LogLevel::kDebug, line); };
+  options.filter = globals.GetString("strace-syscalls");
+  options.max_bytes = static_cast<size_t>(globals.GetInt("strace-log-size"));
+  std::string error;
+  if (!EnableStrace(sentry.syscalls, std::move(options), &error)) {
+    return absl::InvalidArgumentError(Cat("--strace-syscalls: ", error));
+  }
+  return absl::OkStatus();
+}
+
+void MakeKernel(Sentry& sentry) {
   Kernel::Options options;
   options.platform = sentry.platform.get();
-  options.syscalls = &GetSyscallTable();
+  options.syscalls = &sentry.syscalls;
   options.vfs = sentry.vfs;
   options.backing = &sentry.memory;
   if (!sentry.spec.hostname.empty()) options.uts.hostname = sentry.spec.hostname;
@@ -111,8 +128,9 @@ void MakeKernel(const FlagSet& globals, Sentry& sentry) {
 absl::StatusOr<RefPtr<FdTable>> MakeStdio() {
   auto table = MakeRef<FdTable>();
   for (int fd = 0; fd < 3; ++fd) {
-    ASSIGN_OR_RETURN(RefPtr<File> file, NewStdioFile(UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3))));
-    if (!table->InstallAt(fd, std::move(file), false, RLIM_INFINITY).ok()) return absl::InternalError("stdio");
+    Result<RefPtr<File>> file = NewStdioFile(UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3)));
+    if (!file.ok()) return HostError(file.error().value(), "stdio descriptor %d", fd);
+    if (!table->InstallAt(fd, *file, false, RLIM_INFINITY).ok()) return absl::InternalError("stdio");
   }
   return table;
 }
@@ -129,7 +147,8 @@ absl::Status Assemble(const Invocation& invocation, const ControlChannel& sync, 
   RETURN_IF_ERROR(ReadConfiguration(invocation, sentry));
   RETURN_IF_ERROR(Confine(invocation.globals, sentry));
   RETURN_IF_ERROR(OpenFiles(invocation, sentry));
-  MakeKernel(invocation.globals, sentry);
+  RETURN_IF_ERROR(ChooseSyscalls(invocation.globals, sentry));
+  MakeKernel(sentry);
   ServeControl(invocation, sync, sentry);
   return absl::OkStatus();
 }

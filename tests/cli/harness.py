@@ -44,9 +44,15 @@ class World:
     def run(self, *args, globals_=(), stdin=subprocess.DEVNULL, timeout=60, cwd=None, env=None):
         argv = self.command(*args, globals_=globals_)
         start = time.monotonic()
-        done = subprocess.run(argv, stdin=stdin, capture_output=True, timeout=timeout, cwd=cwd, env=env)
-        return Outcome(argv, done.returncode, done.stdout.decode(errors="replace"),
-                       done.stderr.decode(errors="replace"), time.monotonic() - start)
+        # Files, not pipes: a container left running holds on to the other end.
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            done = subprocess.run(argv, stdin=stdin, stdout=out, stderr=err, timeout=timeout, cwd=cwd, env=env)
+            seconds = time.monotonic() - start
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode(errors="replace"))
+        return Outcome(argv, done.returncode, *texts, seconds)
 
     def popen(self, *args, globals_=(), **kwargs):
         kwargs.setdefault("stdin", subprocess.DEVNULL)

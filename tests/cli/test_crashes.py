@@ -1,0 +1,126 @@
+"""SIGKILL to any process at any moment: nothing is left that blocks delete --force."""
+
+import os
+import random
+import signal
+import time
+
+from harness import expect, expect_success, processes_of, wait_until
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().split(b"\0")[0].decode()
+    except OSError:
+        return ""
+
+
+def named(w, name):
+    return [pid for pid in processes_of(w) if command_of(pid) == name]
+
+
+def gone(w):
+    return not [pid for pid in processes_of(w) if not is_zombie(pid)]
+
+
+def is_zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def start(w):
+    expect_success(w.run("create", "--bundle", w.bundle(w.spec("/bin/sleep", "60")), w.id()))
+    expect_success(w.run("start", "c1"))
+
+
+def cleaned(w):
+    expect_success(w.run("delete", "--force", "c1"), "")
+    expect(os.listdir(w.root) == [], os.listdir(w.root))
+    wait_until(lambda: gone(w), f"the end of {[command_of(p) for p in processes_of(w)]}")
+    mounts = open("/proc/self/mounts").read()
+    expect(w.dir not in mounts, "a mount was left behind")
+
+
+def test_sentry_killed(w):
+    start(w)
+    os.kill(w.state("c1")["pid"], signal.SIGKILL)
+    wait_until(lambda: w.state("c1")["status"] == "stopped", "the state stopped")
+    wait_until(lambda: gone(w), "the end of gofer and stubs")
+    expect_success(w.run("delete", "c1"), "")
+
+
+def test_gofer_killed(w):
+    start(w)
+    for pid in named(w, "runsc-gofer"):
+        os.kill(pid, signal.SIGKILL)
+    cleaned(w)
+
+
+def test_created_then_everything_killed(w):
+    expect_success(w.run("create", "--bundle", w.bundle(), w.id()))
+    for pid in processes_of(w):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: w.state("c1")["status"] == "stopped", "the state stopped")
+    cleaned(w)
+
+
+def test_foreground_command_killed_takes_the_sandbox_along(w):
+    run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", "echo up; exec sleep 60")), w.id())
+    expect(run.stdout.readline() == b"up\n", "the guest starts")
+    run.kill()
+    run.wait()
+    wait_until(lambda: gone(w), "the end of the sandbox")
+    cleaned(w)
+
+
+def test_command_killed_at_random_moments(w):
+    random.seed(1)
+    bundle = w.bundle(w.spec("/bin/sleep", "60"))
+    for verb in ("create", "run"):
+        for _ in range(15):
+            command = w.popen(verb, "--bundle", bundle, w.id())
+            time.sleep(random.uniform(0, 0.04))
+            command.kill()
+            command.wait()
+            if verb == "run":
+                wait_until(lambda: gone(w), "the end of the sandbox")
+            cleaned(w)
+    # The id is free again.
+    expect_success(w.run("run", "--bundle", w.bundle(w.spec("/bin/true")), w.id()), "")
+
+
+def test_sandbox_killed_at_random_moments(w):
+    random.seed(2)
+    bundle = w.bundle(w.spec("/bin/sleep", "60"))
+    for _ in range(15):
+        command = w.popen("run", "--bundle", bundle, w.id())
+        time.sleep(random.uniform(0, 0.04))
+        for name in ("runsc-sandbox", "runsc-gofer"):
+            for pid in named(w, name):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            if random.random() < 0.5:
+                break
+        try:
+            command.wait(0.3)
+        except Exception:
+            pass  # killed before there was a sandbox, or a living sentry without gofer
+        w.run("delete", "--force", "c1")
+        command.wait(20)
+        cleaned(w)
+
+
+def test_delete_during_create(w):
+    bundle = w.bundle(w.spec("/bin/sleep", "60"))
+    for delay in (0, 0.002, 0.005, 0.01, 0.02):
+        command = w.popen("create", "--bundle", bundle, w.id())
+        time.sleep(delay)
+        expect_success(w.run("delete", "--force", "c1"), "")
+        command.wait(20)
+        cleaned(w)

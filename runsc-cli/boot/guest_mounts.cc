@@ -14,7 +14,6 @@
 #include "sentry/fs/gofer_fs.h"
 #include "sentry/fs/overlay_fs.h"
 #include "sentry/fs/procfs.h"
-#include "sentry/fs/pts.h"
 #include "sentry/fs/sysfs.h"
 #include "sentry/fs/tmpfs.h"
 #include "sentry/kernel/task.h"
@@ -44,7 +43,7 @@ bool WantsOverlay(const Spec& spec, const OverlayOption& overlay) {
 absl::StatusOr<RefPtr<FileSystem>> OpenAttach(GoferClient& gofer, uint32_t attach, bool exclusive,
                                               bool read_only) {
   GoferFsOptions options;
-  options.exclusive = exclusive;
+  options.shared = !exclusive;
   options.read_only = read_only;
   Result<RefPtr<FileSystem>> fs = NewGoferFs(gofer, attach, options);
   if (!fs.ok()) return Failed("attach to the gofer", fs.error());
@@ -70,15 +69,22 @@ absl::StatusOr<RefPtr<FileSystem>> NewDev(const PlannedMount& mount, BackingStor
   return fs;
 }
 
+// An empty directory that programs look for, of a file system that does not exist yet.
+RefPtr<FileSystem> NewDirectory(BackingStore& memory) {
+  TmpfsOptions options;
+  options.mode = 0755;
+  return NewTmpfs(memory, options);
+}
+
 absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount& mount, GoferClient& gofer,
                                                  BackingStore& memory, const OverlayOption& overlay) {
   switch (mount.kind) {
     case Kind::kBind: return NewBind(mount, gofer, memory, overlay);
     case Kind::kProc: return NewProcfs(task.kernel());
     case Kind::kSys: return NewSysfs(task.kernel());
-    case Kind::kDevPts: return NewDevpts(mount.data);
+    case Kind::kDevPts: return NewDirectory(memory);  // terminals follow with their own issue
     case Kind::kDev: return NewDev(mount, memory);
-    case Kind::kMqueue:  // message queues cannot be opened yet; the directory is what programs look for
+    case Kind::kMqueue: return NewDirectory(memory);
     case Kind::kTmpfs: break;
   }
   ASSIGN_OR_RETURN(TmpfsOptions options, ParseTmpfsOptions(mount.data, 01777));

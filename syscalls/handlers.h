@@ -131,6 +131,12 @@ SyscallResult SysRemovexattr(Task& task, GuestAddr path, GuestAddr name);
 SyscallResult SysLremovexattr(Task& task, GuestAddr path, GuestAddr name);
 SyscallResult SysFremovexattr(Task& task, int fd, GuestAddr name);
 
+// splice.cc
+SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr,
+                        uint64_t length, uint32_t flags);
+SyscallResult SysTee(Task& task, int in_fd, int out_fd, uint64_t length, uint32_t flags);
+SyscallResult SysVmsplice(Task& task, int fd, GuestAddr iov, uint64_t count, uint32_t flags);
+
 // mount.cc
 SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr,
                        GuestAddr type_addr, uint64_t flags, GuestAddr data_addr);

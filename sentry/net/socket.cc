@@ -1,0 +1,31 @@
+// Reading and writing sockets as files, and choosing the family.
+#include "sentry/net/socket.h"
+
+#include "sentry/net/unix_socket.h"
+
+namespace runsc {
+
+Result<size_t> Socket::Read(Task& task, IoSink& dst, const int64_t* offset) {
+  if (offset != nullptr) return Errno(ESPIPE);
+  if (dst.remaining() == 0) return size_t{0};
+  ReceiveRequest request{dst};
+  return Receive(task, request);
+}
+
+Result<size_t> Socket::Write(Task& task, IoSource& src, const int64_t* offset) {
+  if (offset != nullptr) return Errno(ESPIPE);
+  SendRequest request{src};
+  return Send(task, request);
+}
+
+Result<RefPtr<Socket>> NewSocket(Task& task, int domain, int type, int protocol) {
+  if (domain != AF_UNIX) return Errno(EAFNOSUPPORT);
+  return NewUnixSocket(task, type, protocol);
+}
+
+Result<SocketPair> NewSocketPair(Task& task, int domain, int type, int protocol) {
+  if (domain != AF_UNIX) return Errno(EAFNOSUPPORT);
+  return NewUnixSocketPair(task, type, protocol);
+}
+
+}  // namespace runsc

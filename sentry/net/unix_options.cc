@@ -1,0 +1,166 @@
+// Socket options of unix sockets: those of level SOL_SOCKET.
+#include <algorithm>
+#include <cstring>
+
+#include "sentry/kernel/task.h"
+#include "sentry/net/unix_socket.h"
+
+namespace runsc {
+namespace {
+
+constexpr int kMaxBuffer = 212992;  // net.core.wmem_max
+constexpr int kMinBuffer = 4608;
+
+template <typename T>
+std::string Bytes(const T& value) {
+  return std::string(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+// The option's bit in plain_options_, or 0.
+uint32_t PlainBit(int name) {
+  switch (name) {
+    case SO_REUSEADDR:
+      return 1;
+    case SO_KEEPALIVE:
+      return 2;
+    case SO_BROADCAST:
+      return 4;
+    case SO_OOBINLINE:
+      return 8;
+    case SO_DONTROUTE:
+      return 16;
+    case SO_REUSEPORT:
+      return 32;
+    default:
+      return 0;
+  }
+}
+
+// The guest's value is doubled, as Linux does for its own overhead.
+int BufferSize(int wanted) { return std::max(2 * std::clamp(wanted, 0, kMaxBuffer), kMinBuffer); }
+
+timeval ToTimeval(int64_t ns) { return {ns / kNsPerSecond, (ns % kNsPerSecond) / 1000}; }
+
+Result<int64_t> ParseTimeout(std::string_view value) {
+  timeval tv;
+  if (value.size() < sizeof(tv)) return Errno(EINVAL);
+  std::memcpy(&tv, value.data(), sizeof(tv));
+  if (tv.tv_usec < 0 || tv.tv_usec >= 1'000'000) return Errno(EDOM);
+  if (tv.tv_sec < 0) return int64_t{1};  // expires at once
+  const int64_t ns = ToNs({tv.tv_sec, tv.tv_usec * 1000});
+  return ns == kNever ? int64_t{0} : ns;
+}
+
+}  // namespace
+
+Result<std::optional<int>> UnixSocket::GetIntOption(int name) {
+  if (const uint32_t bit = PlainBit(name)) return std::optional<int>((plain_options_ & bit) != 0);
+  switch (name) {
+    case SO_TYPE:
+      return std::optional<int>(type());
+    case SO_DOMAIN:
+      return std::optional<int>(domain());
+    case SO_PROTOCOL:
+      return std::optional<int>(protocol());
+    case SO_ERROR:
+      return std::optional<int>(endpoint_->TakeError());
+    case SO_ACCEPTCONN:
+      return std::optional<int>(endpoint_->listening());
+    case SO_SNDBUF:
+      return std::optional<int>(static_cast<int>(endpoint_->send_buffer.load()));
+    case SO_RCVBUF:
+      return std::optional<int>(receive_buffer_.load());
+    case SO_PASSCRED:
+      return std::optional<int>(pass_credentials_.load());
+    case SO_RCVLOWAT:
+      return std::optional<int>(receive_low_water_.load());
+    case SO_SNDLOWAT:
+      return std::optional<int>(1);
+    case SO_PRIORITY:
+    case SO_DEBUG:
+      return std::optional<int>(0);
+    default:
+      return std::optional<int>();
+  }
+}
+
+Result<std::string> UnixSocket::GetOption(Task& task, int level, int name) {
+  if (level != SOL_SOCKET) return Errno(EOPNOTSUPP);
+  if (const auto value = TRY(GetIntOption(name))) return Bytes(*value);
+  switch (name) {
+    case SO_PEERCRED:
+      return Bytes(endpoint_->peer_credentials());
+    case SO_RCVTIMEO:
+      return Bytes(ToTimeval(receive_timeout_ns_));
+    case SO_SNDTIMEO:
+      return Bytes(ToTimeval(send_timeout_ns_));
+    case SO_LINGER: {
+      const int seconds = linger_seconds_.load();
+      return Bytes(linger{seconds >= 0, std::max(seconds, 0)});
+    }
+    case SO_COOKIE:
+      return Bytes(uint64_t{ino()});
+    default:
+      return Errno(ENOPROTOOPT);
+  }
+}
+
+Result<void> UnixSocket::SetIntOption(Task& task, int name, int value) {
+  if (const uint32_t bit = PlainBit(name)) {
+    if (value != 0) {
+      plain_options_ |= bit;
+    } else {
+      plain_options_ &= ~bit;
+    }
+    return {};
+  }
+  switch (name) {
+    case SO_PASSCRED:
+      pass_credentials_ = value != 0;
+      return {};
+    case SO_SNDBUFFORCE:
+    case SO_RCVBUFFORCE:
+      if (!task.creds()->Has(CAP_NET_ADMIN)) return Errno(EPERM);
+      [[fallthrough]];
+    case SO_SNDBUF:
+    case SO_RCVBUF:
+      if (name == SO_SNDBUF || name == SO_SNDBUFFORCE) {
+        endpoint_->send_buffer = static_cast<size_t>(BufferSize(value));
+      } else {
+        receive_buffer_ = BufferSize(value);
+      }
+      return {};
+    case SO_RCVLOWAT:
+      receive_low_water_ = value <= 0 ? 1 : value;
+      return {};
+    default:
+      return Errno(ENOPROTOOPT);
+  }
+}
+
+Result<void> UnixSocket::SetOption(Task& task, int level, int name, std::string_view value) {
+  if (level != SOL_SOCKET) return Errno(EOPNOTSUPP);
+  switch (name) {
+    case SO_RCVTIMEO:
+      receive_timeout_ns_ = TRY(ParseTimeout(value));
+      return {};
+    case SO_SNDTIMEO:
+      send_timeout_ns_ = TRY(ParseTimeout(value));
+      return {};
+    case SO_LINGER: {
+      linger l;
+      if (value.size() < sizeof(l)) return Errno(EINVAL);
+      std::memcpy(&l, value.data(), sizeof(l));
+      linger_seconds_ = l.l_onoff ? l.l_linger : -1;
+      return {};
+    }
+    default:
+      break;
+  }
+  int number;
+  if (value.size() < sizeof(number)) return Errno(EINVAL);
+  std::memcpy(&number, value.data(), sizeof(number));
+  return SetIntOption(task, name, number);
+}
+
+}  // namespace runsc

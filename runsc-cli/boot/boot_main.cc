@@ -18,6 +18,7 @@
 #include "runsc-cli/boot/init_controller.h"
 #include "runsc-cli/verbs/verb.h"
 #include "sentry/fs/devfs.h"
+#include "sentry/fs/pipe_file.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/stdio_file.h"
 #include "sentry/kernel/fd_table.h"
@@ -89,6 +90,7 @@ absl::Status OpenFiles(const Invocation& invocation, Sentry& sentry) {
   sentry.upper = std::make_unique<UpperStore>(
       *sentry.gofer, !sentry.spec.root->readonly && sentry.overlay.medium == OverlayOption::Medium::kSelf);
   RegisterMemoryDevices();
+  RegisterFifos();
   sentry.vfs = MakeRef<Vfs>();
   return MountGuestRoot(*sentry.vfs, *sentry.gofer, *sentry.upper, sentry.spec, sentry.overlay);
 }

@@ -37,13 +37,24 @@ std::vector<stub::HelperOp> ThreadOps(const StubProcess& process, uint32_t slot,
   return ops;
 }
 
+// A fork drops the parent's slots; the holes must not be found by the guest's mmap.
+std::vector<stub::HelperOp> ForkedThreadOps(const StubProcess& process, uint32_t slot) {
+  std::vector<stub::HelperOp> ops{{SYS_mmap,
+                                   {STUB_SLOTS, STUB_END - STUB_SLOTS, PROT_NONE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ~0UL, 0},
+                                   1}};
+  const auto thread_ops = ThreadOps(process, slot, true);
+  ops.insert(ops.end(), thread_ops.begin(), thread_ops.end());
+  return ops;
+}
+
 }  // namespace
 
 Result<AddressSpace::Forked> SystrapAddressSpace::Fork(Context&, const ThreadStart& start) {
   const uint32_t slot = TRY(engine_.slots().Allocate());
   SystrapContext::InitSlot(engine_, engine_.slots().piece(slot), slot, start,
                            SystrapContext::SlotUse::kForkedThread);
-  auto child = engine_.Fork(*process_, ThreadOps(*process_, slot, true));
+  auto child = engine_.Fork(*process_, ForkedThreadOps(*process_, slot));
   if (!child.ok()) {
     engine_.slots().Free(slot);
     return child.error();

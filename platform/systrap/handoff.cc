@@ -52,7 +52,7 @@ void BindToAllCpus(pid_t tid) {
 
 void Handoff::Attach(pid_t guest_tid) {
   guest_tid_ = guest_tid;
-  guest_bound_ = true;
+  guest_bound_ = self_bound_ = true;
 }
 
 void Handoff::Reply(stub::ThreadPage* page) {
@@ -155,6 +155,7 @@ void Handoff::EnterSplit(uint32_t cpu) {
 void Handoff::LeaveSplit() {
   if (!split_) return;
   split_ = false;
+  home_ = ~0u;
   policy_.spinners.fetch_sub(1);
   not_before_ = __rdtsc() + backoff_us_ * policy_.cycles_per_us;
   backoff_us_ = std::min(backoff_us_ * 2, kMaxBackoffUs);
@@ -173,7 +174,8 @@ void Handoff::Follow(stub::ThreadPage* page, uint32_t cpu) {
 
 void Handoff::Rest() {
   LeaveSplit();
-  Release();
+  if (self_bound_) BindToAllCpus(0);
+  self_bound_ = false;
 }
 
 }  // namespace runsc::systrap

@@ -34,9 +34,10 @@ uint32_t CurrentCpu();
 
 class Handoff {
  public:
-  explicit Handoff(HandoffPolicy& policy) : policy_(policy) {}
+  explicit Handoff(HandoffPolicy& policy)
+      : policy_(policy), mean_gap_(kFirstGapUs * policy.cycles_per_us) {}
 
-  // The guest thread, possibly still bound to the CPU it was made on.
+  // The guest thread. It and the sentry thread may still be bound where their makers were.
   void Attach(pid_t guest_tid);
 
   // Publishes the reply already written to the line and wakes the guest thread if it sleeps.
@@ -45,7 +46,7 @@ class Handoff {
   bool Wait(stub::ThreadPage* page, const std::atomic<bool>& alive);
   // The request came from `cpu`: decides about spinning for the next one.
   void Follow(stub::ThreadPage* page, uint32_t cpu);
-  // The thread will do something else for long: gives the token back, releases the bindings.
+  // The sentry thread will do something else: gives the token back, releases its binding.
   void Rest();
 
  private:
@@ -68,9 +69,10 @@ class Handoff {
   int credit_ = 0;
   int successes_ = 0;
   uint64_t replied_ = 0;      // cycles at the end of the last service
-  uint64_t mean_gap_ = 0;     // between reply and next request, in cycles
+  uint64_t mean_gap_;         // between reply and next request, in cycles
   uint64_t backoff_us_ = kMinBackoffUs;
   uint64_t not_before_ = 0;   // no split mode until then
+  static constexpr uint64_t kFirstGapUs = 100;  // a new thread shares a CPU, but must earn to spin
   static constexpr uint64_t kMinBackoffUs = 1000, kMaxBackoffUs = 256000;
 };
 

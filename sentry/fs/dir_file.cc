@@ -34,6 +34,7 @@ Result<void> DirFile::TakeSnapshot() {
 }
 
 Result<void> DirFile::Readdir(Task& task, const DirEmit& emit) {
+  if (path().dentry->unlinked()) return Errno(ENOENT);
   std::lock_guard<std::mutex> l(position_mu_);
   if (!have_snapshot_) TRY(TakeSnapshot());
   for (; offset_ < 2; ++offset_) {

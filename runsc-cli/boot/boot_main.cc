@@ -104,7 +104,7 @@ absl::Status ChooseSyscalls(const FlagSet& globals, Sentry& sentry) {
   sentry.syscalls = GetSyscallTable();
   if (!globals.GetBool("strace")) return absl::OkStatus();
   StraceOptions options;
-  options.log = [](std::string_view line) { Log::Write(LogLevel::kDebug, line); };
+  options.log = [](std::string_view line) { Log::Write(LogLevel::kInfo, line); };
   options.filter = globals.GetString("strace-syscalls");
   options.max_bytes = static_cast<size_t>(globals.GetInt("strace-log-size"));
   std::string error;
@@ -173,6 +173,7 @@ absl::Status PrepareInit(Task& task, Sentry& sentry, InitProcess& init, const Co
   const Result<Path> cwd = MakeGuestDirectories(task, init.cwd);
   if (!cwd.ok()) return HostError(cwd.error().value(), "working directory %s", init.cwd.c_str());
   AddHome(task, init);
+  RETURN_IF_ERROR(CheckArgumentSize(init, task.rlimit(RLIMIT_STACK)));
   ASSIGN_OR_RETURN(init.path, FindProgram(task, init));
   *ready = true;
   if (!sentry.controller->AwaitStart(sync)) Finish(sentry, sentry.controller->early_signal());

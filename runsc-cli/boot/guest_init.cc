@@ -2,8 +2,10 @@
 #include "runsc-cli/boot/guest_init.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "runsc-cli/base/file_util.h"
@@ -111,6 +113,21 @@ absl::StatusOr<std::string> FindProgram(Task& task, const InitProcess& init) {
     denied |= usable.error() == Errno(EACCES);
   }
   return ExecError(program, denied ? "permission denied" : "executable file not found in $PATH");
+}
+
+absl::Status CheckArgumentSize(const InitProcess& init, uint64_t stack_limit) {
+  constexpr size_t kMaxString = 128 << 10;
+  const uint64_t limit = std::clamp<uint64_t>(stack_limit / 4, kMaxString, 6 << 20);
+  uint64_t total = 0;
+  size_t longest = 0;
+  for (const std::vector<std::string>* list : {&init.args, &init.env}) {
+    for (const std::string& text : *list) {
+      total += text.size() + 1 + sizeof(GuestAddr);
+      longest = std::max(longest, text.size() + 1);
+    }
+  }
+  if (longest <= kMaxString && total <= limit) return absl::OkStatus();
+  return ExecError(init.args[0].substr(0, NAME_MAX), "argument list too long");
 }
 
 std::string HomeOf(std::string_view passwd, uint32_t uid) {

@@ -22,6 +22,10 @@ InitProcess MakeInitProcess(const SpecProcess& process, bool keep_net_raw);
 // error is the one runc gives.
 absl::StatusOr<std::string> FindProgram(Task& task, const InitProcess& init);
 
+// Linux's limits on arguments and environment (execve(2)): 128 KiB for one string; for all of it a
+// quarter of the stack limit, at least 128 KiB and at most 6 MiB.
+absl::Status CheckArgumentSize(const InitProcess& init, uint64_t stack_limit);
+
 // Adds HOME if config.json does not set it: from the guest's /etc/passwd, else "/".
 void AddHome(Task& task, InitProcess& init);
 

@@ -52,6 +52,7 @@ def main():
         print("\n".join(name for name, _ in tests))
         return 0
     rootfs = tempfile.mkdtemp(prefix="runsc-cli-rootfs-")
+    os.chmod(rootfs, 0o755)
     harness.make_rootfs(rootfs)
     failed = 0
     for name, function in tests:

@@ -327,6 +327,8 @@ int64_t MiniKernel::Dispatch(Task& task, uint64_t number, Args a, bool* gone) {
       return Wait4(task, a);
     case SYS_brk:
       return Brk(task, a[0]);
+    case SYS_kill:
+      return KillProcess(static_cast<int>(a[0]));
     case SYS_tgkill:
       return SendSignal(task, static_cast<int>(a[1]), static_cast<int>(a[2]));
     case SYS_rt_sigaction: {
@@ -376,9 +378,11 @@ int64_t MiniKernel::Write(Task& task, Args a) {
   if (CopyIn(task, a[1], data.data(), data.size()) != data.size()) return -EFAULT;
   std::lock_guard lock(mu_);
   if (a[0] >= kPipeBase) {
-    pipes_.at((a[0] - kPipeBase) / 2)->data += data;
+    Pipe* pipe = FindPipe(a[0]);
+    if (pipe == nullptr) return -EBADF;
+    pipe->data += data;
     changed_.notify_all();
-  } else {
+  } else if (a[0] == 1) {
     output_ += data;
     if (getenv("MINI_ECHO")) fputs(data.c_str(), stderr);
   }
@@ -386,14 +390,19 @@ int64_t MiniKernel::Write(Task& task, Args a) {
 }
 
 int64_t MiniKernel::Read(Task& task, Args a) {
-  if (a[0] < kPipeBase) return -EBADF;
   std::unique_lock lock(mu_);
-  Pipe& pipe = *pipes_.at((a[0] - kPipeBase) / 2);
+  if (FindPipe(a[0]) == nullptr) return -EBADF;
+  Pipe& pipe = *FindPipe(a[0]);
   changed_.wait(lock, [&] { return !pipe.data.empty() || task.process->dead; });
   const std::string data = pipe.data.substr(0, a[2]);
   pipe.data.erase(0, data.size());
   lock.unlock();
   return CopyOut(task, a[1], data.data(), data.size()) ? static_cast<int64_t>(data.size()) : -EFAULT;
+}
+
+MiniKernel::Pipe* MiniKernel::FindPipe(uint64_t fd) {
+  const uint64_t index = (fd - kPipeBase) / 2;
+  return fd >= kPipeBase && index < pipes_.size() ? pipes_[index].get() : nullptr;
 }
 
 int64_t MiniKernel::Brk(Task& task, uint64_t addr) {
@@ -520,6 +529,14 @@ void MiniKernel::LeaveProcess(Task& task, int status) {
   task.context->Exit();
   std::lock_guard lock(mu_);
   if (task.process->tasks == 1 && !task.process->dead) task.process->status = status;
+}
+
+int64_t MiniKernel::KillProcess(int pid) {
+  std::lock_guard lock(mu_);
+  auto it = processes_.find(pid);
+  if (it == processes_.end() || it->second->dead || !it->second->memory) return -ESRCH;
+  EndProcess(*it->second, SIGKILL);
+  return 0;
 }
 
 int64_t MiniKernel::SendSignal(Task& task, int tid, int signal) {

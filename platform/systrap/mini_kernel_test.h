@@ -53,6 +53,8 @@ class MiniKernel {
   int64_t Read(Task& task, Args a);
   int64_t Write(Task& task, Args a);
   int64_t Brk(Task& task, uint64_t addr);
+  Pipe* FindPipe(uint64_t fd);
+  int64_t KillProcess(int pid);
   int64_t SendSignal(Task& task, int tid, int signal);
   void DeliverSignals(Task& task);
   void SignalReturn(Task& task);

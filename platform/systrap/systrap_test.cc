@@ -10,6 +10,7 @@
 
 #include "platform/base/unique_fd.h"
 #include "platform/systrap/mini_kernel_test.h"
+#include "platform/systrap/stub_symbols.h"
 
 namespace runsc::systrap {
 namespace {
@@ -25,9 +26,9 @@ class SystrapTest : public testing::TestWithParam<bool> {
     ASSERT_TRUE(platform.ok()) << platform.status();
     platform_ = *std::move(platform);
   }
-  void ExpectOk(const char* what) {
+  void ExpectOk(const std::string& what, const std::string& argument = "") {
     MiniKernel kernel(*platform_);
-    const auto outcome = kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, what});
+    const auto outcome = kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, what, argument});
     EXPECT_EQ(outcome.output, "ok\n");
     EXPECT_EQ(outcome.status, 0);
   }
@@ -63,6 +64,18 @@ TEST_P(SystrapTest, InterruptedAnywhere) {
   EXPECT_EQ(outcome.status, 0);
   EXPECT_GT(kernel.interrupts(), 20u);
   fprintf(stderr, "%lu interrupts\n", kernel.interrupts());
+}
+
+// Attacks from guest code. Enough positions for every run; ATTACK_STEP=1 tries every byte.
+TEST_P(SystrapTest, JumpsIntoTheStub) {
+  const char* step = getenv("ATTACK_STEP");
+  ExpectOk("jumps", step ? step : "23");
+}
+TEST_P(SystrapTest, ScribblesOverItsSlot) { ExpectOk("scribbles"); }
+TEST_P(SystrapTest, RogueHelper) {
+  char address[32];
+  snprintf(address, sizeof address, "%lx", stub_symbol::helper_loop);
+  ExpectOk("rogue_helper", address);
 }
 
 TEST_P(SystrapTest, KilledStub) {

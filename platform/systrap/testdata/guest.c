@@ -213,6 +213,136 @@ static int odd_entries(void) {
   return 0;
 }
 
+// Children that attack the stub; whatever they do, this process and the engine go on.
+enum { BATCH = 16 };
+static void run_attackers(void (*attack)(unsigned), unsigned first, unsigned step, unsigned rounds, int usec) {
+  for (unsigned round = 0; round < rounds; round++) {
+    pid_t kids[BATCH];
+    for (int i = 0; i < BATCH; i++) {
+      kids[i] = fork();
+      if (kids[i] == 0) {
+        attack(first + (round * BATCH + i) * step);
+        _exit(7);
+      }
+      EXPECT(kids[i] > 0);
+    }
+    double start = now();
+    for (long i = 0; now() - start < usec * 1e3; i++) EXPECT(syscall(9999, i, 5) == i * 3 + 6);
+    for (int i = 0; i < BATCH; i++) kill(kids[i], SIGKILL);
+    for (int i = 0; i < BATCH; i++) {
+      int status = -1;
+      EXPECT(waitpid(kids[i], &status, 0) == kids[i]);
+    }
+  }
+}
+
+static char* slot(void) {
+  char* p;
+  asm volatile("mov %%gs:0, %0" : "=r"(p));
+  return p;
+}
+
+#define STUB 0x7e0000000000ul
+static void jump(unsigned at) {
+  static char area[8192];
+  uint64_t seed = at * 6364136223846793005ull + 1;
+  uint64_t r[8];
+  for (int i = 0; i < 8; i++) {
+    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+    switch (seed >> 61) {
+      case 0: case 1: r[i] = (uint64_t)slot(); break;
+      case 2: r[i] = (uint64_t)area + 4096; break;
+      case 3: r[i] = STUB + 0x100000; break;
+      case 4: r[i] = seed >> 56; break;
+      case 5: r[i] = STUB + (seed >> 50); break;
+      default: r[i] = seed;
+    }
+  }
+  asm volatile(
+      "mov 0(%0), %%rax; mov 8(%0), %%rsi; mov 16(%0), %%rdx; mov 24(%0), %%r8; mov 32(%0), %%r9;"
+      "mov 40(%0), %%r10; mov 48(%0), %%r12; mov 56(%0), %%r14; mov %%rax, %%rdi; mov %%r9, %%rax; jmp *%1"
+      :
+      : "b"(r), "r"(STUB + at)
+      : "rax", "rsi", "rdx", "rdi", "r8", "r9", "r10", "r12", "r14", "memory");
+}
+static int jumps(unsigned step) {
+  run_attackers(jump, 0, step, 0x3800 / step / BATCH + 1, 10000);
+  return 0;
+}
+
+static void* scribbler(void* x) {
+  volatile char* s = x;
+  for (unsigned seed = (unsigned)now();;) {
+    seed = seed * 1103515245 + 12345;
+    s[(seed >> 8) % 0x400] = seed >> 20;
+    if ((seed & 0xff00) == 0) s[0x1c0] = 1;
+  }
+  return 0;
+}
+static void scribble(unsigned at) {
+  pthread_t t;
+  char* mine = slot();
+  if (pthread_create(&t, 0, scribbler, mine) != 0) _exit(8);
+  for (;;) raw(9999, 1, 2, 3);
+}
+static int scribbles(void) {
+  run_attackers(scribble, 0, 1, 2, 150000);
+  return 0;
+}
+
+// A thread becomes a rogue helper: it enters the helper's loop with a command page of its own.
+static struct {
+  uint32_t sequence, count, want_wake, pad[13];
+  struct { uint64_t number, args[6], stop; } ops[100];
+  char rest[0x3000 - 64 - 6400];
+  uint32_t ack, done, pad2[14];
+  int64_t results[400];
+} forged __attribute__((aligned(4096)));
+static uint64_t helper_loop;
+static void* rogue_start(void* x) {
+  asm volatile("mov %0, %%r12; xor %%r13d, %%r13d; movabs $0x123456789000, %%r14; jmp *%1"
+               :
+               : "r"(&forged), "r"(helper_loop)
+               : "r12", "r13", "r14", "memory");
+  return 0;
+}
+static int rogue_helper(uint64_t address) {
+  static const struct { uint64_t number, args[6]; } tries[] = {
+      {SYS_open, {(uint64_t)"/etc/passwd"}}, {SYS_openat, {-100ul, (uint64_t)"/etc/passwd"}},
+      {SYS_write, {1, STUB, 5}}, {SYS_read, {0, STUB, 5}}, {SYS_socket, {2, 1}}, {SYS_kill, {1, 9}},
+      {SYS_mmap, {0, 4096, 1, MAP_SHARED, 3}}, {SYS_mmap, {0, 4096, 1, MAP_SHARED, 5}},
+      {SYS_mmap, {STUB, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1ul}},
+      {SYS_mprotect, {STUB, 65536, 7}}, {SYS_munmap, {STUB, 65536}}, {SYS_mremap, {STUB + 0x100000, 4096, 4096, 3, 0x10000000}},
+      {SYS_madvise, {STUB + 0x10000000, 0x40000, MADV_REMOVE}}, {SYS_clone, {0x50f00}}, {SYS_clone, {17}},
+      {0x10000, {17}}, {0x10001, {0x50f00}}, {SYS_close_range, {0, ~0ul}}, {SYS_sigaltstack, {0, 0}},
+      {SYS_rt_sigprocmask, {0, 0, 0, 8}}, {SYS_execve, {(uint64_t)"/bin/sh"}}, {SYS_ptrace, {0}},
+      {SYS_process_vm_readv, {1}}, {SYS_io_uring_setup, {8}}, {SYS_userfaultfd, {0}}, {SYS_seccomp, {1}},
+      {SYS_prctl, {4, 0}}, {SYS_prctl, {1, 0}}, {SYS_memfd_create, {(uint64_t)"x"}}, {SYS_arch_prctl, {0x1001, 5}},
+      {SYS_rt_sigreturn, {0}}, {SYS_readv, {0, 0, 1}}, {SYS_preadv, {3, (uint64_t)&forged, 1}},
+      {0x40000000 | SYS_getpid, {0}}, {SYS_setuid, {0}}, {SYS_unshare, {0x10000000}}, {SYS_ptrace, {16, 1}},
+  };
+  enum { N = sizeof tries / sizeof *tries };
+  for (int i = 0; i < N; i++) {
+    forged.ops[i].number = tries[i].number;
+    memcpy(forged.ops[i].args, tries[i].args, sizeof tries[i].args);
+  }
+  forged.count = N;
+  forged.sequence = 1;
+  helper_loop = address;
+  pthread_t t;
+  EXPECT(pthread_create(&t, 0, rogue_start, 0) == 0);
+  for (double start = now(); __atomic_load_n(&forged.ack, __ATOMIC_ACQUIRE) != 1 && now() - start < 2e9;) sched_yield();
+  EXPECT(forged.ack == 1 && forged.done == N);
+  for (int i = 0; i < N; i++) {
+    if (forged.results[i] >= 0 || forged.results[i] < -4095) {
+      printf("call %ld succeeded: %lx\n", (long)tries[i].number, forged.results[i]);
+      return 1;
+    }
+  }
+  EXPECT(syscall(9999, 1, 5) == 9);
+  return 0;
+}
+
 static void* waiter(void* x) {
   int* word = x;
   while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) syscall(SYS_futex, word, 128, 0, 0, 0, 0);
@@ -340,6 +470,9 @@ int main(int argc, char** argv) {
     bench_one = argv[2];
     r = bench();
   }
+  if (!strcmp(what, "jumps")) r = jumps(atoi(argv[2]));
+  if (!strcmp(what, "scribbles")) r = scribbles();
+  if (!strcmp(what, "rogue_helper")) r = rogue_helper(strtoul(argv[2], 0, 16));
   if (!strcmp(what, "hang")) for (;;) ;
   if (r == 0) printf("ok\n");
   return r;

@@ -32,19 +32,27 @@ std::string Arguments(MemoryManager& mm) {
   return std::string(text.c_str());
 }
 
-std::string MapsLine(const MemoryManager::Mapping& m) {
+// What `reader` calls the mapped file; memory without one has a name of its own, or none.
+std::string NameOf(const MemoryManager::Mapping& m, Task& reader) {
+  if (!m.file || !m.file->path()) return m.name;
+  return reader.vfs().PathName(m.file->path(), reader.fs().root());
+}
+
+std::string MapsLine(const MemoryManager::Mapping& m, Task& reader) {
   std::string line = Format("%08lx-%08lx %s %08lx %02x:%02x %lu ", m.start, m.end, m.perms.c_str(), m.offset,
                             major(m.dev), minor(m.dev), m.ino);
   constexpr size_t kNameColumn = 73;
-  if (!m.name.empty()) {
+  const std::string name = NameOf(m, reader);
+  if (!name.empty()) {
     if (line.size() < kNameColumn) line.resize(kNameColumn, ' ');
-    for (char c : m.name) line += c == '\n' ? std::string("\\012") : std::string(1, c);
+    for (char c : name) line += c == '\n' ? std::string("\\012") : std::string(1, c);
   }
   return line + "\n";
 }
 
 // The host's smaps with the guest's names: lines that start a mapping are replaced.
-std::string RenameMappings(const std::string& host, const std::vector<MemoryManager::Mapping>& mappings) {
+std::string RenameMappings(const std::string& host, const std::vector<MemoryManager::Mapping>& mappings,
+                           Task& reader) {
   std::map<GuestAddr, const MemoryManager::Mapping*> by_start;
   for (const auto& m : mappings) by_start[m.start] = &m;
   std::string out;
@@ -60,7 +68,7 @@ std::string RenameMappings(const std::string& host, const std::vector<MemoryMana
     }
     const auto it = by_start.find(from);
     known = it != by_start.end();
-    if (known) out += MapsLine(*it->second);
+    if (known) out += MapsLine(*it->second, reader);
   }
   return out;
 }
@@ -160,7 +168,7 @@ Result<std::string> ProcMaps(const ProcTarget& target, Task& reader) {
   RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
   std::string out;
   if (!mm) return out;
-  for (const MemoryManager::Mapping& m : TRY(mm->Mappings())) out += MapsLine(m);
+  for (const MemoryManager::Mapping& m : TRY(mm->Mappings())) out += MapsLine(m, reader);
   return out;
 }
 
@@ -168,7 +176,7 @@ Result<std::string> ProcSmaps(const ProcTarget& target, Task& reader) {
   RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
   if (!mm) return std::string();
   const std::string host = TRY(mm->address_space().ReadHostProc("smaps"));
-  return RenameMappings(host, TRY(mm->Mappings()));
+  return RenameMappings(host, TRY(mm->Mappings()), reader);
 }
 
 Result<std::string> ProcSmapsRollup(const ProcTarget& target, Task& reader) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "sentry/fs/proc_entries.h"
+#include "sentry/fs/proc_sizes.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/kernel/terminal.h"
 
@@ -76,19 +77,6 @@ Snapshot TakeSnapshot(const ProcTarget& target, const Task& task) {
   return s;
 }
 
-// The first two numbers of statm, in pages.
-struct Sizes {
-  uint64_t total = 0, resident = 0;
-};
-
-Sizes SizesOf(MemoryManager* mm) {
-  Sizes sizes;
-  if (mm == nullptr) return sizes;
-  const auto text = mm->address_space().ReadHostProc("statm");
-  if (text.ok()) sscanf(text->c_str(), "%lu %lu", &sizes.total, &sizes.resident);
-  return sizes;
-}
-
 std::string StateText(char letter) {
   switch (letter) {
     case 'R': return "R (running)";
@@ -125,16 +113,39 @@ void AppendGroups(const ProcTarget& target, const Task& task, const Snapshot& s,
                task.tid(), s.pgid, s.sid);
 }
 
-// The lines about memory are the host's own account of the guest's memory.
+struct MemoryLine {
+  const char* name;
+  uint64_t ProcSizes::*pages;  // null: the host's line
+};
+
+constexpr MemoryLine kMemoryLines[] = {
+    {"VmPeak", &ProcSizes::total}, {"VmSize", &ProcSizes::total}, {"VmLck", nullptr},
+    {"VmPin", nullptr},            {"VmHWM", nullptr},            {"VmRSS", nullptr},
+    {"RssAnon", nullptr},          {"RssFile", nullptr},          {"RssShmem", nullptr},
+    {"VmData", &ProcSizes::data},  {"VmStk", &ProcSizes::stack},  {"VmExe", &ProcSizes::text},
+    {"VmLib", &ProcSizes::library}, {"VmPTE", nullptr},           {"VmSwap", nullptr},
+    {"HugetlbPages", nullptr},
+};
+
+// The line that starts with "Name:"; empty if there is none.
+std::string LineOf(const std::string& text, const char* name) {
+  const std::string start = std::string("\n") + name + ":";
+  const size_t at = text.find(start);
+  if (at == std::string::npos) return {};
+  const size_t end = text.find('\n', at + 1);
+  return end == std::string::npos ? std::string() : text.substr(at + 1, end - at);
+}
+
 void AppendMemory(MemoryManager* mm, std::string* out) {
   if (mm == nullptr) return;
-  const auto text = mm->address_space().ReadHostProc("status");
-  if (!text.ok()) return;
-  for (size_t at = 0; at < text->size();) {
-    const size_t end = std::min(text->find('\n', at), text->size() - 1);
-    const std::string_view line(text->data() + at, end + 1 - at);
-    if (line.starts_with("Vm") || line.starts_with("Rss") || line.starts_with("HugetlbPages")) *out += line;
-    at = end + 1;
+  const ProcSizes sizes = MeasureSizes(mm);
+  const std::string host = mm->address_space().ReadHostProc("status").value_or("");
+  for (const MemoryLine& line : kMemoryLines) {
+    if (line.pages == nullptr) {
+      *out += LineOf(host, line.name);
+    } else {
+      AppendFormat(out, "%s:\t%8lu kB\n", line.name, sizes.*line.pages * 4);
+    }
   }
 }
 
@@ -164,7 +175,7 @@ void AppendPlacement(const ProcTarget& target, std::string* out) {
 
 // Fields 23 to 28: sizes and addresses, the latter only for who may see them.
 std::string StatMemory(MemoryManager* mm, bool permitted) {
-  const Sizes sizes = SizesOf(mm);
+  const ProcSizes sizes = MeasureSizes(mm);
   const MemoryManager::Image image = mm != nullptr ? mm->image() : MemoryManager::Image{};
   const bool show = permitted && mm != nullptr;
   return Format(" %lu %lu 18446744073709551615 %lu %lu %lu 0 0", sizes.total * 4096, sizes.resident,
@@ -212,8 +223,8 @@ Result<std::string> ProcStat(const ProcTarget& target, Task& reader) {
 
 Result<std::string> ProcStatm(const ProcTarget& target, Task&) {
   RefPtr<MemoryManager> mm = TRY(target.mm());
-  if (!mm) return std::string("0 0 0 0 0 0 0\n");
-  return mm->address_space().ReadHostProc("statm");
+  const ProcSizes s = MeasureSizes(mm.get());
+  return Format("%lu %lu %lu %lu 0 %lu 0\n", s.total, s.resident, s.shared, s.text, s.data + s.stack);
 }
 
 Result<std::string> ProcStatus(const ProcTarget& target, Task&) {

@@ -282,9 +282,9 @@ SyscallResult SysArchPrctl(Task& task, int code, GuestAddr addr) {
     TRY(task.CopyOutObject(addr, code == ARCH_GET_FS ? regs.fs_base : regs.gs_base));
     return int64_t{0};
   }
-  if (code != ARCH_SET_FS && code != ARCH_SET_GS) return Errno(EINVAL);
+  if (code != ARCH_SET_FS) return Errno(EINVAL);  // GS is the engine's
   if (addr >= task.mm().layout().max_addr) return Errno(EPERM);
-  (code == ARCH_SET_FS ? regs.fs_base : regs.gs_base) = addr;
+  regs.fs_base = addr;
   regs.rax = 0;
   task.ReplaceRegisters(regs);
   return int64_t{0};

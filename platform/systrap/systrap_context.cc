@@ -371,6 +371,7 @@ std::byte* SystrapContext::StagedOutput(GuestAddr addr, size_t size) {
     const StagedArg& a = row_->args[i];
     if (!IsOutput(a.kind) || !(request_.meta >> (stub::kMetaStagedShift + i) & 1)) continue;
     const uint64_t room = stub::StagedSize(a, request_.args);
+    if (addr == request_.args[a.arg]) granted_[i] = 0;  // a restarted call begins anew
     const GuestAddr next = request_.args[a.arg] + granted_[i];
     if (room > stub::StagedCapacity(a) || addr != next || size > room - granted_[i]) continue;
     granted_[i] += size;

@@ -86,9 +86,7 @@ void Task::ReleaseMemory() {
 }
 
 void Task::DoExit() {
-  ThreadGroup& group = *thread_group_;
-  const bool whole_group = [&] { MutexLock l(kernel_.task_set_mu()); return group.exiting; }();
-  if (!whole_group || mm_->ref_count() > 1) WalkRobustList(*this, tid());
+  WalkRobustList(*this, tid());
   ReleaseMemory();
   ReleaseVforkParent();
   ReleaseFiles();

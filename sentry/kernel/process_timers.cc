@@ -18,6 +18,8 @@ int64_t GroupCpuNs(ThreadGroup& group, bool user_only) {
   return static_cast<int64_t>(total);
 }
 
+int SaturatedInt(uint64_t n) { return static_cast<int>(std::min<uint64_t>(n, INT32_MAX)); }
+
 size_t ThreadsOf(ThreadGroup& group) {
   MutexLock l(group.kernel().task_set_mu());
   return std::max<size_t>(group.tasks.size(), 1);
@@ -69,20 +71,27 @@ Result<GuestClock> ResolveCpuClock(Task& task, clockid_t id) {
 }  // namespace
 
 void SendTimerSignal(ThreadGroup& group, PosixTimer& timer, uint64_t periods) {
-  timer.overruns = static_cast<int>(std::min<uint64_t>(periods - 1, INT32_MAX));
   if ((timer.event.sigev_notify & ~SIGEV_THREAD_ID) != SIGEV_SIGNAL) return;
   siginfo_t info{};
   info.si_signo = timer.event.sigev_signo;
   info.si_code = SI_TIMER;
   info.si_timerid = timer.id;
-  info.si_overrun = timer.overruns;
+  info.si_overrun = SaturatedInt(periods - 1);
   info.si_value = timer.event.sigev_value;
   MutexLock l(group.kernel().task_set_mu());
-  if (!(timer.event.sigev_notify & SIGEV_THREAD_ID)) {
-    (void)SendToGroupLocked(group, info);
-  } else if (Task* task = group.kernel().FindTaskLocked(timer.target_tid); task != nullptr) {
-    (void)task->SendSignalLocked(info);
+  Task* task = nullptr;
+  if (timer.event.sigev_notify & SIGEV_THREAD_ID) {
+    task = group.kernel().FindTaskLocked(timer.target_tid);
+    if (task == nullptr) return;
   }
+  SignalQueue& queue = task != nullptr ? task->pending : group.pending;
+  if (siginfo_t* queued = queue.FindTimer(info.si_signo, timer.id)) {
+    queued->si_overrun = SaturatedInt(uint64_t(queued->si_overrun) + periods);
+    timer.overruns = queued->si_overrun;
+    return;
+  }
+  timer.overruns = info.si_overrun;
+  (void)(task != nullptr ? task->SendSignalLocked(info) : SendToGroupLocked(group, info));
 }
 
 int64_t GuestClock::Now() const {

@@ -93,6 +93,7 @@ bool Task::PushHandlerFrame(const Delivery& delivery, std::optional<Errno> resta
   const int signo = delivery.info.si_signo;
   RunState& run = *run_;
   if (!run.frame_regs) {
+    if (restart) context_->SetSyscallResult(-EINTR);  // what the call wrote already counts
     run.frame_regs = context_->ReadRegisters();
     const auto fp = context_->ReadFpState();
     run.frame_fp.assign(fp.begin(), fp.end());

@@ -35,6 +35,13 @@ std::optional<siginfo_t> SignalQueue::Take(SignalSet blocked) {
   return info;
 }
 
+siginfo_t* SignalQueue::FindTimer(int signo, int timer_id) {
+  for (siginfo_t& info : queue_) {
+    if (info.si_signo == signo && info.si_code == SI_TIMER && info.si_timerid == timer_id) return &info;
+  }
+  return nullptr;
+}
+
 void SignalQueue::Discard(SignalSet set) {
   std::erase_if(queue_, [set](const siginfo_t& info) { return (SignalBit(info.si_signo) & set) != 0; });
   pending_ &= ~set;

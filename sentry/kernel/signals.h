@@ -34,6 +34,8 @@ class SignalQueue {
   std::optional<siginfo_t> Take(SignalSet blocked);
   std::optional<siginfo_t> TakeOneOf(SignalSet wanted) { return Take(~wanted); }
   void Discard(SignalSet set);
+  // The queued signal of a POSIX timer: expirations meanwhile only count (timer_getoverrun(2)).
+  siginfo_t* FindTimer(int signo, int timer_id);
   SignalSet pending() const { return pending_; }
   size_t queued() const { return queue_.size(); }
 

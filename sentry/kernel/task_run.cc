@@ -61,7 +61,7 @@ void Task::HandleEvent(const Event& event) {
     case Event::kFault:
       return HandleFault(event.fault);
     case Event::kInterrupted:
-      return;
+      return RecalculatePending();  // the mask may have changed in the stub
     case Event::kKilled:
       ExitGroup(SIGKILL);
       return;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "platform/host/jail_unsafe.h"
@@ -18,6 +19,7 @@
 #include "runsc-cli/boot/init_controller.h"
 #include "runsc-cli/verbs/verb.h"
 #include "sentry/fs/devfs.h"
+#include "sentry/fs/devpts.h"
 #include "sentry/fs/pipe_file.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/stdio_file.h"
@@ -65,6 +67,14 @@ absl::Status ReadConfiguration(const Invocation& invocation, Sentry& sentry) {
   return absl::OkStatus();
 }
 
+// The kernel, once there is one, for callbacks of the platform's own threads.
+std::atomic<Kernel*> running_kernel{nullptr};
+
+void OnStubDeath(pid_t host_pid) {
+  LogInfo("platform: a stub was killed from outside: host pid ", host_pid);
+  if (Kernel* kernel = running_kernel.load()) kernel->OnAddressSpaceDeath(host_pid);
+}
+
 void LogPlatformLine(const char* line) { LogInfo("platform: ", line); }
 
 // The platform forks its first stub before the filter forbids it.
@@ -77,6 +87,7 @@ absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   options.spin = !globals.GetBool("systrap-disable-fast-path");
   options.proc_fd = sentry.jail.proc_root.get();
   options.log = LogPlatformLine;
+  options.on_stub_death = OnStubDeath;
   ASSIGN_OR_RETURN(sentry.platform, NewSystrapPlatform(options));
   return LockDownSentry(sentry.jail.proc_root.get());
 }
@@ -91,6 +102,7 @@ absl::Status OpenFiles(const Invocation& invocation, Sentry& sentry) {
       *sentry.gofer, !sentry.spec.root->readonly && sentry.overlay.medium == OverlayOption::Medium::kSelf);
   RegisterMemoryDevices();
   RegisterFifos();
+  RegisterTerminals();
   sentry.vfs = MakeRef<Vfs>();
   return MountGuestRoot(*sentry.vfs, *sentry.gofer, *sentry.upper, sentry.spec, sentry.overlay);
 }
@@ -124,6 +136,7 @@ void MakeKernel(Sentry& sentry) {
   if (!sentry.spec.domainname.empty()) options.uts.domainname = sentry.spec.domainname;
   options.cpus = CountCpus();
   sentry.kernel = std::make_unique<Kernel>(std::move(options));
+  running_kernel = sentry.kernel.get();
 }
 
 // Descriptors 0 to 2: the container's stdio, which are our own.

@@ -11,6 +11,7 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/tmpfs_options.h"
 #include "sentry/fs/devfs.h"
+#include "sentry/fs/devpts.h"
 #include "sentry/fs/gofer_fs.h"
 #include "sentry/fs/overlay_fs.h"
 #include "sentry/fs/procfs.h"
@@ -76,13 +77,19 @@ RefPtr<FileSystem> NewDirectory(BackingStore& memory) {
   return NewTmpfs(memory, options);
 }
 
+absl::StatusOr<RefPtr<FileSystem>> NewPts(const PlannedMount& mount) {
+  const Result<DevptsOptions> options = ParseDevptsOptions(mount.data);
+  if (!options.ok()) return Failed("devpts options", options.error());
+  return NewDevpts(*options);
+}
+
 absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount& mount, GoferClient& gofer,
                                                  BackingStore& memory, const OverlayOption& overlay) {
   switch (mount.kind) {
     case Kind::kBind: return NewBind(mount, gofer, memory, overlay);
     case Kind::kProc: return NewProcfs(task.kernel());
     case Kind::kSys: return NewSysfs(task.kernel());
-    case Kind::kDevPts: return NewDirectory(memory);  // terminals follow with their own issue
+    case Kind::kDevPts: return NewPts(mount);
     case Kind::kDev: return NewDev(mount, memory);
     case Kind::kMqueue: return NewDirectory(memory);
     case Kind::kTmpfs: break;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/wait.h"
 #include "syscalls/handlers.h"
@@ -120,6 +121,7 @@ SyscallResult SysSetrlimit(Task& task, int resource, GuestAddr addr) {
   const auto wanted = TRY(task.CopyInObject<struct rlimit>(addr));
   if (!IsResource(resource)) return Errno(EINVAL);
   TRY(ExchangeLimit(task, task, resource, &wanted));
+  if (resource == RLIMIT_CPU) task.thread_group().timers->ArmCpuLimit();
   return int64_t{0};
 }
 
@@ -130,6 +132,7 @@ SyscallResult SysPrlimit64(Task& task, int pid, int resource, GuestAddr new_addr
   if (new_addr != 0) wanted = TRY(task.CopyInObject<struct rlimit>(new_addr));
   const RefPtr<Task> target = TRY(LimitsTarget(task, pid));
   const auto old = TRY(ExchangeLimit(task, *target, resource, new_addr != 0 ? &wanted : nullptr));
+  if (new_addr != 0 && resource == RLIMIT_CPU && target.get() == &task) task.thread_group().timers->ArmCpuLimit();
   if (old_addr != 0) TRY(task.CopyOutObject(old_addr, old));
   return int64_t{0};
 }

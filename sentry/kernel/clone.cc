@@ -171,6 +171,7 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     WithdrawChild(*child);
     return Errno(EAGAIN);
   }
+  if (!(args.flags & CLONE_THREAD) && rlimit(RLIMIT_CPU) != RLIM_INFINITY) child->thread_group().timers->ArmCpuLimit();
   if (latch) WaitForVfork(*latch);
   return tid;
 }

@@ -291,21 +291,6 @@ void Kernel::OnAddressSpaceDeath(pid_t host_pid) {
   }
 }
 
-void Kernel::OnStubDeath(pid_t host_pid) {
-  std::vector<RefPtr<MemoryManager>> seen;  // dropped after the lock: the last reference ends a stub
-  MutexLock l(task_set_mu_);
-  for (const auto& [pid, group] : groups_) {
-    for (Task* task : group->tasks) {
-      RefPtr<MemoryManager> mm = task->MmSnapshot();
-      const bool dead = mm && mm->address_space().host_pid() == host_pid;
-      seen.push_back(std::move(mm));
-      if (!dead) continue;
-      KillGroupLocked(*group, SIGKILL);
-      break;
-    }
-  }
-}
-
 void Kernel::Destroy() {
   {
     MutexLock l(task_set_mu_);

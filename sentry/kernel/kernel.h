@@ -65,8 +65,6 @@ class Kernel {
   Result<void> SendExternalSignal(int pid, int signo, bool all);
   // The engine lost an address space to a SIGKILL from outside: so die the processes in it.
   void OnAddressSpaceDeath(pid_t host_pid);
-  // A stub ended that nobody here killed: its processes die of SIGKILL, blocked or not. Engine's thread.
-  void OnStubDeath(pid_t host_pid);
   // Kills everything and joins the tasks.
   void Destroy();
 

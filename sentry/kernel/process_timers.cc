@@ -181,6 +181,42 @@ void ThreadGroup::Timers::DeletePosixTimers() {
   dropped.swap(posix);
 }
 
+namespace {
+
+// SIGXCPU at the soft limit and every second after, SIGKILL at the hard one.
+void EnforceCpuLimit(ThreadGroup& group) {
+  const int64_t used = GroupCpuNs(group, false);
+  MutexLock l(group.kernel().task_set_mu());
+  const uint64_t hard = group.limits[RLIMIT_CPU].rlim_max;
+  if (hard != RLIM_INFINITY && static_cast<uint64_t>(used) / kNsPerSecond >= hard) {
+    KillGroupLocked(group, SIGKILL);
+  } else {
+    (void)SendToGroupLocked(group, KernelSignal(SIGXCPU));
+  }
+}
+
+}  // namespace
+
+void ThreadGroup::Timers::ArmCpuLimit() {
+  const uint64_t soft = __atomic_load_n(&group_.limits[RLIMIT_CPU].rlim_cur, __ATOMIC_RELAXED);
+  ClockTimer* timer;
+  {
+    MutexLock l(mu);
+    if (!cpu_limit_) {
+      if (soft == RLIM_INFINITY) return;
+      GuestClock clock;
+      clock.process = RefPtr<ThreadGroup>(&group_);
+      ThreadGroup* group = &group_;
+      cpu_limit_ = std::make_unique<ClockTimer>(group->kernel().timers(), std::move(clock),
+                                                [group](uint64_t) { EnforceCpuLimit(*group); });
+    }
+    timer = cpu_limit_.get();
+  }
+  const bool limited = soft < uint64_t{1} << 32;
+  const int64_t target = limited ? static_cast<int64_t>(std::max<uint64_t>(soft, 1)) * kNsPerSecond : 0;
+  timer->Set(target, kNsPerSecond, true);
+}
+
 ClockTimer& ThreadGroup::Timers::itimer(int which) {
   constexpr int kItimerSignals[] = {SIGALRM, SIGVTALRM, SIGPROF};
   MutexLock l(mu);

@@ -62,6 +62,7 @@ struct ThreadGroup::Timers {
   explicit Timers(ThreadGroup& group) : group_(group) {}
   ClockTimer& itimer(int which);  // ITIMER_REAL, _VIRTUAL, _PROF
   void DeletePosixTimers();       // exec
+  void ArmCpuLimit();             // RLIMIT_CPU was set or inherited
 
   Mutex mu{LockRank::kThreadGroup};
   std::map<int, std::shared_ptr<PosixTimer>> posix ABSL_GUARDED_BY(mu);
@@ -70,6 +71,7 @@ struct ThreadGroup::Timers {
  private:
   ThreadGroup& group_;
   std::unique_ptr<ClockTimer> itimers_[3] ABSL_GUARDED_BY(mu);
+  std::unique_ptr<ClockTimer> cpu_limit_ ABSL_GUARDED_BY(mu);
 };
 
 inline constexpr size_t kMaxPosixTimers = 4096;

@@ -1,6 +1,8 @@
 // The seccomp-trap engine: guest code runs in host processes whose every system call traps.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -15,6 +17,9 @@ struct SystrapOptions {
   // ReadHostProc, no CPU times, no patching.
   int proc_fd = -1;
   void (*log)(const char* line) = nullptr;  // one line per missing host feature
+  // Called on a thread of the engine, with no lock held, when a stub died that the engine did not kill
+  // (AddressSpace::host_pid()): its tasks may be blocked in the kernel and would not notice.
+  void (*on_stub_death)(pid_t host_pid) = nullptr;
 };
 
 // Call before the process confines itself and in a thread... any thread: the engine makes its own.

@@ -3,9 +3,10 @@
 import os
 import random
 import signal
+import subprocess
 import time
 
-from harness import expect, expect_success, processes_of, wait_until
+from harness import Failure, expect, expect_success, processes_of, wait_until
 
 
 def command_of(pid):
@@ -32,6 +33,18 @@ def is_zombie(pid):
         return True
 
 
+def namespace_of(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+
+
+def members(namespace):
+    """Processes of a pid namespace: a sentry and its stubs."""
+    return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and namespace_of(pid) == namespace]
+
+
 def start(w):
     expect_success(w.run("create", "--bundle", w.bundle(w.spec("/bin/sleep", "60")), w.id()))
     expect_success(w.run("start", "c1"))
@@ -47,7 +60,11 @@ def cleaned(w):
 
 def test_sentry_killed(w):
     start(w)
-    os.kill(w.state("c1")["pid"], signal.SIGKILL)
+    sentry = w.state("c1")["pid"]
+    namespace = namespace_of(sentry)
+    expect(len(members(namespace)) > 1 and namespace != namespace_of("self"), "the sentry has stubs of its own")
+    os.kill(sentry, signal.SIGKILL)
+    wait_until(lambda: not [p for p in members(namespace) if not is_zombie(p)], "the end of the stubs")
     wait_until(lambda: w.state("c1")["status"] == "stopped", "the state stopped")
     wait_until(lambda: gone(w), "the end of gofer and stubs")
     expect_success(w.run("delete", "c1"), "")
@@ -58,6 +75,35 @@ def test_gofer_killed(w):
     for pid in named(w, "runsc-gofer"):
         os.kill(pid, signal.SIGKILL)
     cleaned(w)
+
+
+def test_stub_killed_is_the_death_of_one_guest_process(w):
+    script = "sleep 60 & echo up; wait $!; echo status $?; echo alive"
+    run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
+    expect(run.stdout.readline() == b"up\n", "the guest starts")
+    time.sleep(0.3)
+    sentry = w.state("c1")["pid"]
+    # The youngest stub with threads of a guest is the sleep's; kill from the youngest on until it was hit.
+    for pid in sorted((p for p in members(namespace_of(sentry)) if p != sentry), reverse=True):
+        os.kill(pid, signal.SIGKILL)
+        try:
+            output, _ = run.communicate(timeout=0.5)
+            expect(output == b"status 137\nalive\n", output)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    raise Failure("no stub was the guest process")
+
+
+def test_gofer_killed_while_reading(w):
+    script = "echo up; while cat /bin/busybox > /dev/null; do :; done; echo failed"
+    run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
+    expect(run.stdout.readline() == b"up\n", "the guest starts")
+    for pid in named(w, "runsc-gofer"):
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    cleaned(w)
+    run.wait(20)
 
 
 def test_created_then_everything_killed(w):

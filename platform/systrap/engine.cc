@@ -22,6 +22,8 @@
 #include "platform/systrap/spawn_unsafe.h"
 #include "platform/systrap/stub_filter.h"
 #include "platform/systrap/stub_image.h"
+#include "platform/systrap/systrap_context.h"
+#include "platform/systrap/thread_ops.h"
 
 namespace runsc::systrap {
 namespace {
@@ -88,6 +90,7 @@ absl::StatusOr<UniqueFd> MakeTextFile() {
 Engine::Engine(const SystrapOptions& options) : options_(options) {}
 
 Engine::~Engine() {
+  pool_.Stop();
   template_.reset();
   KillAll();
   if (watcher_.joinable()) {
@@ -131,6 +134,7 @@ absl::Status Engine::Start() {
   uint32_t ready = 0;
   watcher_ = std::thread([&] { WatcherMain(&status, &ready); });
   while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) == 0) FutexWait(&ready, 0);
+  if (status.ok()) pool_.Start([this] { return MakeReady(); });
   return status;
 }
 
@@ -186,6 +190,7 @@ void Engine::HandleExit(int pidfd) {
   }
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pidfd, nullptr);
   process->MarkDead();
+  if (options_.on_stub_death != nullptr && !process->was_killed()) options_.on_stub_death(process->pid());
 }
 
 bool Engine::Watch(const std::shared_ptr<StubProcess>& process) {
@@ -244,8 +249,25 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
 }
 
 Result<std::shared_ptr<StubProcess>> Engine::NewProcess() {
-  if (!template_) return Errno(ENOMEM);
+  if (std::shared_ptr<StubProcess> ready = pool_.Take()) return ready;
   return Fork(*template_, {});
+}
+
+std::shared_ptr<StubProcess> Engine::MakeReady() {
+  auto slot = resources_.slots.Allocate();
+  if (!slot.ok()) return nullptr;
+  SystrapContext::InitSlot(*this, resources_.slots.piece(*slot), *slot, ThreadStart{},
+                           SystrapContext::SlotUse::kNewThread);
+  auto child = Fork(*template_, ForkedThreadOps(slots().fd(), slots().offset(*slot), *slot));
+  if (!child.ok()) {
+    resources_.slots.Free(*slot);
+    return nullptr;
+  }
+  (*child)->AdoptSlot(*slot);
+  std::vector<int64_t> results;
+  if (!(*child)->helper().Finish(&results).ok() || results.empty() || results.back() <= 0) return nullptr;
+  (*child)->ReleaseSlot(*slot, static_cast<pid_t>(results.back()), true);
+  return *child;
 }
 
 Result<std::string> Engine::ReadProc(pid_t pid, const std::string& file) const {

@@ -11,6 +11,7 @@
 #include "platform/systrap/handoff.h"
 #include "platform/systrap/host_features.h"
 #include "platform/systrap/shared_pages.h"
+#include "platform/systrap/stub_pool.h"
 #include "platform/systrap/stub_process.h"
 #include "platform/systrap/systrap_platform.h"
 
@@ -45,6 +46,8 @@ class Engine {
   absl::Status Init();
   absl::Status SpawnFirst();
   Result<std::shared_ptr<StubProcess>> NewRecord();
+  // A pristine stub with a waiting thread, for the pool; null if that fails.
+  std::shared_ptr<StubProcess> MakeReady();
   bool Watch(const std::shared_ptr<StubProcess>& process);
   void WatcherMain(absl::Status* started, uint32_t* ready);
   void HandleExit(int pidfd);
@@ -59,6 +62,7 @@ class Engine {
   uint64_t secret_ = 0;
   std::shared_ptr<StubProcess> template_;
   std::thread watcher_;
+  StubPool pool_;
 
   Mutex fork_mu_{LockRank::kPlatformFork};  // one fork at a time, so a new child can be told
   Mutex mu_{LockRank::kPlatformPool};

@@ -51,6 +51,7 @@ bool StubProcess::Adopt(pid_t pid) {
 }
 
 void StubProcess::Kill() {
+  killed_.store(true);
   if (pid_ > 0) kill(pid_, SIGKILL);  // not reaped before our destructor: the pid is ours
 }
 

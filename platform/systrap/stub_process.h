@@ -54,6 +54,7 @@ class StubProcess {
   uint64_t command_offset() const { return resources_.commands.offset(command_index_); }
 
   void Kill();
+  bool was_killed() const { return killed_.load(); }  // by Kill, not from outside
   // The host process has ended (it stays a zombie, so its pid cannot mean another process until we are
   // destroyed). Wakes everybody who waits for it.
   void MarkDead();
@@ -95,6 +96,7 @@ class StubProcess {
   pid_t pid_ = 0;
   UniqueFd pidfd_;
   std::atomic<bool> alive_{false};
+  std::atomic<bool> killed_{false};
   Mutex mu_{LockRank::kPlatform};
   std::vector<uint32_t> mapped_ ABSL_GUARDED_BY(mu_);
   std::vector<FreeSlot> free_ ABSL_GUARDED_BY(mu_);

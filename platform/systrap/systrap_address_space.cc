@@ -1,7 +1,6 @@
 // See systrap_address_space.h.
 #include "platform/systrap/systrap_address_space.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -14,39 +13,12 @@
 #include "platform/systrap/guest_memory.h"
 #include "platform/systrap/map_ops.h"
 #include "platform/systrap/systrap_context.h"
+#include "platform/systrap/thread_ops.h"
 
 namespace runsc::systrap {
 namespace {
 
 bool IsError(int64_t result) { return result < 0 && result >= -4095; }
-
-// Operations that give a slot to a stub and start a thread in it.
-std::vector<stub::HelperOp> ThreadOps(const StubProcess& process, uint32_t slot, bool fresh) {
-  constexpr uint64_t kFlags =
-      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-  const uint64_t base = STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE;
-  std::vector<stub::HelperOp> ops;
-  if (fresh) {
-    ops.push_back({SYS_mmap,
-                   {base, STUB_SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                    static_cast<uint64_t>(process.slots_fd()), process.SlotFileOffset(slot)},
-                   1});
-    ops.push_back({SYS_madvise, {base, STUB_SLOT_SIZE, MADV_DONTFORK}, 1});
-  }
-  ops.push_back({HELPER_THREAD, {kFlags, base + SLOT_STACK_TOP, 0, 0, base}, 1});
-  return ops;
-}
-
-// A fork drops the parent's slots; the holes must not be found by the guest's mmap.
-std::vector<stub::HelperOp> ForkedThreadOps(const StubProcess& process, uint32_t slot) {
-  std::vector<stub::HelperOp> ops{{SYS_mmap,
-                                   {STUB_SLOTS, STUB_END - STUB_SLOTS, PROT_NONE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ~0UL, 0},
-                                   1}};
-  const auto thread_ops = ThreadOps(process, slot, true);
-  ops.insert(ops.end(), thread_ops.begin(), thread_ops.end());
-  return ops;
-}
 
 }  // namespace
 
@@ -54,7 +26,8 @@ Result<AddressSpace::Forked> SystrapAddressSpace::Fork(Context&, const ThreadSta
   const uint32_t slot = TRY(engine_.slots().Allocate());
   SystrapContext::InitSlot(engine_, engine_.slots().piece(slot), slot, start,
                            SystrapContext::SlotUse::kForkedThread);
-  auto child = engine_.Fork(*process_, ForkedThreadOps(*process_, slot));
+  auto child = engine_.Fork(
+      *process_, ForkedThreadOps(engine_.slots().fd(), engine_.slots().offset(slot), slot));
   if (!child.ok()) {
     engine_.slots().Free(slot);
     return child.error();
@@ -80,7 +53,8 @@ Result<std::unique_ptr<Context>> SystrapAddressSpace::NewContext(const ThreadSta
 
 Result<int64_t> SystrapAddressSpace::StartHostThread(const StubProcess::Seat& seat) {
   std::vector<int64_t> results;
-  TRY(process_->helper().Run(ThreadOps(*process_, seat.slot, !seat.mapped), &results));
+  TRY(process_->helper().Run(
+      ThreadOps(process_->slots_fd(), process_->SlotFileOffset(seat.slot), seat.slot, seat.mapped), &results));
   // After a failure the slot stays with the process, mapped or not: nobody else ever gets it.
   if (results.empty()) return Errno(ESRCH);
   if (IsError(results.back())) return Errno(static_cast<int>(-results.back()));

@@ -245,12 +245,13 @@ void SystrapContext::SubmitNative(const SyscallRequest& call) {
   native_ = call;
 }
 
+// A trapped call returns to a thunk too when its site was rewritten by this very trap.
 GuestAddr SystrapContext::CanonicalRip(GuestAddr rip) {
-  if (request_.meta & stub::kMetaTrapped || kind_ != stub::kEventSyscall) return rip;
   stub::Thunk thunk;
   const GuestAddr at = rip & ~(sizeof thunk - 1);
+  if (kind_ != stub::kEventSyscall || rip - at != stub::kThunkReturn) return rip;
   if (CopyFromStub(process_->pid(), at, &thunk, sizeof thunk) != sizeof thunk) return rip;
-  return thunk.magic == stub::kThunkMagic && rip - at == stub::kThunkReturn ? thunk.site + 2 : rip;
+  return thunk.magic == stub::kThunkMagic ? thunk.site + 2 : rip;
 }
 
 const Registers& SystrapContext::ReadRegisters() {

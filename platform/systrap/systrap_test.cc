@@ -98,6 +98,38 @@ TEST_P(SystrapTest, Bench) {
   fprintf(stderr, "%s", kernel.Run(GUEST_PROGRAM, args).output.c_str());
 }
 
+// SIGKILL to the process that runs the engine takes every stub along, forked ones included.
+TEST(SystrapOrphanTest, StubsDieWithTheEngine) {
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    SystrapOptions options;
+    options.proc_fd = proc.get();
+    auto platform = NewSystrapPlatform(options);
+    if (!platform.ok()) _exit(1);
+    MiniKernel kernel(**platform);
+    std::thread reporter([&] {
+      usleep(200000);
+      const pid_t pids[2] = {kernel.HostPid(1), kernel.HostPid(2)};
+      if (write(fds[1], pids, sizeof pids) != sizeof pids) _exit(2);
+    });
+    kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "fork_and_hang"});
+    _exit(3);
+  }
+  pid_t pids[2] = {};
+  ASSERT_EQ(read(fds[0], pids, sizeof pids), static_cast<ssize_t>(sizeof pids));
+  ASSERT_GT(pids[0], 0);
+  ASSERT_GT(pids[1], 0);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  for (pid_t pid : pids) {
+    for (int i = 0; i < 300 && kill(pid, 0) == 0; i++) usleep(10000);
+    EXPECT_NE(kill(pid, 0), 0) << pid;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Patching, SystrapTest, testing::Bool());
 
 }  // namespace

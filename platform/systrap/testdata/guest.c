@@ -473,6 +473,11 @@ int main(int argc, char** argv) {
   if (!strcmp(what, "jumps")) r = jumps(atoi(argv[2]));
   if (!strcmp(what, "scribbles")) r = scribbles();
   if (!strcmp(what, "rogue_helper")) r = rogue_helper(strtoul(argv[2], 0, 16));
+  if (!strcmp(what, "fork_and_hang")) {
+    fork();
+    for (;;) {
+    }
+  }
   if (!strcmp(what, "hang")) for (;;) ;
   if (r == 0) printf("ok\n");
   return r;

@@ -1,0 +1,40 @@
+// Stubs made ahead of need: pristine address spaces, each with a host thread that waits for its first
+// guest thread. exec after vfork takes one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "platform/base/mutex.h"
+#include "platform/systrap/stub_process.h"
+
+namespace runsc::systrap {
+
+class StubPool {
+ public:
+  using Maker = std::function<std::shared_ptr<StubProcess>()>;  // null: none to be had now
+
+  // Starts the thread that keeps the pool full.
+  void Start(Maker maker);
+  // Ends it and drops what is left.
+  void Stop();
+  // A ready stub, or null if the pool is empty.
+  std::shared_ptr<StubProcess> Take();
+
+ private:
+  void Main();
+  bool NeedsMore();
+
+  static constexpr size_t kReady = 2;
+  Maker maker_;
+  std::thread thread_;
+  uint32_t wanted_ = 0;  // futex word: changes when a stub was taken
+  std::atomic<bool> stop_{false};
+  Mutex mu_{LockRank::kPlatformPool};
+  std::vector<std::shared_ptr<StubProcess>> ready_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace runsc::systrap

@@ -7,6 +7,7 @@
 #include <array>
 #include <bitset>
 
+#include "sentry/fs/proc_magic.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/strace_values.h"
@@ -41,7 +42,6 @@ Tracer* tracer = nullptr;
 // One call being traced; it belongs to the task's own thread.
 struct Call {
   std::string args[6];
-  bool started_line = false;
   int64_t start_ns = 0;
 };
 
@@ -107,9 +107,7 @@ std::string ShowIovecs(Task& task, GuestAddr addr, uint64_t count) {
 std::string ShowFd(Task& task, int fd) {
   const auto file = task.fds().Get(fd);
   if (!file.ok()) return Format("%d", fd);
-  const Path& path = (*file)->path();
-  const std::string name = path ? task.vfs().PathName(path, task.fs().root()) : (*file)->Describe();
-  return Format("%d<%s>", fd, name.c_str());
+  return Format("%d<%s>", fd, NameOfFile(**file, task).c_str());
 }
 
 std::string ShowSocketAddress(Task& task, GuestAddr addr, uint64_t size) {
@@ -191,16 +189,23 @@ std::string ResultText(const SyscallResult& result) {
   return address ? Format(" = 0x%lx", *result) : Format(" = %ld", *result);
 }
 
+// A call on a file that never blocks does not.
+bool MayBlock(Task& task, std::string_view letters, const SyscallRequest& request) {
+  if (!letters.starts_with("!f")) return letters.starts_with('!');
+  const auto file = task.fds().Get(static_cast<int>(request.args[0]));
+  return file.ok() && (*file)->wait_queue() != nullptr;
+}
+
 void TraceEnter(Task& task, const SyscallRequest& request) {
   if (!IsWanted(request.number)) return;
   std::string_view letters = LettersOf(request.number);
-  current.started_line = letters.starts_with('!');
-  if (current.started_line) letters.remove_prefix(1);
+  const bool may_block = MayBlock(task, letters, request);
+  if (letters.starts_with('!')) letters.remove_prefix(1);
   for (size_t i = 0; i < letters.size(); ++i) {
     current.args[i] = IsOutput(letters[i]) ? Format("0x%lx", request.args[i])
                                            : ShowInput(task, letters[i], &request.args[i], i == 5);
   }
-  if (current.started_line) tracer->options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + " ...");
+  if (may_block) tracer->options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + " ...");
   current.start_ns = Kernel::MonotonicNs();
 }
 

@@ -39,9 +39,7 @@ class FdLink : public SimpleNode {
   }
   Result<std::string> Readlink(Task& task) override {
     TRY(target_.CheckMayInspect(task));
-    RefPtr<File> file = TRY(FileOf(target_, fd_));
-    const bool named = file->path() && file->path().mount->fs()->type() != "magic";
-    return named ? task.vfs().PathName(file->path(), task.fs().root()) : file->Describe();
+    return NameOfFile(*TRY(FileOf(target_, fd_)), task);
   }
   Result<std::optional<Path>> MagicLink(Task& task) override {
     TRY(target_.CheckMayInspect(task));

@@ -1,5 +1,6 @@
 // /proc/PID/{cwd,root,exe} and ns/: links that lead to objects, whatever their text says.
 #include <linux/nsfs.h>
+#include <sched.h>
 
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/proc_magic.h"
@@ -49,20 +50,48 @@ struct Namespace {
   const char* link;
   const char* kind;
   unsigned ino;
+  int clone_flag;
 };
 
 constexpr Namespace kNamespaces[] = {
-    {"cgroup", "cgroup", 4026531835}, {"ipc", "ipc", 4026531839},   {"mnt", "mnt", 4026531841},
-    {"net", "net", 4026531840},       {"pid", "pid", 4026531836},   {"pid_for_children", "pid", 4026531836},
-    {"time", "time", 4026531834},     {"time_for_children", "time", 4026531834},
-    {"user", "user", 4026531837},     {"uts", "uts", 4026531838},
+    {"cgroup", "cgroup", 4026531835, CLONE_NEWCGROUP},
+    {"ipc", "ipc", 4026531839, CLONE_NEWIPC},
+    {"mnt", "mnt", 4026531841, CLONE_NEWNS},
+    {"net", "net", 4026531840, CLONE_NEWNET},
+    {"pid", "pid", 4026531836, CLONE_NEWPID},
+    {"pid_for_children", "pid", 4026531836, CLONE_NEWPID},
+    {"time", "time", 4026531834, CLONE_NEWTIME},
+    {"time_for_children", "time", 4026531834, CLONE_NEWTIME},
+    {"user", "user", 4026531837, CLONE_NEWUSER},
+    {"uts", "uts", 4026531838, CLONE_NEWUTS},
 };
 
 class NsFile : public File {
  public:
-  using File::File;
-  std::string Describe() const override { return path().dentry->name(); }
+  NsFile(Path path, int flags, const Namespace& ns) : File(std::move(path), flags), ns_(ns) {}
+  std::string Describe() const override { return Format("%s:[%u]", ns_.kind, ns_.ino); }
+  Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;
+
+ private:
+  const Namespace& ns_;
 };
+
+// ioctl_ns(2). Whatever owns the sandbox' namespaces is out of sight.
+Result<int64_t> NsFile::Ioctl(Task& task, uint32_t request, uint64_t arg) {
+  switch (request) {
+    case NS_GET_NSTYPE:
+      return int64_t{ns_.clone_flag};
+    case NS_GET_USERNS:
+    case NS_GET_PARENT:
+      return Errno(EPERM);
+    case NS_GET_OWNER_UID:
+      if (ns_.clone_flag != CLONE_NEWUSER) return Errno(EINVAL);
+      TRY(task.CopyOutObject(arg, uid_t{0}));
+      return int64_t{0};
+    default:
+      return Errno(ENOTTY);
+  }
+}
 
 SimpleFs& NsFs() {
   static auto* const fs = new SimpleFs({"nsfs", 0x6e736673, EPERM});
@@ -71,10 +100,13 @@ SimpleFs& NsFs() {
 
 class NsNode : public SimpleNode {
  public:
-  explicit NsNode(uint64_t ino) : SimpleNode(NsFs(), S_IFREG | 0444, ino) {}
+  explicit NsNode(const Namespace& ns) : SimpleNode(NsFs(), S_IFREG | 0444, ns.ino), ns_(ns) {}
   Result<RefPtr<File>> Open(Task&, const Path& path, int flags) override {
-    return RefPtr<File>(MakeRef<NsFile>(path, flags));
+    return RefPtr<File>(MakeRef<NsFile>(path, flags, ns_));
   }
+
+ private:
+  const Namespace& ns_;
 };
 
 class NsLink : public SimpleNode {
@@ -87,7 +119,7 @@ class NsLink : public SimpleNode {
   }
   Result<std::optional<Path>> MagicLink(Task& task) override {
     TRY(target_.CheckMayInspect(task));
-    return std::optional<Path>(TRY(PathToUnnamed(MakeRef<NsNode>(ns_.ino), Text())));
+    return std::optional<Path>(TRY(PathToUnnamed(MakeRef<NsNode>(ns_), Text())));
   }
   Result<RefPtr<File>> Open(Task&, const Path&, int) override { return Errno(ELOOP); }
 

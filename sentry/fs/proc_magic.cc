@@ -1,15 +1,18 @@
 #include "sentry/fs/proc_magic.h"
 
 #include "sentry/fs/simple_fs.h"
+#include "sentry/kernel/task.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/vfs.h"
 
 namespace runsc {
 namespace {
 
+constexpr char kHiddenType[] = "magic";
+
 // A mount that is attached nowhere; its tree lends its dentries to inodes of other filesystems.
 Result<RefPtr<Mount>> NewHiddenMount() {
-  auto fs = MakeRef<SimpleFs>(SimpleFs::Kind{"magic", 0, EPERM});
+  auto fs = MakeRef<SimpleFs>(SimpleFs::Kind{kHiddenType, 0, EPERM});
   fs->set_root(MakeRef<SimpleDir>(*fs));
   RefPtr<DentryTree> tree = TRY(DentryTree::New(*fs, 0));
   RefPtr<Dentry> root = tree->root();
@@ -27,6 +30,12 @@ Result<Path> PathToUnnamed(RefPtr<Inode> inode, std::string name) {
   RefPtr<Mount> mount = TRY(HiddenMount());
   RefPtr<Dentry> dentry = TRY(mount->tree()->Unnamed(std::move(inode), std::move(name)));
   return Path(std::move(mount), std::move(dentry));
+}
+
+std::string NameOfFile(const File& file, Task& reader) {
+  const Path& path = file.path();
+  const bool named = path && path.mount->fs()->type() != kHiddenType;
+  return named ? reader.vfs().PathName(path, reader.fs().root()) : file.Describe();
 }
 
 Result<Path> MagicPathOf(File& file) {

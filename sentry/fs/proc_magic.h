@@ -7,6 +7,8 @@ namespace runsc {
 
 // Where `file` is; for pipes, sockets and other nameless files a path of their own. ENOENT.
 Result<Path> MagicPathOf(File& file);
+// What readlink of /proc/PID/fd/N says: the name as `reader` sees it, or what kind of thing it is.
+std::string NameOfFile(const File& file, Task& reader);
 // A path to `inode`, outside of every mounted tree.
 Result<Path> PathToUnnamed(RefPtr<Inode> inode, std::string name);
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "sentry/fs/proc_entries.h"
+#include "sentry/fs/proc_magic.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/vfs/file.h"
 
@@ -34,8 +35,7 @@ std::string Arguments(MemoryManager& mm) {
 
 // What `reader` calls the mapped file; memory without one has a name of its own, or none.
 std::string NameOf(const MemoryManager::Mapping& m, Task& reader) {
-  if (!m.file || !m.file->path()) return m.name;
-  return reader.vfs().PathName(m.file->path(), reader.fs().root());
+  return m.file ? NameOfFile(*m.file, reader) : m.name;
 }
 
 std::string MapsLine(const MemoryManager::Mapping& m, Task& reader) {

@@ -136,7 +136,7 @@ Result<void> Task::ExecRequest::FollowScript(Task& task, std::string_view head) 
   args.push_back(filename);
   if (!argv.empty()) argv.erase(argv.begin());
   argv.insert(argv.begin(), args.begin(), args.end());
-  program = TRY(OpenExecutable(task, task.fs().cwd(), line.interpreter, 0));
+  program = TRY(OpenExecutable(task, task.fs().cwd(), line.interpreter, AT_EMPTY_PATH));
   filename = line.interpreter;
   return {};
 }

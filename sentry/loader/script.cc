@@ -15,6 +15,8 @@ Result<ScriptLine> ParseScriptLine(std::string_view head) {
   line = line.substr(0, end);
   if (const size_t nul = line.find('\0'); nul != std::string_view::npos) line = line.substr(0, nul);
   const size_t start = line.find_first_not_of(kBlank);
+  // A file that ends here names the empty path; a line that does names nothing.
+  if (start == std::string_view::npos && end == std::string_view::npos && !truncated) return ScriptLine{};
   if (start == std::string_view::npos) return Errno(ENOEXEC);
   line.remove_prefix(start);
   const size_t path_end = line.find_first_of(kBlank);

@@ -21,6 +21,8 @@ TEST(Script, WithoutArgument) {
 
 TEST(Script, EndOfFileEndsTheLine) { EXPECT_EQ(ParseScriptLine("#!/bin/sh")->interpreter, "/bin/sh"); }
 
+TEST(Script, EndOfFileNamesTheEmptyPath) { EXPECT_EQ(ParseScriptLine("#!")->interpreter, ""); }
+
 TEST(Script, EmptyLineIsRefused) {
   EXPECT_EQ(ParseScriptLine("#!\n").error(), Errno(ENOEXEC));
   EXPECT_EQ(ParseScriptLine("#!  \t\n").error(), Errno(ENOEXEC));

@@ -30,7 +30,7 @@ KEYS = {"name", "run", "stdin", "stdin_repeat", "user", "cwd", "direct", "timeou
         "reason", "known_failure"}
 
 # bash names the killed process: pids are handed out by whatever else ran before.
-COMMON_RULES = [(re.compile(r"(line \d+: +)\d+ +(\w)", re.M), r"\1PID \2")]
+COMMON_RULES = [(re.compile(r"(line \d+:) +\d+ +(\w)", re.M), r"\1 PID \2")]
 
 
 class Case:

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kSkipStatus = 77;
 constexpr int kTimeoutSeconds = 60;
+constexpr int kKnownTimeoutSeconds = 10;  // a known hang need not be waited for as long
 
 TestEntry* tests = nullptr;
 HelperEntry* helpers = nullptr;
@@ -21,11 +22,23 @@ bool failed = false;
 const char* self_path = nullptr;
 
 struct Counts {
-  int passed = 0, failed = 0, skipped = 0;
+  int passed = 0, failed = 0, skipped = 0, known = 0;
 };
 
+// Tests that are known to fail here, from the environment (see run.py): " Name Name? ", with a
+// question mark for those that fail only at times.
+enum class Expectation { kPass, kFail, kEither };
+
+Expectation ExpectationOf(const char* name) {
+  const char* known = getenv("GUEST_KNOWN_FAILURES");
+  const std::string list = known ? known : "";
+  if (list.find(std::string(" ") + name + "? ") != std::string::npos) return Expectation::kEither;
+  return list.find(std::string(" ") + name + " ") != std::string::npos ? Expectation::kFail
+                                                                       : Expectation::kPass;
+}
+
 [[noreturn]] void RunTest(const TestEntry& test) {
-  alarm(kTimeoutSeconds);
+  alarm(ExpectationOf(test.name) == Expectation::kPass ? kTimeoutSeconds : kKnownTimeoutSeconds);
   const std::string dir = TempDir();
   if (chdir(dir.c_str()) != 0) Fail(__FILE__, __LINE__, "chdir");
   test.function();
@@ -33,21 +46,30 @@ struct Counts {
   _exit(failed ? 1 : 0);
 }
 
+std::string HowItFailed(int status) {
+  if (!WIFSIGNALED(status)) return "";
+  const int signal = WTERMSIG(status);
+  return std::string(" (killed by ") + (sigabbrev_np(signal) ?: "?") + (signal == SIGALRM ? ": timeout)" : ")");
+}
+
 // What the child's end means; prints the test's line.
 void Judge(const char* name, int status, Counts* counts) {
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-    ++counts->passed;
-    printf("ok    %s\n", name);
-  } else if (WIFEXITED(status) && WEXITSTATUS(status) == kSkipStatus) {
+  const Expectation expected = ExpectationOf(name);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kSkipStatus) {
     ++counts->skipped;
     printf("skip  %s\n", name);
-  } else if (WIFSIGNALED(status)) {
+  } else if (status != 0 && expected != Expectation::kPass) {
+    ++counts->known;
+    printf("known %s%s\n", name, HowItFailed(status).c_str());
+  } else if (status != 0) {
     ++counts->failed;
-    printf("FAIL  %s (killed by %s%s)\n", name, sigabbrev_np(WTERMSIG(status)) ?: "?",
-           WTERMSIG(status) == SIGALRM ? ": timeout" : "");
+    printf("FAIL  %s%s\n", name, HowItFailed(status).c_str());
+  } else if (expected == Expectation::kFail) {
+    ++counts->failed;
+    printf("FAIL  %s (passes: take it off the list of known failures)\n", name);
   } else {
-    ++counts->failed;
-    printf("FAIL  %s\n", name);
+    ++counts->passed;
+    printf("ok    %s\n", name);
   }
   fflush(stdout);
 }
@@ -180,6 +202,7 @@ int Main(int argc, char** argv) {
   for (TestEntry* test = InSourceOrder(); test != nullptr; test = test->next) {
     if (strstr(test->name, pattern) != nullptr) RunOne(*test, &counts);
   }
+  if (counts.known > 0) printf("%d known failures\n", counts.known);
   printf("%d passed, %d failed, %d skipped\n", counts.passed, counts.failed, counts.skipped);
   return counts.failed == 0 && counts.passed > 0 ? 0 : 1;
 }

@@ -2,8 +2,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/proc_sizes.h"
+#include "sentry/fs/simple_fs_cpus.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/kernel/terminal.h"
 
@@ -20,7 +23,7 @@ uint64_t NsOf(const timeval& tv) { return tv.tv_sec * uint64_t{kNsPerSecond} + t
 
 // What the task set lock guards, copied out.
 struct Snapshot {
-  int ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, exit_signal = 0, exit_status = 0;
+  int ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, nice = 0, exit_signal = 0, exit_status = 0;
   uint64_t tty = 0;
   int64_t start_ns = 0;
   Times times, children;
@@ -62,6 +65,7 @@ Snapshot TakeSnapshot(const ProcTarget& target, const Task& task) {
     CopyJobControlLocked(group, &s);
     CopySignalsLocked(group, task, &s);
     s.threads = static_cast<int>(group.tasks.size());
+    s.nice = group.nice;
     s.exit_signal = group.exit_signal;
     s.exit_status = group.zombie ? group.exit_status : 0;
     s.start_ns = group.start_time_ns;
@@ -165,11 +169,19 @@ void AppendCapabilities(const Task& task, std::string* out) {
   *out += "Seccomp:\t0\nSeccomp_filters:\t0\n";
 }
 
-void AppendPlacement(const ProcTarget& target, std::string* out) {
-  const int cpus = target.kernel().cpus();
-  const uint64_t mask = cpus >= 64 ? ~uint64_t{0} : (uint64_t{1} << cpus) - 1;
-  AppendFormat(out, "Cpus_allowed:\t%lx\n", mask);
-  *out += cpus == 1 ? "Cpus_allowed_list:\t0\n" : Format("Cpus_allowed_list:\t0-%d\n", cpus - 1);
+// What sched_setaffinity chose, of the processors there are.
+CpuSet AllowedCpus(const ProcTarget& target, const Task& task) {
+  CpuSet cpus = CpuRange(0, target.kernel().cpus());
+  MutexLock l(target.kernel().task_set_mu());
+  const auto& mask = task.affinity;
+  if (std::all_of(mask.begin(), mask.end(), [](uint64_t word) { return word == 0; })) return cpus;
+  for (size_t i = 0; i < cpus.size() && i < mask.size() * 64; ++i) cpus[i] = (mask[i / 64] >> (i % 64)) & 1;
+  return cpus;
+}
+
+void AppendPlacement(const ProcTarget& target, const Task& task, std::string* out) {
+  const CpuSet cpus = AllowedCpus(target, task);
+  *out += "Cpus_allowed:\t" + CpuMaskText(cpus) + "\nCpus_allowed_list:\t" + CpuListText(cpus) + "\n";
   *out += "Mems_allowed:\t1\nMems_allowed_list:\t0\n";
 }
 
@@ -199,7 +211,7 @@ std::string StatProcess(const Task& task, const Snapshot& s) {
                s.self_usage.ru_majflt, s.children_usage.ru_majflt);
   AppendFormat(&out, " %lu %lu %lu %lu", s.times.user / kNsPerTick, s.times.system / kNsPerTick,
                s.children.user / kNsPerTick, s.children.system / kNsPerTick);
-  AppendFormat(&out, " 20 0 %d 0 %ld", s.threads, s.start_ns / kNsPerTick);
+  AppendFormat(&out, " %d %d %d 0 %ld", 20 + s.nice, s.nice, s.threads, s.start_ns / kNsPerTick);
   return out;
 }
 
@@ -215,8 +227,8 @@ Result<std::string> ProcStat(const ProcTarget& target, Task& reader) {
   std::string out = Format("%d (%s) %c", task->tid(), task->name().c_str(), task->StateLetter());
   out += StatProcess(*task, s);
   out += StatMemory(mm.get(), permitted);
-  AppendFormat(&out, " %lu %lu %lu %lu 0 0 0 %d 0 0 0 0 0 0", s.pending & kShown, blocked & kShown,
-               s.ignored & kShown, s.caught & kShown, s.exit_signal);
+  AppendFormat(&out, " %lu %lu %lu %lu 0 0 0 %d 0 0 %d 0 0 0", s.pending & kShown, blocked & kShown,
+               s.ignored & kShown, s.caught & kShown, s.exit_signal, task->sched_policy.load());
   out += StatImage(mm.get(), permitted, s.exit_status);
   return out + "\n";
 }
@@ -241,7 +253,7 @@ Result<std::string> ProcStatus(const ProcTarget& target, Task&) {
   AppendFormat(&out, "CoreDumping:\t0\nTHP_enabled:\t1\n");
   AppendSignals(*task, s, &out);
   AppendCapabilities(*task, &out);
-  AppendPlacement(target, &out);
+  AppendPlacement(target, *task, &out);
   return out;
 }
 

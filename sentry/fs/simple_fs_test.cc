@@ -6,8 +6,10 @@
 
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/proc_cpuinfo.h"
+#include "sentry/fs/simple_fs_cpus.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/fs/tmpfs.h"
+#include "sentry/vfs/file.h"
 
 namespace runsc {
 namespace {
@@ -81,6 +83,14 @@ TEST(CpuinfoTest, MadeFromCpuidWithoutAHost) {
   const std::string text = CpuinfoText(2);
   EXPECT_NE(text.find("processor\t: 1\n"), std::string::npos);
   EXPECT_NE(text.find(" sse2"), std::string::npos);
+}
+
+TEST(CpuSetTest, BothForms) {
+  EXPECT_EQ(CpuMaskText(CpuRange(0, 2)), "3");
+  EXPECT_EQ(CpuMaskText(CpuRange(0, 33)), "1,ffffffff");
+  EXPECT_EQ(CpuMaskText(CpuRange(64, 1)), "1,00000000,00000000");
+  EXPECT_EQ(CpuListText(CpuRange(0, 1)), "0");
+  EXPECT_EQ(CpuListText({true, true, false, true, true, true, false, true}), "0-1,3-5,7");
 }
 
 TEST(DevfsTest, PopulatesNodesLinksAndMountPoints) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sentry/fs/simple_fs.h"
+#include "sentry/fs/simple_fs_cpus.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/fs/sysfs_cache.h"
@@ -13,27 +14,22 @@
 namespace runsc {
 namespace {
 
-// "0-3", or "0" for one.
-std::string CpuRange(int cpus) { return cpus == 1 ? "0\n" : Format("0-%d\n", cpus - 1); }
-
-std::string CpuMask(int first, int count) {
-  const uint64_t bits = (count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1) << first;
-  return bits >> 32 ? Format("%08lx,%08lx\n", bits >> 32, bits & 0xffffffff) : Format("%lx\n", bits);
-}
+std::string List(int first, int count) { return CpuListText(CpuRange(first, count)) + "\n"; }
+std::string Mask(int first, int count) { return CpuMaskText(CpuRange(first, count)) + "\n"; }
 
 // One socket, one core per processor: what the guest can rely on.
 void AddTopology(SimpleDir& topology, int cpu, int cpus) {
   topology.AddFixed("core_id", Format("%d\n", cpu));
   topology.AddFixed("physical_package_id", "0\n");
   topology.AddFixed("die_id", "0\n");
-  topology.AddFixed("core_cpus", CpuMask(cpu, 1));
+  topology.AddFixed("core_cpus", Mask(cpu, 1));
   topology.AddFixed("core_cpus_list", Format("%d\n", cpu));
-  topology.AddFixed("thread_siblings", CpuMask(cpu, 1));
+  topology.AddFixed("thread_siblings", Mask(cpu, 1));
   topology.AddFixed("thread_siblings_list", Format("%d\n", cpu));
-  topology.AddFixed("core_siblings", CpuMask(0, cpus));
-  topology.AddFixed("core_siblings_list", CpuRange(cpus));
-  topology.AddFixed("package_cpus", CpuMask(0, cpus));
-  topology.AddFixed("package_cpus_list", CpuRange(cpus));
+  topology.AddFixed("core_siblings", Mask(0, cpus));
+  topology.AddFixed("core_siblings_list", List(0, cpus));
+  topology.AddFixed("package_cpus", Mask(0, cpus));
+  topology.AddFixed("package_cpus_list", List(0, cpus));
 }
 
 // Whoever shares a cache has neighbouring numbers.
@@ -47,12 +43,12 @@ void AddCache(SimpleDir& dir, const CpuCache& cache, int cpu, int cpus) {
   dir.AddFixed("coherency_line_size", Format("%u\n", cache.line_size));
   dir.AddFixed("ways_of_associativity", Format("%u\n", cache.ways));
   dir.AddFixed("number_of_sets", Format("%u\n", cache.sets));
-  dir.AddFixed("shared_cpu_map", CpuMask(first, count));
-  dir.AddFixed("shared_cpu_list", count == 1 ? Format("%d\n", first) : Format("%d-%d\n", first, first + count - 1));
+  dir.AddFixed("shared_cpu_map", Mask(first, count));
+  dir.AddFixed("shared_cpu_list", List(first, count));
 }
 
 void AddCpus(SimpleDir& cpu_dir, int cpus) {
-  for (const char* name : {"online", "possible", "present"}) cpu_dir.AddFixed(name, CpuRange(cpus));
+  for (const char* name : {"online", "possible", "present"}) cpu_dir.AddFixed(name, List(0, cpus));
   cpu_dir.AddFixed("offline", "\n");
   cpu_dir.AddFixed("isolated", "\n");
   cpu_dir.AddFixed("kernel_max", Format("%d\n", cpus - 1));
@@ -82,8 +78,8 @@ void AddNode(SimpleDir& node_dir, int cpus) {
     node_dir.AddFixed(name, "0\n");
   }
   SimpleDir& node = node_dir.Dir("node0");
-  node.AddFixed("cpulist", CpuRange(cpus));
-  node.AddFixed("cpumap", CpuMask(0, cpus));
+  node.AddFixed("cpulist", List(0, cpus));
+  node.AddFixed("cpumap", Mask(0, cpus));
   node.AddFixed("distance", "10\n");
   node.AddText("meminfo", &NodeMeminfo);
 }

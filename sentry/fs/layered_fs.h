@@ -48,6 +48,7 @@ class LayeredFs final : public FileSystem {
   // Space accounting in pages.
   uint64_t PagesAvailable() const;
   void Account(int64_t pages) { used_pages_.fetch_add(pages, std::memory_order_relaxed); }
+  uint64_t new_dir_size() const { return options_.lower ? 4096 : 40; }
   bool limited() const { return limit_pages_ != 0; }
 
  private:

@@ -28,7 +28,6 @@ LayeredNode::LayeredNode(LayeredFs& fs, const Attr& attr, RefPtr<Inode> lower,
   if (lower_) lower_key_ = {attr.dev, attr.ino};
   attr_.dev = fs.dev();
   attr_.ino = ino_;
-  if (IsDir() && !lower_) attr_.size = 0;
 }
 
 RefPtr<LayeredNode> LayeredNode::Make(LayeredFs& fs, const Attr& attr, RefPtr<Inode> lower,
@@ -45,7 +44,8 @@ Attr LayeredNode::NewAttr(LayeredFs& fs, const NewFile& file) {
   attr.gid = file.gid;
   attr.rdev = file.rdev;
   attr.nlink = S_ISDIR(file.mode) ? 2 : 1;
-  attr.size = file.symlink_target.size();
+  // Disk filesystems show at least a block for a directory, tmpfs a few bytes.
+  attr.size = S_ISDIR(file.mode) ? fs.new_dir_size() : file.symlink_target.size();
   attr.atime = attr.mtime = attr.ctime = CoarseNow();
   attr.btime = attr.ctime;
   return attr;

@@ -1,4 +1,7 @@
 // Entry point of runsc: global flags, the verb, its flags, and how failures are reported.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <string>
 #include <vector>
 
@@ -57,6 +60,13 @@ int RunVerb(const Verb& verb, const FlagSet& globals, std::span<const std::strin
   return kFailureStatus;
 }
 
+// A closed 0, 1 or 2 would be the number of the next file opened, which the container would then get.
+void FillStdio() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);
+  }
+}
+
 int Main(std::span<const std::string_view> args) {
   FlagSet globals(GlobalFlags());
   const absl::StatusOr<size_t> used = globals.Parse(args);
@@ -76,9 +86,15 @@ int Main(std::span<const std::string_view> args) {
 }
 
 }  // namespace
+
+int RunCommandLine(std::span<const std::string_view> args) {
+  FillStdio();
+  return Main(args);
+}
+
 }  // namespace runsc
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> args(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return runsc::Main(args);
+  return runsc::RunCommandLine(args);
 }

@@ -277,6 +277,15 @@ def test_output_to_a_file_keeps_the_offset(w):
         expect(file.read() == "one\ntwo\n", "the second container overwrote the first one's output")
 
 
+def test_closed_stdio(w):
+    script = "cat; ls /proc/self/fd | wc -l; test -c /dev/stdin"
+    argv = w.command("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
+    with open(os.path.join(w.dir, "out"), "w+") as out:
+        done = subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- 2>&-', "sh", *argv], stdout=out, timeout=60)
+        out.seek(0)
+        expect(done.returncode == 0 and out.read() == "4\n", f"{done} {out}")
+
+
 def test_network_flag_warns(w):
     bundle = w.bundle(w.spec("/bin/true"))
     expect(w.run("run", "--bundle", bundle, w.id()).stderr == "", "silent by default")

@@ -397,5 +397,5 @@ TEST(UnservedFamilies) {
   EXPECT(packet >= 0 || errno == EPERM || errno == EAFNOSUPPORT);
   EXPECT_ERRNO(socket(255, SOCK_STREAM, 0), EAFNOSUPPORT);
   int fds[2];
-  EXPECT_ERRNO(socketpair(AF_INET, SOCK_STREAM, 0, fds), EOPNOTSUPP);
+  EXPECT(socketpair(AF_INET, SOCK_STREAM, 0, fds) == -1 && (errno == EOPNOTSUPP || errno == EAFNOSUPPORT));
 }

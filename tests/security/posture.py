@@ -110,13 +110,13 @@ def look(top):
     posture, kinds, processes = Posture(), {}, below(top)
     for pid, parent in processes.items():
         kind = kind_of(pid)
-        if kind == "sentry" and kinds.get(parent) in ("sentry", "stub"):
+        if kinds.get(parent) == "sentry":  # forked by it, and nothing else is
             kind = "stub"
         kinds[pid] = kind
     for pid, kind in kinds.items():
         if kind in ("sentry", "gofer"):
             posture.process(pid, kind)
-            posture.descriptors(pid, kind, ["/dev/mem", "/dev/kmsg", "/dev/kvm", "/sys"])
+            posture.descriptors(pid, kind, ["/dev/mem", "/dev/kmsg", "/dev/kvm", "/proc/kcore"])
         if kind == "sentry":
             posture.root(pid)
         if kind == "stub":

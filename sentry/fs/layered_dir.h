@@ -30,7 +30,8 @@ class LayeredDir final : public LayeredNode {
   void PutLocked(std::string_view name, RefPtr<LayeredNode> node);
   RefPtr<LayeredNode> TakeLocked(std::string_view name);
   Result<void> CheckEmptyLocked(const std::vector<DirEntry>& lower_entries) const;
-  void DropLocked(LayeredNode& node, std::vector<RefPtr<LayeredNode>>* released);
+  void DropLocked(LayeredNode& node, std::vector<RefPtr<LayeredNode>>* released)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS;  // the lock is another object's: the analysis cannot follow
   std::vector<DirEntry> LowerEntries(Result<void>* status) const;
   Result<void> RenameLocked(std::string_view old_name, LayeredNode& child, LayeredDir& new_dir,
                             std::string_view new_name, LayeredNode* replaced, bool exchange,

@@ -38,7 +38,7 @@ class LayeredFile final : public LayeredNode {
   Result<void> Resize(uint64_t size);
   // Makes the file writable here: from below into memory or a host file. Under write_mu_.
   Result<void> CopyUp(uint64_t bytes_wanted);
-  Result<void> ToHost();
+  Result<void> ToHost() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   Result<size_t> WriteInline(IoSource& src, uint64_t offset, size_t size);
   Result<size_t> WriteHost(IoSource& src, uint64_t offset, size_t size);
   Result<size_t> FitToSpace(uint64_t offset, size_t size) const;

@@ -2,6 +2,7 @@
 #include "platform/systrap/engine.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -106,6 +107,7 @@ absl::Status Engine::Init() {
   features_ = ProbeHostFeatures(options_.log);
   policy_.spin = options_.spin && features_.cpus > 1;
   policy_.max_spinners = features_.cpus - 1;
+  if (sched_getaffinity(0, sizeof policy_.cpus, &policy_.cpus) != 0) policy_.max_spinners = 0;
   policy_.cycles_per_us = features_.cycles_per_us;
   if (features_.xsave_size > SLOT_FP_SIZE) return absl::UnimplementedError("FP state of this CPU is too large");
   absl::Status status = resources_.slots.Init("slots", STUB_SLOT_SIZE, kMaxThreads, -1);

@@ -44,12 +44,6 @@ void BindToCpu(pid_t tid, uint32_t cpu) {
   sched_setaffinity(tid, sizeof set, &set);
 }
 
-void BindToAllCpus(pid_t tid) {
-  cpu_set_t set;
-  for (unsigned i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
-  sched_setaffinity(tid, sizeof set, &set);
-}
-
 void Handoff::Attach(pid_t guest_tid) {
   guest_tid_ = guest_tid;
   guest_bound_ = self_bound_ = true;
@@ -76,9 +70,11 @@ void Handoff::Place() {
   home_since_ = now;
 }
 
+void Handoff::Unbind(pid_t tid) { sched_setaffinity(tid, sizeof policy_.cpus, &policy_.cpus); }
+
 void Handoff::Release() {
-  if (guest_bound_ && guest_tid_ != 0) BindToAllCpus(guest_tid_);
-  if (self_bound_) BindToAllCpus(0);
+  if (guest_bound_ && guest_tid_ != 0) Unbind(guest_tid_);
+  if (self_bound_) Unbind(0);
   guest_bound_ = self_bound_ = false;
   home_ = ~0u;
 }
@@ -145,8 +141,7 @@ void Handoff::EnterSplit(uint32_t cpu) {
   credit_ = kFirstCredit;
   successes_ = 0;
   Release();
-  cpu_set_t set;
-  for (unsigned i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
+  cpu_set_t set = policy_.cpus;
   CPU_CLR(cpu, &set);
   sched_setaffinity(0, sizeof set, &set);
   self_bound_ = true;
@@ -174,7 +169,7 @@ void Handoff::Follow(stub::ThreadPage* page, uint32_t cpu) {
 
 void Handoff::Rest() {
   LeaveSplit();
-  if (self_bound_) BindToAllCpus(0);
+  if (self_bound_) Unbind(0);
   self_bound_ = false;
 }
 

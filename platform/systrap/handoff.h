@@ -10,6 +10,7 @@
 //          the spinners; failed spins lose it
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include <atomic>
@@ -24,12 +25,12 @@ struct HandoffPolicy {
   bool spin = true;
   int max_spinners = 1;  // CPUs beyond the first; 0: nothing to choose
   uint64_t cycles_per_us = 1000;
+  cpu_set_t cpus{};  // the CPUs this process was started on
   std::atomic<int> spinners{0};
 };
 
-// Binds a thread (0: the calling one) to one CPU, or to all.
+// Binds a thread (0: the calling one) to one CPU.
 void BindToCpu(pid_t tid, uint32_t cpu);
-void BindToAllCpus(pid_t tid);
 uint32_t CurrentCpu();
 
 class Handoff {
@@ -57,6 +58,7 @@ class Handoff {
   void LeaveSplit();
   void Place();
   void Release();
+  void Unbind(pid_t tid);
   bool IsDense(uint64_t gap_us) const { return mean_gap_ < gap_us * policy_.cycles_per_us; }
 
   HandoffPolicy& policy_;

@@ -9,8 +9,6 @@
 namespace runsc::systrap {
 namespace {
 
-constexpr uint64_t kPageMask = 4095;
-
 bool InGuest(uint64_t addr, uint64_t length) {
   return addr <= GUEST_MAX_ADDR && length <= GUEST_MAX_ADDR - addr;
 }

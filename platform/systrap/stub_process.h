@@ -49,7 +49,6 @@ class StubProcess {
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
   bool alive() const { return alive_.load(std::memory_order_acquire); }
-  const std::atomic<bool>& alive_flag() const { return alive_; }
   Helper& helper() { return helper_; }
   uint64_t command_offset() const { return resources_.commands.offset(command_index_); }
 

@@ -107,6 +107,7 @@ std::byte* SystrapContext::Staging(int index) const {
 }
 
 void SystrapContext::OnDeath() {
+  alive_.store(false);
   __atomic_store_n(&page()->line.state, stub::kDead, __ATOMIC_SEQ_CST);
   FutexWakeAll(&page()->line.state);
 }
@@ -119,7 +120,7 @@ Event SystrapContext::Killed() {
 }
 
 Event SystrapContext::Run() {
-  if (dead_ || exited_ || !EnsureStarted()) return Killed();
+  if (dead_ || exited_ || !alive_.load() || !EnsureStarted()) return Killed();
   if (kick_sent_.load()) {
     kick_sent_.store(false);
     __atomic_store_n(&page()->kick, 0, __ATOMIC_SEQ_CST);
@@ -167,7 +168,7 @@ void SystrapContext::WriteReply() {
 bool SystrapContext::WaitForEvent() {
   stub::ThreadPage* const p = page();
   for (;;) {
-    if (!handoff_.Wait(p, process_->alive_flag()) || !process_->alive()) return false;
+    if (!handoff_.Wait(p, alive_) || !alive_.load()) return false;
     request_.meta = ReadOnce(p->line.meta);
     request_.number = ReadOnce(p->line.number);
     for (int i = 0; i < 6; i++) request_.args[i] = ReadOnce(p->line.args[i]);
@@ -418,7 +419,7 @@ void SystrapContext::Exit() {
   handoff_.Rest();
   const pid_t tid = tid_.exchange(0);
   const bool park = tid != 0 && process_->ShouldPark();
-  if (process_->alive() && !dead_) {
+  if (alive_.load() && !dead_) {
     page()->line.number = park ? stub::kActionPark : stub::kActionExit;
     handoff_.Reply(page());
   }

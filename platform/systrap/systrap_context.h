@@ -50,7 +50,7 @@ class SystrapContext final : public Context {
   uint64_t CpuTimeNs() override;
   pid_t host_tid() const override { return tid_.load(); }
 
-  // Called by StubProcess with its lock held.
+  // The host thread or its whole process is gone. Also called by StubProcess, with its lock held.
   void OnDeath();
 
  private:
@@ -81,6 +81,7 @@ class SystrapContext final : public Context {
   uint8_t* const memory_;
   Handoff handoff_;
   std::atomic<pid_t> tid_{0};
+  std::atomic<bool> alive_{true};  // false after OnDeath
   bool started_ = false;  // the host thread is known
   bool exited_ = false;
   bool dead_ = false;

@@ -7,7 +7,7 @@
 namespace runsc::stub {
 namespace {
 
-constexpr uint64_t kTrapFlag = 1 << 8, kNestedTask = 1 << 14;
+constexpr uint64_t kTrapFlag = 1 << 8;
 constexpr uint64_t kGuestFlags = 0x254dd5;  // arithmetic, TF, DF, RF, AC, ID
 constexpr int kSigill = 4, kSigtrap = 5, kSigsegv = 11;
 constexpr int kSiKernel = 0x80;

@@ -50,11 +50,11 @@ size_t CountTasks(Kernel& kernel) {
 SyscallResult SysUname(Task& task, GuestAddr buf) {
   utsname names{};
   const UtsName uts = task.kernel().uts();
-  SetField(names.sysname, kSysname);
+  SetField(names.sysname, kGuestSysname);
   SetField(names.nodename, uts.hostname);
-  SetField(names.release, kRelease);
-  SetField(names.version, kVersion);
-  SetField(names.machine, kMachine);
+  SetField(names.release, kGuestRelease);
+  SetField(names.version, kGuestVersion);
+  SetField(names.machine, kGuestMachine);
   SetField(names.domainname, uts.domainname);
   TRY(task.CopyOutObject(buf, names));
   return int64_t{0};

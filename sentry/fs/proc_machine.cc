@@ -127,7 +127,7 @@ Result<std::string> Vmstat(Task&) {
 Result<std::string> Cpuinfo(Task& reader) { return CpuinfoText(reader.kernel().cpus()); }
 
 Result<std::string> Version(Task&) {
-  return Format("%s version %s (runsc@sandbox) (g++) %s\n", kSysname, kRelease, kVersion);
+  return Format("%s version %s (runsc@sandbox) (g++) %s\n", kGuestSysname, kGuestRelease, kGuestVersion);
 }
 
 Result<std::string> Interrupts(Task& reader) {

@@ -59,8 +59,8 @@ constexpr Constant kConstants[] = {
     {"kernel/msgmnb", "16384"},
     {"kernel/msgmni", "32000"},
     {"kernel/ngroups_max", "65536"},
-    {"kernel/osrelease", kRelease},
-    {"kernel/ostype", kSysname},
+    {"kernel/osrelease", kGuestRelease},
+    {"kernel/ostype", kGuestSysname},
     {"kernel/overflowgid", "65534"},
     {"kernel/overflowuid", "65534"},
     {"kernel/panic", "0"},
@@ -91,7 +91,7 @@ constexpr Constant kConstants[] = {
     {"kernel/tainted", "0"},
     {"kernel/threads-max", "192730"},
     {"kernel/unprivileged_bpf_disabled", "2"},
-    {"kernel/version", kVersion},
+    {"kernel/version", kGuestVersion},
     {"kernel/yama/ptrace_scope", "0"},
     {"net/core/default_qdisc", "noqueue"},
     {"net/core/netdev_max_backlog", "1000"},
@@ -142,10 +142,14 @@ constexpr Constant kHostSettings[] = {
     {"vm/swappiness", "60"},
 };
 
+// Setting what has no effect here must not look like success.
+Result<void> RefuseWrite(Task&, std::string_view) { return Errno(EPERM); }
+
 void AddAt(SimpleDir& sys, std::string_view path, TextReader read, TextWriter write = nullptr) {
   const size_t slash = path.rfind('/');
   SimpleDir& dir = sys.Dir(path.substr(0, slash));
   const uint32_t mode = write ? 0644 : 0444;
+  if (!write) write = &RefuseWrite;
   dir.AddKnob(path.substr(slash + 1), std::move(read), std::move(write), mode);
 }
 

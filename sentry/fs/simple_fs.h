@@ -64,7 +64,7 @@ class TextNode : public SimpleNode {
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override;
   virtual Result<std::string> Generate(Task& reader) = 0;
   // One write(2), whole. At most kMaxWrite bytes.
-  virtual Result<void> Store(Task& writer, std::string_view text) { return Errno(EPERM); }
+  virtual Result<void> Store(Task& writer, std::string_view text) { return Errno(EIO); }
   virtual Result<void> CheckOpen(Task& task, int flags) { return {}; }
   static constexpr size_t kMaxWrite = 4096;
 };
@@ -79,7 +79,7 @@ class FunctionText : public TextNode {
       : TextNode(fs, mode), read_(std::move(read)), write_(std::move(write)) {}
   Result<std::string> Generate(Task& reader) override { return read_(reader); }
   Result<void> Store(Task& writer, std::string_view text) override {
-    return write_ ? write_(writer, text) : Errno(EPERM);
+    return write_ ? write_(writer, text) : Errno(EIO);
   }
 
  private:

@@ -3,9 +3,9 @@
 
 namespace runsc {
 
-inline constexpr char kSysname[] = "Linux";
-inline constexpr char kRelease[] = "6.12.0-runsc";
-inline constexpr char kVersion[] = "#1 SMP PREEMPT_DYNAMIC runsc";
-inline constexpr char kMachine[] = "x86_64";
+inline constexpr char kGuestSysname[] = "Linux";
+inline constexpr char kGuestRelease[] = "6.12.0-runsc";
+inline constexpr char kGuestVersion[] = "#1 SMP PREEMPT_DYNAMIC runsc";
+inline constexpr char kGuestMachine[] = "x86_64";
 
 }  // namespace runsc

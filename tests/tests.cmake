@@ -74,6 +74,6 @@ foreach(script ${lint_scripts})
   get_filename_component(topic ${script} NAME_WE)
   add_test(NAME lint.${topic} COMMAND ${script} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(lint.${topic} PROPERTIES LABELS lint
-    TIMEOUT 300
+    TIMEOUT 900
     ENVIRONMENT "RUNSC=${RUNSC_TEST_RUNTIME};CXX=${CMAKE_CXX_COMPILER};BUILD_DIR=${CMAKE_BINARY_DIR}")
 endforeach()

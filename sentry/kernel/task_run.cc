@@ -70,8 +70,9 @@ void Task::HandleEvent(const Event& event) {
 
 SyscallResult Task::Dispatch(const SyscallRequest& request) {
   const SyscallTable& table = kernel_.syscalls();
-  if (request.number >= SyscallTable::kSize) return Errno(ENOSYS);
-  const auto handler = table.entries[request.number].handler;
+  const uint32_t number = static_cast<uint32_t>(request.number);  // the kernel looks at eax, not rax
+  if (number >= SyscallTable::kSize) return Errno(ENOSYS);
+  const auto handler = table.entries[number].handler;
   return handler != nullptr ? handler(*this, request) : SyscallResult(Errno(ENOSYS));
 }
 

@@ -121,7 +121,8 @@ Result<void> ServeRename(GoferSession&, GoferRequest& request, GoferResponse&) {
   const ServerNode& to = *request.nodes[1];
   if (from.attach_index() != to.attach_index()) return Errno(EXDEV);
   std::string old_name(request.strings[0]), new_name(request.strings[1]);
-  TRY(FromHost(renameat2(from.path(), old_name.c_str(), to.path(), new_name.c_str(), flags)));
+  // Not the C library's wrapper: without flags it makes a renameat, which the jail's filter does not allow.
+  TRY(FromHost(syscall(SYS_renameat2, from.path(), old_name.c_str(), to.path(), new_name.c_str(), flags)));
   return {};
 }
 

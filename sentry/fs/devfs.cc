@@ -9,14 +9,11 @@ namespace {
 struct DevNode {
   const char* name;
   unsigned major, minor;
-  gid_t gid;
 };
 
-constexpr gid_t kTtyGroup = 5;
-
+// All are root's, as OCI runtimes make them.
 constexpr DevNode kNodes[] = {
-    {"null", 1, 3, 0},   {"zero", 1, 5, 0},    {"full", 1, 7, 0},
-    {"random", 1, 8, 0}, {"urandom", 1, 9, 0}, {"tty", 5, 0, kTtyGroup},
+    {"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
 };
 
 struct DevLink {
@@ -41,7 +38,7 @@ constexpr DevDir kDirs[] = {{"pts", 0755}, {"shm", 01777}, {"mqueue", 01777}};
 Result<void> PopulateDev(Inode& dir) {
   for (const DevNode& node : kNodes) {
     const uint64_t rdev = makedev(node.major, node.minor);
-    TRY(dir.Create(node.name, {.mode = S_IFCHR | 0666, .uid = 0, .gid = node.gid, .rdev = rdev}));
+    TRY(dir.Create(node.name, {.mode = S_IFCHR | 0666, .uid = 0, .gid = 0, .rdev = rdev}));
   }
   for (const DevLink& link : kLinks) {
     TRY(dir.Create(link.name, {.mode = S_IFLNK | 0777, .uid = 0, .gid = 0, .symlink_target = link.target}));

@@ -73,9 +73,9 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("host-settings", kEnum, "check", "check|check_mandatory|ignore|adjust|enforce", "what to do about host sysctls"),
     Inert("control-rpc-stop-timeout", kDuration, "15s", "", "how long shutdown waits for control calls"),
     // Security.
-    {"rootless", kEnum, "false", "true|false|auto|1|0|t|f|T|F|TRUE|FALSE|True|False", "run without root's rights"},
+    Inert("rootless", kEnum, "false", "true|false|auto|1|0|t|f|T|F|TRUE|FALSE|True|False", "run without root's rights; found out by itself"),
     Inert("oci-seccomp", kBool, "false", "", "honour linux.seccomp inside the guest"),
-    {"allow-suid", kBool, "false", "", "let set-user-ID programs change identity"},
+    Inert("allow-suid", kBool, "false", "", "set-user-ID programs change identity, always"),
     {"net-raw", kBool, "false", "", "keep CAP_NET_RAW"},
     Inert("allow-packet-socket-write", kBool, "false", "", "let packet sockets send"),
     Inert("gvisor-marker-file", kBool, "false", "", "marker file in /proc"),

@@ -2,6 +2,7 @@
 #include "runsc-cli/verbs/create_flags.h"
 
 #include "platform/host/status_util.h"
+#include "runsc-cli/base/global_flags.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
 
@@ -22,6 +23,8 @@ bool HasHooks(const SpecHooks& hooks) {
 absl::Status CheckSandboxFlags(const FlagSet& globals) {
   const std::string& platform = globals.GetString("platform");
   if (platform != "systrap") return NotYet(Cat("--platform=", platform));
+  const absl::StatusOr<OverlayOption> overlay = ParseOverlayOption(globals.GetString("overlay2"));
+  if (overlay.ok() && overlay->medium == OverlayOption::Medium::kDirectory) return NotYet("--overlay2 with dir=");
   const std::string& network = globals.GetString("network");
   if (network == "plugin") return NotYet("--network=plugin");
   if (globals.IsSet("network") && network != "none") {

@@ -18,7 +18,7 @@ namespace {
 constexpr FlagDef kFlags[] = {
     {"root", FlagKind::kString, "/", "", "host directory that becomes the root file system"},
     {"cwd", FlagKind::kString, ".", "", "working directory"},
-    {"quiet", FlagKind::kBool, "false", "", "no messages of runsc's own"},
+    {"quiet", FlagKind::kBool, "false", "", "no messages of runsc's own; there are none", "", false},
     {"force-overlay", FlagKind::kBool, "true", "", "keep every write in memory, whatever --overlay2 says"},
     {"volume", FlagKind::kList, "", "", "SOURCE[:DESTINATION[:ro|rw]]: host directory whose writes are real", "v"},
     {"uid-map", FlagKind::kString, "", "", "ids of a user namespace"},

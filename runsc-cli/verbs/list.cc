@@ -16,7 +16,7 @@ namespace {
 constexpr FlagDef kFlags[] = {
     {"quiet", FlagKind::kBool, "false", "", "print ids only", "q"},
     {"format", FlagKind::kEnum, "table", "table|text|json", "output format", "f"},
-    {"sandbox", FlagKind::kBool, "false", "", "list sandboxes (each container is one for now)"},
+    {"sandbox", FlagKind::kBool, "false", "", "list sandboxes (each container is one for now)", "", false},
 };
 
 struct Entry {

@@ -1,0 +1,87 @@
+// Unit tests of what boot derives from config.json.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <signal.h>
+
+#include "runsc-cli/base/text.h"
+#include "runsc-cli/boot/guest_init.h"
+#include "runsc-cli/boot/init_controller.h"
+#include "runsc-cli/boot/tmpfs_options.h"
+#include "sentry/kernel/fd_table.h"
+
+namespace runsc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(InitCredentials, CannotHaveMoreThanPermitted) {
+  SpecProcess process;
+  process.user = {1000, 1001, {}, {7}};
+  process.capabilities = {.bounding = 0xff, .effective = 0xf, .inheritable = 0x3, .permitted = 0x7, .ambient = 0xf};
+  const CredentialsRef creds = InitCredentials(process, true);
+  EXPECT_EQ(creds->euid, 1000u);
+  EXPECT_EQ(creds->fsgid, 1001u);
+  EXPECT_EQ(creds->effective, 0x7u);
+  EXPECT_EQ(creds->ambient, 0x3u);
+  EXPECT_EQ(creds->bounding, 0xffu);
+}
+
+TEST(InitCredentials, DropsRawSocketsUnlessAsked) {
+  SpecProcess process;
+  process.capabilities.bounding = process.capabilities.permitted = CapabilityMask{1} << CAP_NET_RAW;
+  EXPECT_EQ(InitCredentials(process, false)->bounding, 0u);
+  EXPECT_NE(InitCredentials(process, true)->bounding, 0u);
+}
+
+TEST(PathDirectories, FollowsTheContainersPath) {
+  EXPECT_THAT(PathDirectories({"A=b", "PATH=/x::/y"}), ElementsAre("/x", ".", "/y"));
+  EXPECT_EQ(PathDirectories({}).size(), 6u);
+}
+
+TEST(HomeOf, ReadsPasswd) {
+  const char passwd[] = "root:x:0:0::/root:/bin/sh\nbad:line\nu:x:7:7::/home/u:\ne:x:8:8:::\n";
+  EXPECT_EQ(HomeOf(passwd, 0), "/root");
+  EXPECT_EQ(HomeOf(passwd, 7), "/home/u");
+  EXPECT_EQ(HomeOf(passwd, 8), "/");
+  EXPECT_EQ(HomeOf(passwd, 9), "/");
+}
+
+TEST(CheckArgumentSize, HasLinuxLimits) {
+  InitProcess init;
+  init.args = {"p", std::string((128 << 10) - 1, 'x')};
+  EXPECT_TRUE(CheckArgumentSize(init, 8 << 20).ok());
+  init.args[1] += 'x';
+  EXPECT_THAT(MessageOf(CheckArgumentSize(init, 8 << 20)), HasSubstr("argument list too long"));
+  init.args.assign(30, std::string(100'000, 'x'));
+  EXPECT_FALSE(CheckArgumentSize(init, 8 << 20).ok());
+  EXPECT_TRUE(CheckArgumentSize(init, RLIM_INFINITY).ok());
+}
+
+TEST(TmpfsOptions, ParsesAndRefuses) {
+  const TmpfsOptions options = *ParseTmpfsOptions("mode=1755,size=64k,uid=3,gid=4,nr_inodes=5,inode64", 0777);
+  EXPECT_EQ(options.mode, 01755u);
+  EXPECT_EQ(options.size, 65536u);
+  EXPECT_EQ(options.uid, 3u);
+  EXPECT_EQ(options.gid, 4u);
+  EXPECT_EQ(ParseTmpfsOptions("", 0700)->mode, 0700u);
+  for (const char* bad : {"bogus", "mode=8", "mode=77777", "size=", "size=1x", "size=-1", "uid=a", ","}) {
+    EXPECT_FALSE(ParseTmpfsOptions(bad, 0).ok()) << bad;
+  }
+}
+
+TEST(TmpfsOptions, SizesHaveUnits) {
+  EXPECT_EQ(ParseTmpfsSize("1g", 0), uint64_t{1} << 30);
+  EXPECT_EQ(ParseTmpfsSize("50%", 1000), 500u);
+  EXPECT_EQ(ParseTmpfsSize("101%", 1000), std::nullopt);
+  EXPECT_EQ(ParseTmpfsSize("9999999999g", 0), std::nullopt);
+}
+
+TEST(EarlySignals, OnlyDeadlyOnesEndAnUnstartedContainer) {
+  for (int signo : {SIGTERM, SIGKILL, SIGINT, SIGUSR1, SIGRTMIN}) EXPECT_TRUE(EndsProcessByDefault(signo)) << signo;
+  for (int signo : {0, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGWINCH}) EXPECT_FALSE(EndsProcessByDefault(signo)) << signo;
+}
+
+}  // namespace
+}  // namespace runsc

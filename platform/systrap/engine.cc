@@ -36,7 +36,8 @@ constexpr uint32_t kPatchAfter = 2;
 std::string ReadAll(int fd) {
   std::string text;
   char buffer[16384];
-  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(n));
+  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<size_t>(n));
   return text;
 }
 
@@ -51,7 +52,8 @@ std::vector<HostRange> FindVdso(const std::string& maps) {
   for (absl::string_view line : absl::StrSplit(maps, '\n')) {
     const bool is_vdso = absl::StrContains(line, "[vdso]");
     if (!is_vdso && !absl::StrContains(line, "[vvar")) continue;
-    const std::vector<absl::string_view> range = absl::StrSplit(line.substr(0, line.find(' ')), '-');
+    const std::vector<absl::string_view> range =
+        absl::StrSplit(line.substr(0, line.find(' ')), '-');
     HostRange r{0, 0, is_vdso};
     if (range.size() == 2 && absl::SimpleHexAtoi(range[0], &r.begin) &&
         absl::SimpleHexAtoi(range[1], &r.end)) {
@@ -78,7 +80,8 @@ std::vector<MovedMapping> PlanVdso(const std::vector<HostRange>& ranges, GuestAd
 absl::StatusOr<UniqueFd> MakeTextFile() {
   UniqueFd fd(memfd_create("stub", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   const std::span<const std::byte> image = StubImage();
-  if (!fd.valid() || write(fd.get(), image.data(), image.size()) != static_cast<ssize_t>(image.size()) ||
+  if (!fd.valid() ||
+      write(fd.get(), image.data(), image.size()) != static_cast<ssize_t>(image.size()) ||
       ftruncate(fd.get(), STUB_TEXT_SIZE) != 0) {
     return absl::ErrnoToStatus(errno, "create the stub's text file");
   }
@@ -109,11 +112,14 @@ absl::Status Engine::Init() {
   policy_.max_spinners = features_.cpus - 1;
   if (sched_getaffinity(0, sizeof policy_.cpus, &policy_.cpus) != 0) policy_.max_spinners = 0;
   policy_.cycles_per_us = features_.cycles_per_us;
-  if (features_.xsave_size > SLOT_FP_SIZE) return absl::UnimplementedError("FP state of this CPU is too large");
+  if (features_.xsave_size > SLOT_FP_SIZE)
+    return absl::UnimplementedError("FP state of this CPU is too large");
   absl::Status status = resources_.slots.Init("slots", STUB_SLOT_SIZE, kMaxThreads, -1);
-  if (status.ok()) status = resources_.commands.Init("commands", PROC_PAGES_SIZE, kMaxProcesses, options_.proc_fd);
+  if (status.ok())
+    status = resources_.commands.Init("commands", PROC_PAGES_SIZE, kMaxProcesses, options_.proc_fd);
   if (!status.ok()) return status;
-  if (!resources_.commands.has_read_only_fd()) Log("systrap: no /proc; command pages are protected by the filter only");
+  if (!resources_.commands.has_read_only_fd())
+    Log("systrap: no /proc; command pages are protected by the filter only");
   auto text = MakeTextFile();
   if (!text.ok()) return text.status();
   text_ = *std::move(text);
@@ -143,12 +149,14 @@ absl::Status Engine::Start() {
 absl::Status Engine::SpawnFirst() {
   SpawnParams params;
   std::string maps;
-  const UniqueFd file(options_.proc_fd >= 0 ? openat(options_.proc_fd, "self/maps", O_RDONLY | O_CLOEXEC)
-                                            : open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(options_.proc_fd >= 0
+                          ? openat(options_.proc_fd, "self/maps", O_RDONLY | O_CLOEXEC)
+                          : open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
   if (file.valid()) maps = ReadAll(file.get());
   layout_ = {GUEST_MIN_ADDR, GUEST_MAX_ADDR, 0, features_.xsave_size};
   params.vdso = PlanVdso(FindVdso(maps), &layout_.vdso_addr);
-  if (params.vdso.empty()) Log("systrap: the host's vDSO was not found; clock calls go to the sentry");
+  if (params.vdso.empty())
+    Log("systrap: the host's vDSO was not found; clock calls go to the sentry");
   auto record = NewRecord();
   if (!record.ok()) return absl::ResourceExhaustedError("no command page for the first stub");
   params.text_fd = text_.get();
@@ -159,7 +167,8 @@ absl::Status Engine::SpawnFirst() {
   params.filter = BuildStubFilter(secret_);
   const pid_t pid = SpawnTemplate(params);
   if (pid < 0) return absl::ErrnoToStatus(-pid, "fork the first stub");
-  if (!(*record)->Adopt(pid) || !Watch(*record)) return absl::ErrnoToStatus(errno, "watch the first stub");
+  if (!(*record)->Adopt(pid) || !Watch(*record))
+    return absl::ErrnoToStatus(errno, "watch the first stub");
   template_ = std::move(record).take();
   return absl::OkStatus();
 }
@@ -192,7 +201,8 @@ void Engine::HandleExit(int pidfd) {
   }
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pidfd, nullptr);
   process->MarkDead();
-  if (options_.on_stub_death != nullptr && !process->was_killed()) options_.on_stub_death(process->pid());
+  if (options_.on_stub_death != nullptr && !process->was_killed())
+    options_.on_stub_death(process->pid());
 }
 
 bool Engine::Watch(const std::shared_ptr<StubProcess>& process) {
@@ -267,14 +277,16 @@ std::shared_ptr<StubProcess> Engine::MakeReady() {
   }
   (*child)->AdoptSlot(*slot);
   std::vector<int64_t> results;
-  if (!(*child)->helper().Finish(&results).ok() || results.empty() || results.back() <= 0) return nullptr;
+  if (!(*child)->helper().Finish(&results).ok() || results.empty() || results.back() <= 0)
+    return nullptr;
   (*child)->ReleaseSlot(*slot, static_cast<pid_t>(results.back()), true);
   return *child;
 }
 
 Result<std::string> Engine::ReadProc(pid_t pid, const std::string& file) const {
   if (options_.proc_fd < 0) return Errno(ENOSYS);
-  const UniqueFd fd(openat(options_.proc_fd, absl::StrCat(pid, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(
+      openat(options_.proc_fd, absl::StrCat(pid, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return Errno(errno);
   return ReadAll(fd.get());
 }

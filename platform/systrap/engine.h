@@ -1,4 +1,5 @@
-// What all address spaces of a platform share: the template stub, page pools, the watcher of stub exits.
+// What all address spaces of a platform share: the template stub, page pools, the watcher of stub
+// exits.
 #pragma once
 
 #include <memory>
@@ -34,8 +35,8 @@ class Engine {
 
   // A pristine address space with no guest thread.
   Result<std::shared_ptr<StubProcess>> NewProcess();
-  // A copy of `parent`; it executes `first_batch` when it comes to life (Helper::Finish collects the
-  // results).
+  // A copy of `parent`; it executes `first_batch` when it comes to life (Helper::Finish collects
+  // the results).
   Result<std::shared_ptr<StubProcess>> Fork(StubProcess& parent,
                                             std::span<const stub::HelperOp> first_batch);
 

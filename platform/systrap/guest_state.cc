@@ -45,8 +45,24 @@ Registers ToRegisters(const stub::ThreadRegs& r, uint64_t orig_rax, uint64_t fs_
 }
 
 stub::ThreadRegs ToThreadRegs(const Registers& r) {
-  return {r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9,
-          r.r8,  r.rax, r.rcx, r.rdx, r.rsi, r.rdi, r.rip, SanitizeFlags(r.eflags), r.rsp};
+  return {r.r15,
+          r.r14,
+          r.r13,
+          r.r12,
+          r.rbp,
+          r.rbx,
+          r.r11,
+          r.r10,
+          r.r9,
+          r.r8,
+          r.rax,
+          r.rcx,
+          r.rdx,
+          r.rsi,
+          r.rdi,
+          r.rip,
+          SanitizeFlags(r.eflags),
+          r.rsp};
 }
 
 std::vector<std::byte> InitialFpState(const HostFeatures& features) {
@@ -57,7 +73,8 @@ std::vector<std::byte> InitialFpState(const HostFeatures& features) {
   return image;
 }
 
-std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image, const HostFeatures& features) {
+std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image,
+                                       const HostFeatures& features) {
   std::vector<std::byte> out = InitialFpState(features);
   if (image.size() < kLegacySize) return out;
   memcpy(out.data(), image.data(), std::min(image.size(), out.size()));

@@ -1,5 +1,5 @@
-// Makes register and FP images that came from the guest safe to load, and converts between the stub's
-// layout and Linux's.
+// Makes register and FP images that came from the guest safe to load, and converts between the
+// stub's layout and Linux's.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,8 @@
 
 namespace runsc::systrap {
 
-// Flags a guest may set by itself: arithmetic, TF, DF, NT, RF, AC, ID. The rest reads as Linux has it.
+// Flags a guest may set by itself: arithmetic, TF, DF, NT, RF, AC, ID. The rest reads as Linux has
+// it.
 uint64_t SanitizeFlags(uint64_t rflags);
 
 Registers ToRegisters(const stub::ThreadRegs& regs, uint64_t orig_rax, uint64_t fs_base);
@@ -22,6 +23,7 @@ stub::ThreadRegs ToThreadRegs(const Registers& regs);
 // The state a fresh program starts with.
 std::vector<std::byte> InitialFpState(const HostFeatures& features);
 // Copies an XSAVE image and repairs whatever xrstor would refuse.
-std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image, const HostFeatures& features);
+std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image,
+                                       const HostFeatures& features);
 
 }  // namespace runsc::systrap

@@ -13,10 +13,10 @@ namespace runsc::systrap {
 namespace {
 
 constexpr uint64_t kSpinUs = 20;
-constexpr uint64_t kSplitGapUs = 30;    // denser calls than this are worth a spinning CPU
-constexpr uint64_t kSameGapUs = 300;    // rarer ones do not care what a wake-up costs
+constexpr uint64_t kSplitGapUs = 30;  // denser calls than this are worth a spinning CPU
+constexpr uint64_t kSameGapUs = 300;  // rarer ones do not care what a wake-up costs
 constexpr uint64_t kLongGapUs = 1000;
-constexpr uint64_t kBoundUs = 8000;     // how long threads stay bound without a chance to move
+constexpr uint64_t kBoundUs = 8000;  // how long threads stay bound without a chance to move
 constexpr int kFirstCredit = 4, kMaxCredit = 8, kMissCost = 2;
 constexpr int kForgiveAfter = 2000;
 

@@ -1,12 +1,15 @@
 // The sentry's side of waiting for a guest thread, and where the two run.
 //
-// A switch between two threads on one CPU is cheap, waking a thread on another, idle CPU costs ten times
-// as much, and spinning against one's own peer costs more still. So there are three ways to wait:
+// A switch between two threads on one CPU is cheap, waking a thread on another, idle CPU costs ten
+// times as much, and spinning against one's own peer costs more still. So there are three ways to
+// wait:
 //   apart  calls are rare: nobody is bound, the host's scheduler decides
-//   same   calls are dense: guest thread and sentry thread are bound to one CPU and every wait sleeps.
-//          Bound while they sleep, so nothing has to migrate; let go every few milliseconds (and as soon
-//          as the guest computes instead of calling) so the scheduler can balance
-//   split  calls are very dense and a CPU is free: the sentry thread spins there. A global token limits
+//   same   calls are dense: guest thread and sentry thread are bound to one CPU and every wait
+//   sleeps.
+//          Bound while they sleep, so nothing has to migrate; let go every few milliseconds (and as
+//          soon as the guest computes instead of calling) so the scheduler can balance
+//   split  calls are very dense and a CPU is free: the sentry thread spins there. A global token
+//   limits
 //          the spinners; failed spins lose it
 #pragma once
 
@@ -65,15 +68,15 @@ class Handoff {
   pid_t guest_tid_ = 0;
   bool split_ = false;
   bool guest_bound_ = false, self_bound_ = false;
-  uint32_t home_ = ~0u;       // same mode: the CPU both are bound to
+  uint32_t home_ = ~0u;  // same mode: the CPU both are bound to
   uint64_t home_since_ = 0;
   uint32_t guest_cpu_ = ~0u;
   int credit_ = 0;
   int successes_ = 0;
-  uint64_t replied_ = 0;      // cycles at the end of the last service
-  uint64_t mean_gap_;         // between reply and next request, in cycles
+  uint64_t replied_ = 0;  // cycles at the end of the last service
+  uint64_t mean_gap_;     // between reply and next request, in cycles
   uint64_t backoff_us_ = kMinBackoffUs;
-  uint64_t not_before_ = 0;   // no split mode until then
+  uint64_t not_before_ = 0;                     // no split mode until then
   static constexpr uint64_t kFirstGapUs = 100;  // a new thread shares a CPU, but must earn to spin
   static constexpr uint64_t kMinBackoffUs = 1000, kMaxBackoffUs = 256000;
 };

@@ -24,7 +24,8 @@ void Helper::Start(std::span<const HelperOp> ops) {
   __atomic_store_n(&commands_->sequence, commands_->sequence + 1, __ATOMIC_SEQ_CST);
 }
 
-// The caller is about to sleep: the helper works on the caller's CPU, where a switch is all it costs.
+// The caller is about to sleep: the helper works on the caller's CPU, where a switch is all it
+// costs.
 void Helper::Wake() {
   const uint32_t cpu = CurrentCpu();
   if (cpu_ != cpu && tid_ != 0) BindToCpu(tid_, cpu);
@@ -61,7 +62,8 @@ Result<void> Helper::Run(std::span<const HelperOp> ops, std::vector<int64_t>* re
     TRY(Collect(&done));
     if (results) results->insert(results->end(), done.begin(), done.end());
     if (done.size() < part.size()) return {};
-    if (!done.empty() && done.back() < 0 && done.back() >= -4095 && part.back().stop_on_error) return {};
+    if (!done.empty() && done.back() < 0 && done.back() >= -4095 && part.back().stop_on_error)
+      return {};
     ops = ops.subspan(part.size());
   }
   return {};

@@ -68,7 +68,8 @@ HostFeatures ProbeHostFeatures(LogFunction log) {
   HostFeatures f;
   constexpr unsigned long kHwcapFsgsbase = 1 << 1;
   f.fsgsbase = getauxval(AT_HWCAP2) & kHwcapFsgsbase;
-  if (!f.fsgsbase && log) log("systrap: host has no fsgsbase; thread pointers are set by arch_prctl");
+  if (!f.fsgsbase && log)
+    log("systrap: host has no fsgsbase; thread pointers are set by arch_prctl");
   f.cpus = CountCpus();
   if (f.cpus == 1 && log) log("systrap: one CPU; hand-offs never spin");
   f.xsave_mask = ReadXcr0() & ~kTileComponents;

@@ -9,9 +9,9 @@ namespace runsc::systrap {
 using LogFunction = void (*)(const char* line);
 
 struct HostFeatures {
-  bool fsgsbase = false;   // user-mode rdfsbase, wrfsbase
-  int cpus = 1;            // CPUs this process may use
-  uint64_t xsave_mask = 0; // state components saved and restored for the guest
+  bool fsgsbase = false;    // user-mode rdfsbase, wrfsbase
+  int cpus = 1;             // CPUs this process may use
+  uint64_t xsave_mask = 0;  // state components saved and restored for the guest
   size_t xsave_size = 0;
   uint32_t mxcsr_mask = 0;
   uint64_t cycles_per_us = 0;

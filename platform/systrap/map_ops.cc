@@ -25,15 +25,17 @@ Result<stub::HelperOp> MapHelperOp(const MapOp& op) {
   const uint64_t hint = InGuest(op.addr, op.length) ? op.addr : 0;
   int flags = op.flags & ~MAP_ANONYMOUS;
   if (op.host_fd < 0) flags |= MAP_ANONYMOUS;
-  return Op(SYS_mmap, {hint, op.length, static_cast<uint64_t>(op.prot), static_cast<uint64_t>(flags),
-                       static_cast<uint64_t>(static_cast<int64_t>(op.host_fd)), op.offset});
+  return Op(SYS_mmap,
+            {hint, op.length, static_cast<uint64_t>(op.prot), static_cast<uint64_t>(flags),
+             static_cast<uint64_t>(static_cast<int64_t>(op.host_fd)), op.offset});
 }
 
 Result<stub::HelperOp> RemapHelperOp(const MapOp& op) {
   if (!InGuest(op.addr, op.length)) return Errno(EFAULT);
   if (!InGuest(0, op.new_length)) return Errno(ENOMEM);
   if (op.flags & MREMAP_FIXED && !InGuest(op.new_addr, op.new_length)) return Errno(EINVAL);
-  return Op(SYS_mremap, {op.addr, op.length, op.new_length, static_cast<uint64_t>(op.flags), op.new_addr});
+  return Op(SYS_mremap,
+            {op.addr, op.length, op.new_length, static_cast<uint64_t>(op.flags), op.new_addr});
 }
 
 }  // namespace

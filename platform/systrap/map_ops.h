@@ -1,11 +1,12 @@
-// Translates mapping changes into operations of the helper thread, refusing what would touch the stub.
+// Translates mapping changes into operations of the helper thread, refusing what would touch the
+// stub.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "platform/platform.h"
 #include "platform/base/result.h"
+#include "platform/platform.h"
 #include "platform/systrap/stub_layout.h"
 
 namespace runsc::systrap {

@@ -1,5 +1,6 @@
-// Which guest buffers of a call travel with the request: the stub copies them in before and out after
-// the sentry serves it. Both sides derive everything from this table and the call's own arguments.
+// Which guest buffers of a call travel with the request: the stub copies them in before and out
+// after the sentry serves it. Both sides derive everything from this table and the call's own
+// arguments.
 #pragma once
 
 #include <asm/unistd.h>
@@ -43,8 +44,12 @@ constexpr uint64_t StagedSize(const StagedArg& a, const uint64_t* args) {
 
 namespace marshal {
 
-constexpr StagedArg In(uint8_t arg, uint16_t size) { return {Staging::kIn, arg, StagedArg::kFixed, size}; }
-constexpr StagedArg Out(uint8_t arg, uint16_t size) { return {Staging::kOut, arg, StagedArg::kFixed, size}; }
+constexpr StagedArg In(uint8_t arg, uint16_t size) {
+  return {Staging::kIn, arg, StagedArg::kFixed, size};
+}
+constexpr StagedArg Out(uint8_t arg, uint16_t size) {
+  return {Staging::kOut, arg, StagedArg::kFixed, size};
+}
 constexpr StagedArg InOut(uint8_t arg, uint16_t size) {
   return {Staging::kInOut, arg, StagedArg::kFixed, size};
 }
@@ -171,7 +176,8 @@ struct Index {
 };
 constexpr Index BuildIndex() {
   Index index;
-  for (int i = 0; i < kEntryCount; i++) index.entry[kEntries[i].number] = static_cast<uint8_t>(i + 1);
+  for (int i = 0; i < kEntryCount; i++)
+    index.entry[kEntries[i].number] = static_cast<uint8_t>(i + 1);
   return index;
 }
 static_assert(kEntryCount < 255);

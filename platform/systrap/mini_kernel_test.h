@@ -1,11 +1,11 @@
-// A kernel of a few calls on top of Platform: enough to run small static programs in the engine's tests.
+// A kernel of a few calls on top of Platform: enough to run small static programs in the engine's
+// tests.
 #pragma once
 
 #include <sys/types.h>
 
 #include <atomic>
 #include <condition_variable>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,13 +41,15 @@ class MiniKernel {
   using Args = const uint64_t*;
 
   std::shared_ptr<Process> NewProcess(int ppid);
-  Result<ThreadStart> Load(Process& process, const std::string& path, const std::vector<std::string>& args);
+  Result<ThreadStart> Load(Process& process, const std::string& path,
+                           const std::vector<std::string>& args);
   void StartTask(std::shared_ptr<Process> process, std::unique_ptr<Context> context, int tid);
   void TaskMain(std::shared_ptr<Task> task);
   // False: the task has ended.
   bool Serve(Task& task, const Event& event);
   int64_t Dispatch(Task& task, uint64_t number, Args a, bool* gone);
-  int64_t Clone(Task& task, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid, uint64_t tls);
+  int64_t Clone(Task& task, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
+                uint64_t tls);
   int64_t Exec(Task& task, Args a);
   int64_t Wait4(Task& task, Args a);
   int64_t Read(Task& task, Args a);

@@ -30,7 +30,8 @@ absl::Status SharedPages::Init(const char* name, size_t piece_size, size_t count
   if (base == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("map memfd ", name));
   base_ = static_cast<uint8_t*>(base);
   if (proc_fd >= 0) {
-    read_only_.reset(openat(proc_fd, absl::StrCat("self/fd/", fd_.get()).c_str(), O_RDONLY | O_CLOEXEC));
+    read_only_.reset(
+        openat(proc_fd, absl::StrCat("self/fd/", fd_.get()).c_str(), O_RDONLY | O_CLOEXEC));
   }
   return absl::OkStatus();
 }
@@ -47,8 +48,8 @@ Result<uint32_t> SharedPages::Allocate() {
 }
 
 void SharedPages::Free(uint32_t index) {
-  fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset(index)),
-            static_cast<off_t>(piece_size_));
+  fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+            static_cast<off_t>(offset(index)), static_cast<off_t>(piece_size_));
   MutexLock lock(mu_);
   free_.push_back(index);
 }

@@ -1,4 +1,5 @@
-// A memfd cut into equal pieces that stubs map: the slots of guest threads, the command pages of helpers.
+// A memfd cut into equal pieces that stubs map: the slots of guest threads, the command pages of
+// helpers.
 #pragma once
 
 #include <cstddef>

@@ -39,13 +39,14 @@ void MapRegion(const SpawnParams& p) {
   if (region != reinterpret_cast<void*>(STUB_BASE)) Die(1);
   MapShared(STUB_BASE, STUB_TEXT_SIZE, PROT_READ | PROT_EXEC, p.text_fd, 0, 2);
   MapShared(STUB_COMMAND, ACK_OFFSET, PROT_READ, p.commands_read_only_fd, p.command_offset, 3);
-  MapShared(STUB_ACK, 0x1000, PROT_READ | PROT_WRITE, p.commands_fd, p.command_offset + ACK_OFFSET, 4);
+  MapShared(STUB_ACK, 0x1000, PROT_READ | PROT_WRITE, p.commands_fd, p.command_offset + ACK_OFFSET,
+            4);
   void* local = mmap(reinterpret_cast<void*>(STUB_LOCAL), STUB_LOCAL_SIZE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   if (local != reinterpret_cast<void*>(STUB_LOCAL)) Die(5);
   for (const MovedMapping& m : p.vdso) {
-    void* at = mremap(reinterpret_cast<void*>(m.from), m.size, m.size, MREMAP_MAYMOVE | MREMAP_FIXED,
-                      reinterpret_cast<void*>(m.to));
+    void* at = mremap(reinterpret_cast<void*>(m.from), m.size, m.size,
+                      MREMAP_MAYMOVE | MREMAP_FIXED, reinterpret_cast<void*>(m.to));
     if (at != reinterpret_cast<void*>(m.to)) Die(6);
   }
 }
@@ -65,7 +66,8 @@ void SetHandler(int signal, uint64_t handler, uint64_t flags) {
   if (syscall(SYS_rt_sigaction, signal, &action, nullptr, 8) != 0) Die(7);
 }
 
-// Every signal is either ours or ignored: a terminal's ^C must not end a guest behind the sentry's back.
+// Every signal is either ours or ignored: a terminal's ^C must not end a guest behind the sentry's
+// back.
 void SetHandlers() {
   constexpr uint64_t kFlags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (int signal = 1; signal <= 64; signal++) {

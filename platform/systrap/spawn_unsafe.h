@@ -1,5 +1,5 @@
-// Makes the first stub, from which all others are forked. Runs in a fork of the sentry: no allocation,
-// no locks, raw system calls only.
+// Makes the first stub, from which all others are forked. Runs in a fork of the sentry: no
+// allocation, no locks, raw system calls only.
 #pragma once
 
 #include <linux/filter.h>
@@ -27,7 +27,8 @@ struct SpawnParams {
   std::vector<MovedMapping> vdso;  // [vvar] and [vdso], to their places in the stub's region
 };
 
-// The new stub's pid, or -errno. The calling thread must live as long as the stubs: they die with it.
+// The new stub's pid, or -errno. The calling thread must live as long as the stubs: they die with
+// it.
 pid_t SpawnTemplate(const SpawnParams& params);
 
 }  // namespace runsc::systrap

@@ -73,8 +73,8 @@ BpfAssembler MremapRule(uint64_t secret) {
   return rule;
 }
 
-// Waiting and waking anywhere. Operations that move waiters are for guest words only: the engine's own
-// waiters must stay where they are.
+// Waiting and waking anywhere. Operations that move waiters are for guest words only: the engine's
+// own waiters must stay where they are.
 BpfAssembler FutexRule() {
   BpfAssembler rule;
   rule.LoadArgLow(1);
@@ -137,11 +137,12 @@ std::vector<sock_filter> BuildStubFilter(uint64_t secret) {
   filter.IfEqual(SYS_mremap, MremapRule(secret));
   filter.IfEqual(SYS_arch_prctl, ArchPrctlRule(secret));
   // No fds, no effect: bulk transfers of the helper.
-  for (uint32_t number : {SYS_exit, SYS_sched_yield, SYS_clock_gettime, SYS_readv, SYS_writev, SYS_preadv,
-                          SYS_pwritev}) {
+  for (uint32_t number : {SYS_exit, SYS_sched_yield, SYS_clock_gettime, SYS_readv, SYS_writev,
+                          SYS_preadv, SYS_pwritev}) {
     filter.IfEqual(number, Always());
   }
-  for (uint32_t number : {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl}) {
+  for (uint32_t number :
+       {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl}) {
     filter.IfEqual(number, SecretRule(secret));
   }
   filter.Return(kDeny);

@@ -8,8 +8,8 @@
 
 namespace runsc::systrap {
 
-// `secret` is known to the helper thread only (in a register); calls that guest code must never reach
-// through a jump into the stub's text carry it as their unused sixth argument.
+// `secret` is known to the helper thread only (in a register); calls that guest code must never
+// reach through a jump into the stub's text carry it as their unused sixth argument.
 std::vector<sock_filter> BuildStubFilter(uint64_t secret);
 
 }  // namespace runsc::systrap

@@ -4,7 +4,8 @@
 asm(".pushsection .rodata\n"
     ".balign 16\n"
     ".globl runsc_stub_begin, runsc_stub_end\n"
-    "runsc_stub_begin: .incbin \"" STUB_BINARY "\"\n"
+    "runsc_stub_begin: .incbin \"" STUB_BINARY
+    "\"\n"
     "runsc_stub_end:\n"
     ".popsection\n");
 

@@ -97,17 +97,18 @@ enum EventKind : uint32_t {
 inline constexpr uint32_t kMetaCpuMask = 0xfff;
 inline constexpr int kMetaKindShift = 12;
 inline constexpr uint32_t kMetaInterrupted = 1u << 16;
-inline constexpr uint32_t kMetaTrapped = 1u << 17;    // came by SIGSYS, not through a thunk
-inline constexpr uint32_t kMetaFpSaved = 1u << 18;    // FP state is in memory (signal frame)
-inline constexpr int kMetaStagedShift = 20;           // one bit per row entry of the marshal table
+inline constexpr uint32_t kMetaTrapped = 1u << 17;  // came by SIGSYS, not through a thunk
+inline constexpr uint32_t kMetaFpSaved = 1u << 18;  // FP state is in memory (signal frame)
+inline constexpr int kMetaStagedShift = 20;         // one bit per row entry of the marshal table
 
 enum Action : uint64_t {
-  kActionReturn = 1,   // rax = args[0]; copy out args[1..3] bytes of the staged outputs
-  kActionNative = 2,   // execute number >> 8 with args
-  kActionRestore = 3,  // load ThreadRegs as the engine wrote them; args[0]: FP state from SLOT_FP too
-  kActionSave = 4,     // make registers and FP state complete, post kEventSaved
-  kActionExit = 5,     // clear the tid word and end the host thread
-  kActionPark = 6,     // clear the tid word and wait for the next guest thread
+  kActionReturn = 1,  // rax = args[0]; copy out args[1..3] bytes of the staged outputs
+  kActionNative = 2,  // execute number >> 8 with args
+  kActionRestore =
+      3,            // load ThreadRegs as the engine wrote them; args[0]: FP state from SLOT_FP too
+  kActionSave = 4,  // make registers and FP state complete, post kEventSaved
+  kActionExit = 5,  // clear the tid word and end the host thread
+  kActionPark = 6,  // clear the tid word and wait for the next guest thread
 };
 
 struct RequestLine {
@@ -118,7 +119,8 @@ struct RequestLine {
 };
 
 struct ThreadRegs {
-  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags, rsp;
+  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags,
+      rsp;
 };
 
 struct IretFrame {
@@ -202,10 +204,10 @@ static_assert(sizeof(AckPage) <= 0x1000 && offsetof(AckPage, results) == ACK_RES
 
 // Constants of one address space.
 struct InfoPage {
-  uint64_t spin_cycles;    // how long a guest thread may spin for its answer; 0 = never
-  uint32_t patching;       // rewrite call sites
-  uint32_t patch_after;    // traps of one site before it is rewritten
-  uint32_t has_fsgsbase;   // rdfsbase and friends are enabled
+  uint64_t spin_cycles;   // how long a guest thread may spin for its answer; 0 = never
+  uint32_t patching;      // rewrite call sites
+  uint32_t patch_after;   // traps of one site before it is rewritten
+  uint32_t has_fsgsbase;  // rdfsbase and friends are enabled
   uint32_t xsave_size;
   uint64_t max_addr;
 };

@@ -1,5 +1,5 @@
-// Stubs made ahead of need: pristine address spaces, each with a host thread that waits for its first
-// guest thread. exec after vfork takes one.
+// Stubs made ahead of need: pristine address spaces, each with a host thread that waits for its
+// first guest thread. exec after vfork takes one.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// One stub: the host process of a guest address space, its helper thread, and the slots of its threads.
+// One stub: the host process of a guest address space, its helper thread, and the slots of its
+// threads.
 #pragma once
 
 #include <sys/types.h>
@@ -54,8 +55,8 @@ class StubProcess {
 
   void Kill();
   bool was_killed() const { return killed_.load(); }  // by Kill, not from outside
-  // The host process has ended (it stays a zombie, so its pid cannot mean another process until we are
-  // destroyed). Wakes everybody who waits for it.
+  // The host process has ended (it stays a zombie, so its pid cannot mean another process until we
+  // are destroyed). Wakes everybody who waits for it.
   void MarkDead();
 
   // A slot for a new thread.

@@ -54,7 +54,8 @@ Result<std::unique_ptr<Context>> SystrapAddressSpace::NewContext(const ThreadSta
 Result<int64_t> SystrapAddressSpace::StartHostThread(const StubProcess::Seat& seat) {
   std::vector<int64_t> results;
   TRY(process_->helper().Run(
-      ThreadOps(process_->slots_fd(), process_->SlotFileOffset(seat.slot), seat.slot, seat.mapped), &results));
+      ThreadOps(process_->slots_fd(), process_->SlotFileOffset(seat.slot), seat.slot, seat.mapped),
+      &results));
   // After a failure the slot stays with the process, mapped or not: nobody else ever gets it.
   if (results.empty()) return Errno(ESRCH);
   if (IsError(results.back())) return Errno(static_cast<int>(-results.back()));
@@ -73,7 +74,8 @@ Result<void> SystrapAddressSpace::RunAll(std::span<const stub::HelperOp> ops,
   return {};
 }
 
-Result<void> SystrapAddressSpace::Apply(std::span<const MapOp> ops, std::vector<uint64_t>* results) {
+Result<void> SystrapAddressSpace::Apply(std::span<const MapOp> ops,
+                                        std::vector<uint64_t>* results) {
   std::vector<stub::HelperOp> translated;
   for (const MapOp& op : ops) {
     auto helper_op = ToHelperOp(op);
@@ -119,8 +121,8 @@ Result<size_t> SystrapAddressSpace::Transfer(bool write, int host_fd, int64_t of
     vectors.push_back(v);
   }
   const bool positioned = offset >= 0;
-  const uint64_t number = write ? (positioned ? SYS_pwritev : SYS_writev)
-                                : (positioned ? SYS_preadv : SYS_readv);
+  const uint64_t number =
+      write ? (positioned ? SYS_pwritev : SYS_writev) : (positioned ? SYS_preadv : SYS_readv);
   const stub::HelperOp op{number,
                           {static_cast<uint64_t>(host_fd), 0, vectors.size(),
                            static_cast<uint64_t>(positioned ? offset : 0), 0},
@@ -143,10 +145,11 @@ Result<size_t> SystrapAddressSpace::WriteToHost(int host_fd, int64_t offset,
 }
 
 Result<std::string> SystrapAddressSpace::ReadHostProc(const char* file) {
-  static constexpr std::string_view kServed[] = {"maps", "smaps", "smaps_rollup",
-                                                 "status", "stat", "statm"};
+  static constexpr std::string_view kServed[] = {"maps",   "smaps", "smaps_rollup",
+                                                 "status", "stat",  "statm"};
   const std::string_view name(file);
-  if (std::find(std::begin(kServed), std::end(kServed), name) == std::end(kServed)) return Errno(ENOENT);
+  if (std::find(std::begin(kServed), std::end(kServed), name) == std::end(kServed))
+    return Errno(ENOENT);
   std::string text = TRY(engine_.ReadProc(process_->pid(), std::string(name)));
   return name == "maps" || name == "smaps" ? StripStubAreas(text) : text;
 }

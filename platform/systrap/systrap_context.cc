@@ -23,7 +23,9 @@ namespace {
 using stub::StagedArg;
 using stub::Staging;
 
-uint64_t SlotAddress(uint32_t slot) { return STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE; }
+uint64_t SlotAddress(uint32_t slot) {
+  return STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE;
+}
 
 bool IsInput(Staging kind) { return kind != Staging::kNone && kind != Staging::kOut; }
 bool IsOutput(Staging kind) { return kind == Staging::kOut || kind == Staging::kInOut; }
@@ -48,8 +50,8 @@ stub::ThreadRegs ReadRegsOnce(const stub::ThreadRegs& shared) {
 
 }  // namespace
 
-void SystrapContext::InitSlot(Engine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
-                              SlotUse use) {
+void SystrapContext::InitSlot(Engine& engine, uint8_t* memory, uint32_t slot,
+                              const ThreadStart& start, SlotUse use) {
   auto* page = reinterpret_cast<stub::ThreadPage*>(memory);
   memset(static_cast<void*>(page), 0, offsetof(stub::ThreadPage, line));
   const uint64_t base = SlotAddress(slot);
@@ -62,7 +64,8 @@ void SystrapContext::InitSlot(Engine& engine, uint8_t* memory, uint32_t slot, co
   page->signal_mask = start.signal_mask;
   page->clear_tid = start.clear_child_tid;
   page->set_tid = start.set_child_tid;
-  page->identity = {start.tid, start.tgid, start.ppid, start.uid, start.euid, start.gid, start.egid};
+  page->identity = {start.tid,  start.tgid, start.ppid, start.uid,
+                    start.euid, start.gid,  start.egid};
   page->new_process = use == SlotUse::kForkedThread;
   page->sentry_cpu = ~0u;
   page->line.meta = 0;
@@ -179,8 +182,8 @@ bool SystrapContext::WaitForEvent() {
   }
 }
 
-// A site may be rewritten only in memory that is this process's own: private, and not writable, so that
-// its owner does not change it under us.
+// A site may be rewritten only in memory that is this process's own: private, and not writable, so
+// that its owner does not change it under us.
 void SystrapContext::AnswerPatchQuery(uint64_t site) {
   stub::ThreadPage* const p = page();
   p->line.number = stub::kActionReturn;
@@ -316,8 +319,8 @@ void SystrapContext::WriteFpState(std::span<const std::byte> xsave) {
   pending_ = Pending::kRestore;
 }
 
-// The flag is set first. Either Run sees it before it resumes the guest, or we see that the guest runs
-// and send the signal; kick in the thread's page makes a signal that lands in the stub count.
+// The flag is set first. Either Run sees it before it resumes the guest, or we see that the guest
+// runs and send the signal; kick in the thread's page makes a signal that lands in the stub count.
 void SystrapContext::Interrupt() {
   interrupt_.store(true);
   if (!in_guest_.load()) return;
@@ -358,7 +361,8 @@ std::span<const std::byte> SystrapContext::StagedInput(GuestAddr addr, size_t si
     uint64_t staged = stub::StagedSize(a, request_.args);
     if (a.kind == Staging::kString) {
       uint64_t& known = string_sizes_[i];
-      if (known == 0) known = strnlen(reinterpret_cast<char*>(Staging(i)), stub::kStagedPage - 1) + 1;
+      if (known == 0)
+        known = strnlen(reinterpret_cast<char*>(Staging(i)), stub::kStagedPage - 1) + 1;
       staged = known;
     }
     if (addr < begin || addr - begin >= staged) continue;
@@ -407,7 +411,8 @@ void SystrapContext::FlushOutputs() {
     if (granted_[i] == 0) continue;
     const size_t size = granted_[i];
     granted_[i] = 0;
-    if (CopyToStub(process_->pid(), request_.args[row_->args[i].arg], Staging(i), size) == size) continue;
+    if (CopyToStub(process_->pid(), request_.args[row_->args[i].arg], Staging(i), size) == size)
+      continue;
     result_ = -EFAULT;
     if (have_regs_) regs_.rax = static_cast<uint64_t>(result_);
   }

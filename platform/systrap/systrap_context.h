@@ -82,7 +82,7 @@ class SystrapContext final : public Context {
   Handoff handoff_;
   std::atomic<pid_t> tid_{0};
   std::atomic<bool> alive_{true};  // false after OnDeath
-  bool started_ = false;  // the host thread is known
+  bool started_ = false;           // the host thread is known
   bool exited_ = false;
   bool dead_ = false;
 

@@ -13,12 +13,12 @@ namespace runsc {
 struct SystrapOptions {
   bool patching = true;  // rewrite hot call sites into jumps
   bool spin = true;      // hand-offs may spin while another CPU is free
-  // A directory of a procfs that shows this process and its children (its own pid namespace). -1: no
-  // ReadHostProc, no CPU times, no patching.
+  // A directory of a procfs that shows this process and its children (its own pid namespace). -1:
+  // no ReadHostProc, no CPU times, no patching.
   int proc_fd = -1;
   void (*log)(const char* line) = nullptr;  // one line per missing host feature
-  // Called on a thread of the engine, with no lock held, when a stub died that the engine did not kill
-  // (AddressSpace::host_pid()): its tasks may be blocked in the kernel and would not notice.
+  // Called on a thread of the engine, with no lock held, when a stub died that the engine did not
+  // kill (AddressSpace::host_pid()): its tasks may be blocked in the kernel and would not notice.
   void (*on_stub_death)(pid_t host_pid) = nullptr;
 };
 

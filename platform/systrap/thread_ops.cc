@@ -7,7 +7,8 @@
 
 namespace runsc::systrap {
 
-std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32_t slot, bool mapped) {
+std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32_t slot,
+                                      bool mapped) {
   constexpr uint64_t kFlags =
       CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
   const uint64_t base = STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE;
@@ -25,10 +26,11 @@ std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32
 
 // A fork drops the parent's slots; the holes must not be found by the guest's mmap.
 std::vector<stub::HelperOp> ForkedThreadOps(int slots_fd, uint64_t slot_offset, uint32_t slot) {
-  std::vector<stub::HelperOp> ops{{SYS_mmap,
-                                   {STUB_SLOTS, STUB_END - STUB_SLOTS, PROT_NONE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ~0UL, 0},
-                                   1}};
+  std::vector<stub::HelperOp> ops{
+      {SYS_mmap,
+       {STUB_SLOTS, STUB_END - STUB_SLOTS, PROT_NONE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ~0UL, 0},
+       1}};
   const auto thread_ops = ThreadOps(slots_fd, slot_offset, slot, false);
   ops.insert(ops.end(), thread_ops.begin(), thread_ops.end());
   return ops;

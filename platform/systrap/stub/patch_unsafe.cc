@@ -1,5 +1,5 @@
-// Rewriting of call sites: `syscall` and the instruction after it become a jump to a thunk that enters
-// the stub without a trap.
+// Rewriting of call sites: `syscall` and the instruction after it become a jump to a thunk that
+// enters the stub without a trap.
 //
 // The distance of the jump is chosen so that its third byte, which is where the moved instruction
 // began, is an invalid opcode: a jump into the middle faults and is sent to the moved copy.
@@ -46,16 +46,17 @@ bool IsPadding(const uint8_t* p) {
 // Length of the instructions at p that can run elsewhere and leave room for the jump; 0 if none.
 int MovableLength(const uint8_t* p) {
   const bool rex_w = (p[0] & 0xf8) == 0x48;
-  if (rex_w && p[1] == 0x3d) return 6;                                // cmp $imm32, %rax
-  if (rex_w && p[1] == 0x83 && p[2] == 0xf8) return 4;                // cmp $imm8, %rax
+  if (rex_w && p[1] == 0x3d) return 6;                  // cmp $imm32, %rax
+  if (rex_w && p[1] == 0x83 && p[2] == 0xf8) return 4;  // cmp $imm8, %rax
   if (rex_w && (p[1] == 0x89 || p[1] == 0x8b || p[1] == 0x85 || p[1] == 0x31 || p[1] == 0x63) &&
       IsRegisterForm(p[2])) {
-    return 3;                                                         // mov/test/xor/movslq
+    return 3;  // mov/test/xor/movslq
   }
-  if (p[0] == 0x3d) return 5;                                         // cmp $imm32, %eax
-  if (p[0] == 0x83 && p[1] == 0xf8) return 3;                         // cmp $imm8, %eax
+  if (p[0] == 0x3d) return 5;                  // cmp $imm32, %eax
+  if (p[0] == 0x83 && p[1] == 0xf8) return 3;  // cmp $imm8, %eax
   if ((p[0] & 0xf8) == 0x40 && p[1] == 0x89 && IsRegisterForm(p[2])) return 3;
-  if ((p[0] == 0x89 || p[0] == 0x85) && IsRegisterForm(p[1]) && (p[2] & 0xf8) == 0x48 && p[3] == 0x3d) {
+  if ((p[0] == 0x89 || p[0] == 0x85) && IsRegisterForm(p[1]) && (p[2] & 0xf8) == 0x48 &&
+      p[3] == 0x3d) {
     return 8;
   }
   if (p[0] == 0xc3 && IsPadding(p + 1)) return 1;
@@ -130,7 +131,8 @@ uint64_t FindThunk(uint64_t site) {
 void FillThunk(Thunk* thunk, const uint8_t* bytes, uint64_t site, uint64_t moved) {
   uint8_t* p = thunk->code;
   // lea kThunkReturn(thunk), %rcx; jmp *%gs:TP_ENTRY
-  constexpr uint8_t kEnter[] = {0x48, 0x8d, 0x0d, 8, 0, 0, 0, 0x65, 0xff, 0x24, 0x25, TP_ENTRY, 0, 0, 0};
+  constexpr uint8_t kEnter[] = {0x48, 0x8d, 0x0d, 8,        0, 0, 0, 0x65,
+                                0xff, 0x24, 0x25, TP_ENTRY, 0, 0, 0};
   static_assert(sizeof(kEnter) == kThunkReturn);
   for (uint64_t i = 0; i < sizeof(kEnter); i++) p[i] = kEnter[i];
   for (uint64_t i = 0; i < moved; i++) p[kThunkReturn + i] = bytes[2 + i];

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
 
 namespace runsc {

@@ -1,4 +1,6 @@
 // /proc/net: the sandbox has a loopback interface and, so far, no Internet sockets.
+#include "sentry/fs/proc_net.h"
+
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/simple_fs_text.h"
 
@@ -45,13 +47,20 @@ constexpr NetFile kFiles[] = {
     {"arp", kArp},         {"dev", kDev},     {"if_inet6", kIfInet6}, {"netlink", kNetlink},
     {"packet", kPacket},   {"raw", kUdp},     {"raw6", kUdp6},        {"route", kRoute},
     {"sockstat", kSockstat}, {"tcp", kTcp},   {"tcp6", kTcp6},        {"udp", kUdp},
-    {"udp6", kUdp6},       {"unix", kUnix},   {"ipv6_route", ""},     {"protocols", ""},
+    {"udp6", kUdp6},       {"ipv6_route", ""},     {"protocols", ""},
 };
+
+UnixSocketLister unix_sockets = nullptr;
 
 }  // namespace
 
+void SetUnixSocketLister(UnixSocketLister lister) { unix_sockets = lister; }
+
 void AddProcNet(SimpleDir& dir) {
   for (const NetFile& file : kFiles) dir.AddFixed(file.name, file.text);
+  dir.AddText("unix", [](Task&) -> Result<std::string> {
+    return unix_sockets != nullptr ? kUnix + unix_sockets() : std::string(kUnix);
+  });
 }
 
 }  // namespace runsc

@@ -1,6 +1,7 @@
 // Memory calls against what the guest cannot see, and pointers to places that are not its own.
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -31,6 +32,10 @@ struct Range {
 
 // Where /proc/self/maps shows nothing: whatever is there is not the guest's.
 std::vector<Range> Gaps() {
+  // Room for everything allocated from here on: a heap that grows later would grow into a gap.
+  mallopt(M_TRIM_THRESHOLD, 1 << 26);
+  mallopt(M_MMAP_THRESHOLD, 1 << 25);
+  free(malloc(1 << 21));
   std::vector<Range> gaps;
   const std::string maps = ReadAll("/proc/self/maps");
   uint64_t last = 0x10000;

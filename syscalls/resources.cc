@@ -81,7 +81,7 @@ Result<std::vector<RefPtr<ThreadGroup>>> PriorityTargets(Task& task, int which, 
 }
 
 // Lower than before needs CAP_SYS_NICE or RLIMIT_NICE.
-Result<void> SetNiceLocked(Task& task, ThreadGroup& group, int nice) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task.kernel().task_set_mu()) {
+Result<void> SetNiceLocked(Task& task, ThreadGroup& group, int nice) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (group.leader != nullptr && !MaySchedule(task, *group.leader)) return Errno(EPERM);
   const bool allowed = nice >= group.nice || task.creds()->Has(CAP_SYS_NICE) ||
                        20 - nice <= static_cast<int64_t>(std::min<uint64_t>(group.limits[RLIMIT_NICE].rlim_cur, 40));

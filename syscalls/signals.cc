@@ -23,7 +23,7 @@ Result<void> CheckSetSize(uint64_t size) {
 
 // A disposition that ignores the signal also drops what is pending.
 void DiscardIfIgnoredLocked(Task& task, int signo, uint64_t handler)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   const bool ignores = handler == 1 || (handler == 0 && DefaultActionOf(signo) == DefaultAction::kIgnore);
   if (!ignores) return;
   ThreadGroup& group = task.thread_group();

@@ -34,7 +34,7 @@ struct Snapshot {
 };
 
 void CopySignalsLocked(ThreadGroup& group, const Task& task, Snapshot* s)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   s->pending = task.pending.pending();
   s->shared_pending = group.pending.pending();
   s->queued = task.pending.queued() + group.pending.queued();
@@ -48,7 +48,7 @@ void CopySignalsLocked(ThreadGroup& group, const Task& task, Snapshot* s)
 }
 
 void CopyJobControlLocked(ThreadGroup& group, Snapshot* s)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   s->ppid = group.parent != nullptr ? group.parent->pid() : 0;
   s->pgid = group.pgid;
   s->sid = group.sid;

@@ -9,18 +9,18 @@ namespace {
 
 constexpr uint64_t kIgnored = 1;  // SIG_IGN
 
-bool ControlsLocked(Task& task, const Tty& tty) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task.kernel().task_set_mu()) {
+bool ControlsLocked(Task& task, const Tty& tty) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   return task.thread_group().terminal.get() == &tty;
 }
 
 void TakeTerminalLocked(ThreadGroup& leader, Tty& tty)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(leader.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   leader.terminal = RefPtr<Terminal>(&tty);
   tty.session = leader.sid;
   tty.foreground_pgid = leader.pgid;
 }
 
-void DetachSessionLocked(Kernel& kernel, int session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel.task_set_mu()) {
+void DetachSessionLocked(Kernel& kernel, int session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
     if (group->sid == session) group->terminal.reset();
   }

@@ -41,7 +41,7 @@ RefPtr<SharedSignalActions> CopyActions(const SharedSignalActions& actions, bool
 
 // What a new process takes from its parent.
 void InheritLocked(ThreadGroup& child, ThreadGroup& parent, uint64_t flags)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(parent.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   child.pgid = parent.pgid;
   child.sid = parent.sid;
   child.terminal = parent.terminal;

@@ -14,7 +14,7 @@
 namespace runsc {
 namespace {
 
-ThreadGroup* NewParentLocked(ThreadGroup& dying) ABSL_EXCLUSIVE_LOCKS_REQUIRED(dying.kernel().task_set_mu()) {
+ThreadGroup* NewParentLocked(ThreadGroup& dying) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   ThreadGroup* init = dying.kernel().init();
   for (ThreadGroup* up = dying.parent; up != nullptr; up = up->parent) {
     if (up->child_subreaper && !up->exiting && !up->zombie) return up;
@@ -22,7 +22,7 @@ ThreadGroup* NewParentLocked(ThreadGroup& dying) ABSL_EXCLUSIVE_LOCKS_REQUIRED(d
   return &dying == init ? nullptr : init;
 }
 
-void SendParentDeathSignalLocked(ThreadGroup& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(child.kernel().task_set_mu()) {
+void SendParentDeathSignalLocked(ThreadGroup& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   for (Task* task : child.tasks) {
     if (task->pdeath_signal == 0) continue;
     (void)SendToGroupLocked(child, KernelSignal(task->pdeath_signal));
@@ -30,7 +30,7 @@ void SendParentDeathSignalLocked(ThreadGroup& child) ABSL_EXCLUSIVE_LOCKS_REQUIR
 }
 
 void ReparentChildrenLocked(ThreadGroup& dying, std::vector<RefPtr<ThreadGroup>>& garbage)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(dying.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   ThreadGroup* heir = NewParentLocked(dying);
   std::list<RefPtr<ThreadGroup>> children;
   children.swap(dying.children);

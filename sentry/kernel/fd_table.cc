@@ -104,7 +104,8 @@ Result<void> FdTable::SetCloexec(int fd, bool cloexec) {
   return {};
 }
 
-RefPtr<FdTable> FdTable::Fork() const {
+// The copy is not shared yet, so its own lock is not needed.
+RefPtr<FdTable> FdTable::Fork() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
   auto copy = MakeRef<FdTable>(hard_limit_);
   MutexLock l(mu_);
   copy->entries_ = entries_;

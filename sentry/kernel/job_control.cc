@@ -14,7 +14,7 @@ bool IsLink(const ThreadGroup& group, int pgid) {
          group.parent->sid == group.sid;
 }
 
-bool HasStoppedMemberLocked(Kernel& kernel, int pgid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel.task_set_mu()) {
+bool HasStoppedMemberLocked(Kernel& kernel, int pgid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
     if (group->pgid == pgid && group->stopped) return true;
   }
@@ -22,17 +22,17 @@ bool HasStoppedMemberLocked(Kernel& kernel, int pgid) ABSL_EXCLUSIVE_LOCKS_REQUI
 }
 
 void HangUpIfOrphanedLocked(Kernel& kernel, int pgid, const ThreadGroup& leaving)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel.task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (!IsOrphanedLocked(kernel, pgid, &leaving) || !HasStoppedMemberLocked(kernel, pgid)) return;
   (void)SendToProcessGroupLocked(kernel, pgid, KernelSignal(SIGHUP));
   (void)SendToProcessGroupLocked(kernel, pgid, KernelSignal(SIGCONT));
 }
 
-ThreadGroup* FindOrSelfLocked(Task& task, int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task.kernel().task_set_mu()) {
+ThreadGroup* FindOrSelfLocked(Task& task, int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   return pid == 0 ? &task.thread_group() : task.kernel().FindThreadGroupLocked(pid);
 }
 
-bool SessionHasGroupLocked(Kernel& kernel, int sid, int pgid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel.task_set_mu()) {
+bool SessionHasGroupLocked(Kernel& kernel, int sid, int pgid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
     if (group->pgid == pgid && group->sid == sid) return true;
   }

@@ -7,13 +7,13 @@ namespace runsc {
 
 // Nobody in the group has a parent in the same session but another group: nobody could continue it.
 bool IsOrphanedLocked(Kernel& kernel, int pgid, const ThreadGroup* ignored = nullptr)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel.task_set_mu());
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // `group` exits: groups that become orphaned by it and have stopped members get SIGHUP and SIGCONT.
-void HangUpNewOrphansLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+void HangUpNewOrphansLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // A session leader exits: its terminal is given up, the foreground group gets SIGHUP and SIGCONT.
-void DropTerminalLocked(ThreadGroup& leader) ABSL_EXCLUSIVE_LOCKS_REQUIRED(leader.kernel().task_set_mu());
+void DropTerminalLocked(ThreadGroup& leader) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // Tells the parent of a stop once every thread has stopped.
-void AnnounceStopIfCompleteLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+void AnnounceStopIfCompleteLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
 Result<void> SetProcessGroup(Task& task, int pid, int pgid);
 Result<int> GetProcessGroup(Task& task, int pid);

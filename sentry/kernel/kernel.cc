@@ -74,7 +74,7 @@ int64_t Kernel::RealtimeNs() { return ClockNs(CLOCK_REALTIME); }
 Result<int> Kernel::AllocatePidLocked(Task* task) {
   if (tasks_.size() >= kMaxTasks) return Errno(EAGAIN);
   int pid = next_pid_;
-  const auto in_use = [this](int id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_) {
+  const auto in_use = [this](int id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
     if (tasks_.count(id)) return true;
     return std::any_of(groups_.begin(), groups_.end(),
                        [id](const auto& entry) { return entry.second->pgid == id || entry.second->sid == id; });
@@ -131,13 +131,13 @@ std::vector<ThreadGroup*> Kernel::ThreadGroupsLocked() {
 
 std::vector<RefPtr<ThreadGroup>> Kernel::ThreadGroups() {
   std::vector<RefPtr<ThreadGroup>> groups;
-  MutexLock l(task_set_mu_);
+  MutexLock l(task_set_mu());
   for (const auto& [pid, group] : groups_) groups.emplace_back(group);
   return groups;
 }
 
 RefPtr<Task> Kernel::FindTask(int tid) {
-  MutexLock l(task_set_mu_);
+  MutexLock l(task_set_mu());
   return RefPtr<Task>(FindTaskLocked(tid));
 }
 
@@ -156,12 +156,12 @@ Result<void> Kernel::CheckProcessLimitLocked(const Task& task) {
 // --- names and numbers
 
 UtsName Kernel::uts() {
-  MutexLock l(task_set_mu_);
+  MutexLock l(task_set_mu());
   return uts_;
 }
 
 void Kernel::set_uts(UtsName uts) {
-  MutexLock l(task_set_mu_);
+  MutexLock l(task_set_mu());
   uts_ = std::move(uts);
 }
 
@@ -169,8 +169,8 @@ uint64_t Kernel::NextSocketCookie() { return next_cookie_.fetch_add(1, std::memo
 
 uint64_t Kernel::total_forks() const {
   auto& self = const_cast<Kernel&>(*this);
-  MutexLock l(self.task_set_mu_);
-  return forks_;
+  MutexLock l(self.task_set_mu());
+  return self.forks_;
 }
 
 // --- init
@@ -215,7 +215,7 @@ RefPtr<Task> Kernel::MakeInit(const InitProcess& init) {
   parts.fs = MakeRef<FsContext>(vfs().root(), vfs().root(), init.umask);
   parts.creds = init.creds;
   auto task = MakeRef<Task>(*this, std::move(parts), 1);
-  MutexLock l(task_set_mu_);
+  MutexLock l(task_set_mu());
   init_ = group;
   group->leader = task.get();
   group->tasks.push_back(task.get());
@@ -249,7 +249,7 @@ void Kernel::WaitForThreads(uint32_t left) {
 
 void Kernel::KillAllButInit(Task&) {
   {
-    MutexLock l(task_set_mu_);
+    MutexLock l(task_set_mu());
     shutting_down_ = true;
     for (const auto& [pid, group] : groups_) {
       if (group != init_.get()) KillGroupLocked(*group, SIGKILL);
@@ -260,7 +260,7 @@ void Kernel::KillAllButInit(Task&) {
 
 Result<void> Kernel::SendExternalSignal(int pid, int signo, bool all) {
   if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
-  MutexLock l(task_set_mu_);
+  MutexLock l(task_set_mu());
   if (FindThreadGroupLocked(pid) == nullptr && !all) return Errno(ESRCH);
   siginfo_t info{};
   info.si_signo = signo;
@@ -281,7 +281,7 @@ void Kernel::OnAddressSpaceDeath(pid_t host_pid) {
   for (const RefPtr<ThreadGroup>& group : ThreadGroups()) {
     RefPtr<Task> task;
     {
-      MutexLock l(task_set_mu_);
+      MutexLock l(task_set_mu());
       if (!group->tasks.empty()) task = RefPtr<Task>(group->tasks.front());
     }
     const RefPtr<MemoryManager> mm = task ? task->MmSnapshot() : nullptr;
@@ -293,7 +293,7 @@ void Kernel::OnAddressSpaceDeath(pid_t host_pid) {
 
 void Kernel::Destroy() {
   {
-    MutexLock l(task_set_mu_);
+    MutexLock l(task_set_mu());
     shutting_down_ = true;
     for (const auto& [pid, group] : groups_) KillGroupLocked(*group, SIGKILL);
   }
@@ -301,7 +301,7 @@ void Kernel::Destroy() {
   std::map<int, Task*> tasks;
   RefPtr<ThreadGroup> init;
   {
-    MutexLock l(task_set_mu_);
+    MutexLock l(task_set_mu());
     tasks.swap(tasks_);
     groups_.clear();
     std::swap(init, init_);

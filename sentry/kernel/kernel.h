@@ -24,6 +24,10 @@ class Task;
 class ThreadGroup;
 class TimerQueue;
 
+// Names Kernel::task_set_mu for the thread-safety analysis, which cannot see that every task and group leads
+// to the same kernel. Never defined, never locked.
+extern Mutex task_set_capability;
+
 struct UtsName {
   std::string hostname = "runsc", domainname = "(none)";
 };
@@ -76,23 +80,23 @@ class Kernel {
   TimerQueue& timers() const { return *timers_; }
 
   // The process tree, signals, wait, job control: one lock, as Linux's tasklist_lock and siglocks were.
-  Mutex& task_set_mu() ABSL_LOCK_RETURNED(task_set_mu_) { return task_set_mu_; }
-  Result<int> AllocatePidLocked(Task* task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
-  Task* FindTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
-  ThreadGroup* FindThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
-  std::vector<ThreadGroup*> ThreadGroupsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  Mutex& task_set_mu() ABSL_LOCK_RETURNED(task_set_capability) { return task_set_mu_; }
+  Result<int> AllocatePidLocked(Task* task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  Task* FindTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  ThreadGroup* FindThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  std::vector<ThreadGroup*> ThreadGroupsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   std::vector<RefPtr<ThreadGroup>> ThreadGroups();  // snapshot
   RefPtr<Task> FindTask(int tid);
   ThreadGroup* init() const { return init_.get(); }
 
   // The process table's upkeep (clone.cc, exit.cc). The table holds a reference to every task in it.
-  void InsertTaskLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
-  RefPtr<Task> RemoveTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
-  void InsertThreadGroupLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
-  void RemoveThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
+  void InsertTaskLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  RefPtr<Task> RemoveTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  void InsertThreadGroupLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  void RemoveThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   // RLIMIT_NPROC, and how many threads the sandbox may have at all. EAGAIN.
-  Result<void> CheckProcessLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_);
-  bool shutting_down() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_mu_) { return shutting_down_; }
+  Result<void> CheckProcessLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  bool shutting_down() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) { return shutting_down_; }
   // Task threads alive; whoever ends one says so as its very last act.
   void TaskThreadStarted();
   void TaskThreadEnded();
@@ -116,16 +120,16 @@ class Kernel {
   void WaitForThreads(uint32_t left);
   Options options_;
   Mutex task_set_mu_{LockRank::kTaskSet};
-  std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_mu_);
-  std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_mu_);
-  int next_pid_ ABSL_GUARDED_BY(task_set_mu_) = 1;
-  uint64_t forks_ ABSL_GUARDED_BY(task_set_mu_) = 0;
-  bool wrapped_ ABSL_GUARDED_BY(task_set_mu_) = false;  // pids start to be reused
-  bool shutting_down_ ABSL_GUARDED_BY(task_set_mu_) = false;
+  std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_capability);
+  std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_capability);
+  int next_pid_ ABSL_GUARDED_BY(task_set_capability) = 1;
+  uint64_t forks_ ABSL_GUARDED_BY(task_set_capability) = 0;
+  bool wrapped_ ABSL_GUARDED_BY(task_set_capability) = false;  // pids start to be reused
+  bool shutting_down_ ABSL_GUARDED_BY(task_set_capability) = false;
   std::atomic<uint64_t> next_cookie_{1};
   RefPtr<ThreadGroup> init_;
   std::unique_ptr<TimerQueue> timers_;
-  UtsName uts_ ABSL_GUARDED_BY(task_set_mu_);
+  UtsName uts_ ABSL_GUARDED_BY(task_set_capability);
   const int64_t boot_monotonic_ns_;
   struct InitExit;
   std::unique_ptr<InitExit> init_exit_;

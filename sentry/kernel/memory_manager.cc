@@ -153,7 +153,8 @@ Result<GuestAddr> MemoryManager::Brk(Task& task, GuestAddr addr) {
   return addr;
 }
 
-RefPtr<MemoryManager> MemoryManager::AdoptFork(std::unique_ptr<AddressSpace> as) const {
+// The copy is not shared yet, so its own lock is not needed.
+RefPtr<MemoryManager> MemoryManager::AdoptFork(std::unique_ptr<AddressSpace> as) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
   auto copy = MakeRef<MemoryManager>(std::move(as), layout_);
   MutexLock l(mu_);
   copy->brk_start_ = brk_start_;

@@ -42,7 +42,7 @@ bool QueueIsFull(ThreadGroup& group, const siginfo_t& info) {
   return QueuedByLocked(group) >= group.limits[RLIMIT_SIGPENDING].rlim_cur;
 }
 
-void EndGroupStopLocked(ThreadGroup& group) {
+void EndGroupStopLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   const bool was_stopped = std::exchange(group.stopped, false);
   for (Task* task : group.tasks) {
     task->run().work.fetch_and(~uint32_t{Task::RunState::kStop});
@@ -55,7 +55,7 @@ void EndGroupStopLocked(ThreadGroup& group) {
 }
 
 // Stop and continue cancel each other before they are delivered, whatever the disposition.
-void PrepareJobControlLocked(ThreadGroup& group, int signo) {
+void PrepareJobControlLocked(ThreadGroup& group, int signo) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (signo == SIGCONT || signo == SIGKILL) {
     group.pending.Discard(kStopSignals);
     for (Task* task : group.tasks) task->pending.Discard(kStopSignals);
@@ -67,7 +67,7 @@ void PrepareJobControlLocked(ThreadGroup& group, int signo) {
 }
 
 // One thread that takes it is woken, the leader first. When all block it, all must learn that it is pending.
-void NoticeGroupSignalLocked(ThreadGroup& group, int signo) {
+void NoticeGroupSignalLocked(ThreadGroup& group, int signo) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   Task* chosen = group.leader != nullptr && Wants(*group.leader, signo) ? group.leader : nullptr;
   for (Task* task : group.tasks) {
     if (chosen != nullptr) break;
@@ -223,7 +223,7 @@ Result<void> CheckKillPermission(const Task& sender, const Task& target, int sig
 namespace {
 
 Result<void> KillOneLocked(Task& sender, ThreadGroup& group, const siginfo_t& info)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(sender.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (group.leader != nullptr) TRY(CheckKillPermission(sender, *group.leader, info.si_signo));
   if (info.si_signo == 0) return {};
   return SendToGroupLocked(group, info);
@@ -232,7 +232,7 @@ Result<void> KillOneLocked(Task& sender, ThreadGroup& group, const siginfo_t& in
 // Succeeds if one of them could be signalled; else the last error.
 template <typename Matches>
 Result<void> KillManyLocked(Task& sender, const siginfo_t& info, Matches matches)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(sender.kernel().task_set_mu()) {
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   Result<void> last = Errno(ESRCH);
   bool succeeded = false;
   for (ThreadGroup* group : sender.kernel().ThreadGroupsLocked()) {

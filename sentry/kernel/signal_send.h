@@ -14,16 +14,16 @@ siginfo_t UserSignal(const Task& sender, int signo, int code);
 
 // Process-directed: any thread that does not block it may take it. EAGAIN when the queue limit is hit.
 Result<void> SendToGroupLocked(ThreadGroup& group, const siginfo_t& info)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 Result<void> SendToGroup(ThreadGroup& group, const siginfo_t& info);
 // To every member; ESRCH if there is none. Used by the terminal and orphaned groups.
 Result<void> SendToProcessGroupLocked(Kernel& kernel, int pgid, const siginfo_t& info)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel.task_set_mu());
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 Result<void> SendToProcessGroup(Kernel& kernel, int pgid, const siginfo_t& info);
 
 // Ends the whole process with this wait status (fatal signals, exit_group).
 void KillGroupLocked(ThreadGroup& group, int wait_status)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
 // kill(2): pid > 0, 0, -1, < -1. `info` carries the signal; signo 0 only checks.
 Result<void> Kill(Task& sender, int pid, const siginfo_t& info);
@@ -31,6 +31,6 @@ Result<void> Kill(Task& sender, int pid, const siginfo_t& info);
 Result<void> KillThread(Task& sender, int tgid, int tid, const siginfo_t& info);
 // EPERM unless the sender may signal the group: credentials(7).
 Result<void> CheckKillPermission(const Task& sender, const Task& target, int signo)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(sender.kernel().task_set_mu());
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
 }  // namespace runsc

@@ -89,7 +89,7 @@ class Task : public RefCounted {
   // Sends to this very thread (tgkill, faults). EAGAIN when the queue limit is hit. Signals to processes
   // and process groups: signal_send.h.
   Result<void> SendSignal(const siginfo_t& info);
-  Result<void> SendSignalLocked(const siginfo_t& info) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
+  Result<void> SendSignalLocked(const siginfo_t& info) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   void ForceSignal(siginfo_t info);  // synchronous fault: cannot be blocked or ignored
   // Takes a pending signal of `wanted`, the thread's own or the process', blocked or not (signalfd,
   // sigtimedwait). ThreadGroup::signal_events tells when to look.
@@ -136,7 +136,7 @@ class Task : public RefCounted {
   // Tells the engine who it answers getpid, getuid & co. for. Own thread.
   void PublishIdentity();
   // Something to do came up: stops guest code, or wakes from Block. Any thread, task set locked.
-  void NoticeWorkLocked(uint32_t work, bool wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
+  void NoticeWorkLocked(uint32_t work, bool wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   // Blocked signals, whoever asks.
   SignalSet MaskFromAnyThread() const;
 
@@ -184,7 +184,7 @@ class Task : public RefCounted {
   // exec.cc
   struct ExecRequest;
   Result<void> KillSiblings();
-  RefPtr<Task> TakeLeaderTidLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
+  RefPtr<Task> TakeLeaderTidLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   Result<void> PrepareExec(ExecRequest& request, const Path& start, int flags);
   Result<void> SwitchImage(ExecRequest& request);
   Result<void> WriteImage(ExecRequest& request);
@@ -198,7 +198,7 @@ class Task : public RefCounted {
   void LeaveThreadGroup();
   void ReleaseFiles();
   bool RemoveFromGroup(RefPtr<Task>& self);
-  void EndGroupLocked(std::vector<RefPtr<ThreadGroup>>& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kernel_.task_set_mu());
+  void EndGroupLocked(std::vector<RefPtr<ThreadGroup>>& garbage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
   Kernel& kernel_;
   RefPtr<ThreadGroup> thread_group_;

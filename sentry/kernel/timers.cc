@@ -29,7 +29,8 @@ void TimerQueue::WakeThread() {
 
 Deadline TimerQueue::EarliestLocked() const { return armed_.empty() ? kNever : armed_.begin()->first; }
 
-void TimerQueue::InsertLocked(Timer& timer) {
+// timer.queue_ is this queue.
+void TimerQueue::InsertLocked(Timer& timer) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const Deadline next = timer.setting_.next;
   const bool earlier = next < EarliestLocked();
   armed_.emplace(next, &timer);
@@ -40,7 +41,8 @@ void TimerQueue::InsertLocked(Timer& timer) {
   }
 }
 
-void TimerQueue::RemoveLocked(Timer& timer) { armed_.erase({timer.setting_.next, &timer}); }
+// timer.queue_ is this queue.
+void TimerQueue::RemoveLocked(Timer& timer) ABSL_NO_THREAD_SAFETY_ANALYSIS { armed_.erase({timer.setting_.next, &timer}); }
 
 void TimerQueue::ThreadMain(void* raw) {
   auto& queue = *static_cast<TimerQueue*>(raw);
@@ -62,7 +64,8 @@ void TimerQueue::RunExpired() {
   if (!stopping_) FutexWaitHost(&version_, version, next);
 }
 
-bool TimerQueue::FireNext(Deadline now) {
+// timer.queue_ is this queue.
+bool TimerQueue::FireNext(Deadline now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Timer* timer;
   {
     MutexLock l(mu_);

@@ -28,7 +28,7 @@ int ExitCode(int wait_status) { return WIFEXITED(wait_status) ? CLD_EXITED : (WC
 
 int ExitValue(int wait_status) { return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status); }
 
-siginfo_t ChildSignal(ThreadGroup& group, int signo, int code, int value) {
+siginfo_t ChildSignal(ThreadGroup& group, int signo, int code, int value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   siginfo_t info{};
   info.si_signo = signo;
   info.si_code = code;
@@ -49,7 +49,7 @@ bool Matches(const ThreadGroup& child, const WaitQuery& query) {
   return (query.options & __WALL) || is_clone == ((query.options & __WCLONE) != 0);
 }
 
-WaitOutcome Outcome(ThreadGroup& child, int code, int wait_status) {
+WaitOutcome Outcome(ThreadGroup& child, int code, int wait_status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   WaitOutcome outcome;
   outcome.pid = child.pid();
   outcome.uid = OwnerOf(child);
@@ -60,20 +60,20 @@ WaitOutcome Outcome(ThreadGroup& child, int code, int wait_status) {
   return outcome;
 }
 
-std::optional<WaitOutcome> TryExited(ThreadGroup& child, const WaitQuery& query) {
+std::optional<WaitOutcome> TryExited(ThreadGroup& child, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (!child.zombie || !(query.options & WEXITED)) return std::nullopt;
   WaitOutcome outcome = Outcome(child, ExitCode(child.exit_status), child.exit_status);
   if (!(query.options & WNOWAIT)) ReapLocked(child);
   return outcome;
 }
 
-std::optional<WaitOutcome> TryStopped(ThreadGroup& child, const WaitQuery& query) {
+std::optional<WaitOutcome> TryStopped(ThreadGroup& child, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (child.zombie || !child.stop_announced || child.stop_reported || !(query.options & WSTOPPED)) return std::nullopt;
   if (!(query.options & WNOWAIT)) child.stop_reported = true;
   return Outcome(child, CLD_STOPPED, W_STOPCODE(child.stop_signal));
 }
 
-std::optional<WaitOutcome> TryContinued(ThreadGroup& child, const WaitQuery& query) {
+std::optional<WaitOutcome> TryContinued(ThreadGroup& child, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (child.zombie || !child.continue_pending || !(query.options & WCONTINUED)) return std::nullopt;
   if (!(query.options & WNOWAIT)) child.continue_pending = false;
   return Outcome(child, CLD_CONTINUED, __W_CONTINUED);

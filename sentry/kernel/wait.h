@@ -26,14 +26,14 @@ Result<WaitOutcome> WaitForChild(Task& task, const WaitQuery& query);
 
 // SIGCHLD and waiters, for stops and continues.
 void NotifyParentOfJobControlLocked(ThreadGroup& group, int code, int status)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // The last thread of `group` is gone: tells the parent, or reaps at once when it does not care.
-void NotifyParentOfExitLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+void NotifyParentOfExitLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // Takes a zombie out of the process table and adds its usage to the parent's.
-void ReapLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+void ReapLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
 // CPU time and faults of all threads, gone ones included.
-struct rusage GroupUsageLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(group.kernel().task_set_mu());
+struct rusage GroupUsageLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 struct rusage TaskUsage(const Task& task);
 // Peak memory and page faults, as the host counts them for the whole process.
 void AddMemoryUsage(MemoryManager& mm, struct rusage& usage);

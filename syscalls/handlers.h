@@ -179,7 +179,6 @@ SyscallResult SysSetsid(Task& task);
 SyscallResult SysGetsid(Task& task, int pid);
 SyscallResult SysSetTidAddress(Task& task, GuestAddr addr);
 SyscallResult SysPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
-SyscallResult SysUnshare(Task& task, uint64_t flags);
 
 // signals.cc
 SyscallResult SysRtSigaction(Task& task, int signo, GuestAddr new_addr, GuestAddr old_addr, uint64_t set_size);
@@ -308,6 +307,22 @@ SyscallResult SysTimerfdGettime(Task& task, int fd, GuestAddr addr);
 SyscallResult SysSignalfd4(Task& task, int fd, GuestAddr set_addr, uint64_t set_size, int flags);
 SyscallResult SysSignalfd(Task& task, int fd, GuestAddr set_addr, uint64_t set_size);
 SyscallResult SysMemfdCreate(Task& task, GuestAddr name_addr, uint32_t flags);
+
+// pidfd.cc
+SyscallResult SysPidfdOpen(Task& task, int pid, uint32_t flags);
+SyscallResult SysPidfdSendSignal(Task& task, int fd, int signo, GuestAddr info, uint32_t flags);
+SyscallResult SysPidfdGetfd(Task& task, int fd, int target_fd, uint32_t flags);
+
+// seccomp.cc
+SyscallResult SysSeccomp(Task& task, uint32_t operation, uint32_t flags, GuestAddr args);
+
+// namespaces.cc
+SyscallResult SysUnshare(Task& task, uint64_t flags);
+SyscallResult SysSetns(Task& task, int fd, int flags);
+SyscallResult SysPivotRoot(Task& task, GuestAddr new_root, GuestAddr put_old);
+
+// ptrace.cc
+SyscallResult SysPtrace(Task& task, int64_t request, int64_t pid, GuestAddr addr, uint64_t data);
 
 // system.cc
 SyscallResult SysUname(Task& task, GuestAddr buf);

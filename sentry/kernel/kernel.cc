@@ -91,6 +91,13 @@ Result<int> Kernel::AllocatePidLocked(Task* task) {
   return pid;
 }
 
+Result<void> Kernel::ClaimPidLocked(int pid) {
+  if (pid < 1 || pid >= kMaxPid) return Errno(EINVAL);
+  if (tasks_.size() >= kMaxTasks) return Errno(EAGAIN);
+  if (!tasks_.emplace(pid, nullptr).second) return Errno(EEXIST);
+  return {};
+}
+
 void Kernel::InsertTaskLocked(Task& task) {
   task.IncRef();
   tasks_[task.tid()] = &task;

@@ -82,6 +82,8 @@ class Kernel {
   // The process tree, signals, wait, job control: one lock, as Linux's tasklist_lock and siglocks were.
   Mutex& task_set_mu() ABSL_LOCK_RETURNED(task_set_capability) { return task_set_mu_; }
   Result<int> AllocatePidLocked(Task* task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  // Reserves a number of the caller's choice (clone3's set_tid). EEXIST, EINVAL.
+  Result<void> ClaimPidLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   Task* FindTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   ThreadGroup* FindThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   std::vector<ThreadGroup*> ThreadGroupsLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);

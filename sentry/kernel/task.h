@@ -103,7 +103,8 @@ class Task : public RefCounted {
     GuestAddr stack = 0;      // 0: the parent's stack pointer
     GuestAddr parent_tid = 0, child_tid = 0, tls = 0;
     int exit_signal = 0;
-    GuestAddr pidfd = 0;
+    GuestAddr pidfd = 0;              // CLONE_PIDFD: where its descriptor's number goes
+    std::vector<int32_t> set_tid;     // wanted ids, innermost pid namespace first
   };
   SyscallResult Clone(const CloneArgs& args);
   // `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/pid_namespace.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/terminal.h"
 

@@ -57,6 +57,7 @@ class ThreadGroup : public RefCounted {
   WaitQueue signal_events;                    // told (EPOLLIN) of every signal queued to any thread: signalfd
   struct Timers;                              // itimers and POSIX timers (kernel/timers.h); own lock
   std::shared_ptr<Timers> timers;
+  RefPtr<class PidNamespace> pid_ns;          // null: the sandbox's first one; set before it is published
 
  private:
   Kernel& kernel_;

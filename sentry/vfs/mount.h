@@ -38,6 +38,12 @@ class Mount : public RefCounted {
   // Guarded by the mount table's lock; null for the root or when detached.
   RefPtr<Mount> parent_;
   RefPtr<Dentry> mount_point_;  // in the parent
+  // Propagation (mount_namespaces(7)), likewise guarded; 0: none.
+  int peer_group_ = 0;      // gives to and takes from mounts with the same number
+  int master_ = 0;          // takes from the peer group with this number
+  bool unbindable_ = false;
+  bool locked_ = false;     // copied from a namespace with more rights: may not be taken off alone
+  uint64_t namespace_ = 0;  // which mount namespace it is attached in; 0: none
 };
 
 }  // namespace runsc

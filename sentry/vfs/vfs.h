@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,10 +80,27 @@ class Vfs : public RefCounted {
   Result<void> Remount(const Path& target, uint64_t flags);
   void SyncAll();  // every mounted filesystem
   Path root() const;
+
+  // Mount namespaces and propagation, mount_namespaces(7) (vfs_namespaces.cc).
+  // `kind`: MS_SHARED, MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE.
+  Result<void> SetPropagation(const Path& target, uint64_t kind, bool recursive);
+  Result<void> MoveMount(const Path& source, const Path& target);
+  // `new_root` becomes the root of its namespace, what was at `old_root` goes to `put_old`.
+  Result<void> PivotRoot(const Path& new_root, const Path& put_old, const Path& old_root);
+  // A copy of the whole tree that `from` is in. Each of `paths` that lies in the old tree is moved to the
+  // same place in the new one. `owner`: of the user namespace that the copy belongs to.
+  Result<RefPtr<class MountNamespace>> CopyNamespace(const Path& from, RefPtr<UserNamespace> owner,
+                                                     bool less_privileged, std::span<Path*> paths);
+  // The namespace a path's mount is attached in; 0: none.
+  uint64_t NamespaceOf(const Path& path) const;
+  Path RootOfNamespace(uint64_t id) const;  // empty: gone
+  void DropNamespace(uint64_t id);          // detaches everything in it
+
   struct MountInfo {
     int id, parent_id;
     uint64_t dev;
     std::string root, target, type, source, options, fs_options;
+    std::string propagation;  // "shared:1 ", "master:2 " or empty
   };
   std::vector<MountInfo> Mounts(const Path& root) const;  // for /proc/self/mounts and mountinfo
 

@@ -101,7 +101,8 @@ std::vector<Vfs::MountInfo> Vfs::Mounts(const Path& root) const {
                      .type = std::string(mount.fs()->type()),
                      .source = mount.source(),
                      .options = FlagText(mount.flags()),
-                     .fs_options = FlagText(mount.flags() & MS_RDONLY) + mount.fs()->options()});
+                     .fs_options = FlagText(mount.flags() & MS_RDONLY) + mount.fs()->options(),
+                     .propagation = ""});
   }
   return infos;
 }

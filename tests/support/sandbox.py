@@ -115,6 +115,9 @@ while [ "$nbinds" -gt 0 ]; do
   shift 3; nbinds=$((nbinds - 1))
 done
 hostname sandbox
+# A new network namespace's lo is down; a sandbox's is up.
+python3 -c 'import fcntl, socket, struct
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))'
 cd "$r"
 exec prlimit --nofile=1024:4096 setpriv --bounding-set="$CAPS" --inh-caps=-all --ambient-caps=-all \
   chroot . /usr/bin/env -i -C "$cwd" "$@"

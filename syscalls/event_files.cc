@@ -86,7 +86,7 @@ SyscallResult SysTimerfdSettime(Task& task, int fd, int flags, GuestAddr new_add
   RefPtr<File> file = TRY(GetFile(task, fd));
   TimerFile* timer = FileAs<TimerFile>(*file);
   if (timer == nullptr) return Errno(EINVAL);
-  const itimerspec old = timer->Set(spec, flags);
+  const itimerspec old = TRY(timer->Set(spec, flags));
   if (old_addr != 0) TRY(task.CopyOutObject(old_addr, old));
   return int64_t{0};
 }

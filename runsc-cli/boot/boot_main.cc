@@ -18,6 +18,7 @@
 #include "runsc-cli/boot/guest_mounts.h"
 #include "runsc-cli/boot/init_controller.h"
 #include "runsc-cli/verbs/verb.h"
+#include "sentry/fs/clock_watch.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/pipe_file.h"
@@ -82,6 +83,7 @@ void LogPlatformLine(const char* line) { LogInfo("platform: ", line); }
 // The platform forks its first stub before the filter forbids it.
 absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   OpenHostFacts();
+  if (!ClockWatch::Get().Open()) LogInfo("clock: jumps of the host's clock will not be noticed");
   ASSIGN_OR_RETURN(sentry.jail, EnterSentryJail());
   if (!sentry.jail.warning.empty()) LogInfo("jail: ", sentry.jail.warning);
   SystrapOptions options;

@@ -3,8 +3,11 @@
 
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 
+#include "sentry/kernel/current_task.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -47,12 +50,35 @@ signalfd_siginfo ToSignalfdInfo(const siginfo_t& info) {
 
 const char SignalFile::kKind = 0;
 
-SignalFile::SignalFile(RefPtr<AnonInode> inode, RefPtr<ThreadGroup> owner, SignalSet set, int flags)
-    : AnonFile(std::move(inode), "anon_inode:[signalfd]", O_RDWR | flags), owner_(std::move(owner)), set_(set) {}
+SignalFile::SignalFile(RefPtr<AnonInode> inode, RefPtr<ThreadGroup> creator, SignalSet set, int flags)
+    : AnonFile(std::move(inode), "anon_inode:[signalfd]", O_RDWR | flags), creator_(std::move(creator)), set_(set) {}
 
 void SignalFile::set_signals(SignalSet set) {
   set_ = set;
-  owner_->signal_events.Notify(EPOLLIN);
+  creator_->signal_events.Notify(EPOLLIN);
+  MutexLock l(mu_);
+  for (const RefPtr<ThreadGroup>& group : heirs_) group->signal_events.Notify(EPOLLIN);
+}
+
+// Processes that are gone and that no epoll instance watches any more are forgotten.
+WaitQueue* SignalFile::QueueOf(ThreadGroup& group) {
+  std::vector<RefPtr<ThreadGroup>> garbage;  // dropped after the locks
+  MutexLock tasks(group.kernel().task_set_mu());
+  MutexLock l(mu_);
+  const auto gone = std::partition(heirs_.begin(), heirs_.end(), [&](const RefPtr<ThreadGroup>& heir) {
+    return heir.get() == &group || !heir->zombie || !heir->signal_events.empty();
+  });
+  std::move(gone, heirs_.end(), std::back_inserter(garbage));
+  heirs_.erase(gone, heirs_.end());
+  const bool known = std::any_of(heirs_.begin(), heirs_.end(), [&](const auto& heir) { return heir.get() == &group; });
+  if (!known) heirs_.emplace_back(&group);
+  return &group.signal_events;
+}
+
+WaitQueue* SignalFile::wait_queue() {
+  Task* asking = CurrentTask();
+  if (asking == nullptr || &asking->thread_group() == creator_.get()) return &creator_->signal_events;
+  return QueueOf(asking->thread_group());
 }
 
 Result<size_t> SignalFile::Read(Task& task, IoSink& dst, const int64_t* offset) {
@@ -71,10 +97,9 @@ Result<size_t> SignalFile::Read(Task& task, IoSink& dst, const int64_t* offset) 
 }
 
 EventMask SignalFile::Readiness(EventMask mask) {
-  MutexLock l(owner_->kernel().task_set_mu());
-  SignalSet pending = owner_->pending.pending();
-  for (Task* task : owner_->tasks) pending |= task->pending.pending();
-  return (pending & set_.load()) ? EPOLLIN & mask : 0;
+  Task* asking = CurrentTask();
+  if (asking == nullptr) return 0;
+  return (asking->PendingSignals() & set_.load()) ? EPOLLIN & mask : 0;
 }
 
 std::string SignalFile::FdInfo() const {

@@ -39,6 +39,8 @@ Deadline FirstExpiration(clockid_t clock, int64_t value, bool absolute) {
   return DeadlineAfter(now, std::max<int64_t>(left, 0));
 }
 
+int64_t TimeOfDayOffset() { return Kernel::RealtimeNs() - Kernel::MonotonicNs(); }
+
 }  // namespace
 
 const char TimerFile::kKind = 0;
@@ -48,9 +50,30 @@ TimerFile::TimerFile(RefPtr<AnonInode> inode, TimerQueue& timers, clockid_t cloc
       clock_(clock),
       timer_(timers, [this] { queue_.Notify(EPOLLIN); }) {}
 
+TimerFile::~TimerFile() { ClockWatch::Get().Remove(*this); }
+
+bool TimerFile::FollowsTimeOfDay(int flags) const {
+  return PlainClock(clock_) == CLOCK_REALTIME && (flags & TFD_TIMER_ABSTIME);
+}
+
+// Whoever waits for a time of day waits longer or shorter now.
+void TimerFile::OnClockSet() {
+  const int flags = set_flags_.load();
+  if (!FollowsTimeOfDay(flags)) return;
+  const int64_t offset = TimeOfDayOffset();
+  timer_.Shift(offset_.exchange(offset) - offset);
+  if (!(flags & TFD_TIMER_CANCEL_ON_SET)) return;
+  cancelled_ = true;
+  queue_.Notify(EPOLLIN);
+}
+
 Result<size_t> TimerFile::Read(Task& task, IoSink& dst, const int64_t* offset) {
   if (offset != nullptr) return Errno(ESPIPE);
   if (dst.remaining() < sizeof(uint64_t)) return Errno(EINVAL);
+  if (cancelled_.exchange(false)) {
+    (void)timer_.TakeExpirations();
+    return Errno(ECANCELED);
+  }
   const uint64_t expirations = timer_.TakeExpirations();
   if (expirations == 0) return Errno(EAGAIN);
   TRY(dst.Write(std::as_bytes(std::span(&expirations, 1))));
@@ -58,7 +81,7 @@ Result<size_t> TimerFile::Read(Task& task, IoSink& dst, const int64_t* offset) {
 }
 
 EventMask TimerFile::Readiness(EventMask mask) {
-  return timer_.expirations() > 0 ? EPOLLIN & mask : 0;
+  return cancelled_ || timer_.expirations() > 0 ? EPOLLIN & mask : 0;
 }
 
 itimerspec TimerFile::Get() const {
@@ -73,14 +96,18 @@ itimerspec TimerFile::Get() const {
   return spec;
 }
 
-itimerspec TimerFile::Set(const itimerspec& spec, int flags) {
+Result<itimerspec> TimerFile::Set(const itimerspec& spec, int flags) {
   const itimerspec old = Get();
   set_flags_ = flags;
+  offset_ = TimeOfDayOffset();
+  if (FollowsTimeOfDay(flags)) ClockWatch::Get().Add(*this);
+  const bool cancelled = cancelled_.exchange(false) && (flags & TFD_TIMER_CANCEL_ON_SET);
   const int64_t value = ToNs(spec.it_value);
   if (value == 0) {
     timer_.Cancel();
   } else {
     timer_.Set(FirstExpiration(clock_, value, flags & TFD_TIMER_ABSTIME), ToNs(spec.it_interval));
+    if (cancelled) return Errno(ECANCELED);
   }
   return old;
 }

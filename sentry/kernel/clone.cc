@@ -167,11 +167,12 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     child->vfork_child = true;
   }
   if (auto published = PublishChild(args, *child); !published.ok()) return ReturnPid(tid, published.error());
+  const std::shared_ptr<ThreadGroup::Timers> timers = child->thread_group().timers;  // the child may end at once
   if (!child->StartThread()) {
     WithdrawChild(*child);
     return Errno(EAGAIN);
   }
-  if (!(args.flags & CLONE_THREAD) && rlimit(RLIMIT_CPU) != RLIM_INFINITY) child->thread_group().timers->ArmCpuLimit();
+  if (!(args.flags & CLONE_THREAD) && rlimit(RLIMIT_CPU) != RLIM_INFINITY) timers->ArmCpuLimit();
   if (latch) WaitForVfork(*latch);
   return tid;
 }

@@ -285,15 +285,15 @@ Result<void> Kernel::SendExternalSignal(int pid, int signo, bool all) {
 }
 
 void Kernel::OnAddressSpaceDeath(pid_t host_pid) {
-  for (const RefPtr<ThreadGroup>& group : ThreadGroups()) {
-    RefPtr<Task> task;
-    {
-      MutexLock l(task_set_mu());
-      if (!group->tasks.empty()) task = RefPtr<Task>(group->tasks.front());
-    }
-    const RefPtr<MemoryManager> mm = task ? task->MmSnapshot() : nullptr;
-    if (mm && mm->address_space().host_pid() == host_pid) {
-      (void)SendExternalSignal(group->pid(), SIGKILL, /*all=*/false);
+  std::vector<RefPtr<MemoryManager>> seen;  // a last reference must not go under the lock
+  MutexLock l(task_set_mu());
+  for (const auto& [pid, group] : groups_) {
+    // Any of them: those that are exiting have no memory any more.
+    for (Task* task : group->tasks) {
+      RefPtr<MemoryManager> mm = task->MmSnapshot();
+      if (!mm) continue;
+      if (mm->address_space().host_pid() == host_pid) KillGroupLocked(*group, SIGKILL);
+      seen.push_back(std::move(mm));
     }
   }
 }

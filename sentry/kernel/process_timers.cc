@@ -159,7 +159,7 @@ bool ClockTimer::Expire(uint64_t& periods) {
     return true;
   }
   periods += static_cast<uint64_t>((now - target_) / interval_);
-  target_ += static_cast<int64_t>(periods) * interval_;
+  target_ = AfterPeriods(target_, static_cast<int64_t>(periods), interval_);
   return true;
 }
 

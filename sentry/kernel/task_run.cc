@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
+#include "sentry/kernel/current_task.h"
 #include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_send.h"
@@ -10,11 +11,15 @@
 namespace runsc {
 namespace {
 
+thread_local Task* current_task = nullptr;
+
 bool IsRestartCode(const SyscallResult& result) { return !result.ok() && result.error().value() >= 512; }
 
 int64_t ToRax(const SyscallResult& result) { return result.ok() ? *result : -int64_t{result.error().value()}; }
 
 }  // namespace
+
+Task* CurrentTask() { return current_task; }
 
 bool Task::StartThread() {
   IncRef();  // the thread's own reference
@@ -28,6 +33,7 @@ bool Task::StartThread() {
 void Task::ThreadMain(void* raw) {
   Task* task = static_cast<Task*>(raw);
   Kernel& kernel = task->kernel_;
+  current_task = task;
   if (pthread_getcpuclockid(pthread_self(), &task->run_->sentry_clock) == 0) task->run_->has_clock = true;
   task->RunLoop();
   task->DoExit();

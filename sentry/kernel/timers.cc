@@ -2,6 +2,8 @@
 
 #include <sys/prctl.h>
 
+#include <algorithm>
+
 #include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/kernel.h"
 
@@ -117,8 +119,16 @@ void Timer::AdvanceLocked(Deadline now) {
   }
   const int64_t periods = (now - setting_.next) / setting_.interval_ns + 1;
   expirations_ += static_cast<uint64_t>(periods);
-  setting_.next += periods * setting_.interval_ns;
-  queue_.InsertLocked(*this);
+  setting_.next = AfterPeriods(setting_.next, periods, setting_.interval_ns);
+  if (setting_.next != kNever) queue_.InsertLocked(*this);
+}
+
+void Timer::Shift(int64_t ns) {
+  MutexLock l(queue_.mu_);
+  if (setting_.next == kNever) return;
+  queue_.RemoveLocked(*this);
+  setting_.next = ns < 0 ? std::max<int64_t>(setting_.next + ns, 0) : DeadlineAfter(setting_.next, ns);
+  if (setting_.next != kNever) queue_.InsertLocked(*this);
 }
 
 uint64_t Timer::TakeExpirations() {

@@ -13,6 +13,12 @@ namespace runsc {
 
 class Timer;
 
+// `periods` after `first`; periods beyond the end of time never come.
+inline Deadline AfterPeriods(Deadline first, int64_t periods, int64_t interval_ns) {
+  int64_t passed;
+  return __builtin_mul_overflow(periods, interval_ns, &passed) ? kNever : DeadlineAfter(first, passed);
+}
+
 // Owns the timer thread, which starts with the first timer set.
 class TimerQueue {
  public:
@@ -51,6 +57,8 @@ class Timer {
   // Forgets expirations not taken yet.
   void Set(Deadline first, int64_t interval_ns);
   void Cancel() { Set(kNever, 0); }
+  // Moves the expirations still to come by `ns`: the clock it follows was set.
+  void Shift(int64_t ns);
   // Expirations since Set or the last take; counts late ones too.
   uint64_t TakeExpirations();
   uint64_t expirations() const;

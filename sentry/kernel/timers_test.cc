@@ -47,6 +47,32 @@ TEST(Timer, PeriodicCountsEveryPeriod) {
   EXPECT_LE(counted, expected + 2);
 }
 
+// An interval that leads beyond the end of time must not wrap around and fire for ever.
+TEST(Timer, HugeIntervalFiresOnce) {
+  TimerQueue queue;
+  std::atomic<int> fired{0};
+  Timer timer(queue, [&] { ++fired; });
+  timer.Set(Kernel::MonotonicNs() + kMs, kNever - 1);
+  SleepMs(50);
+  EXPECT_EQ(fired, 1);
+  EXPECT_EQ(timer.setting().next, kNever);
+}
+
+TEST(Timer, ShiftMovesWhatIsStillToCome) {
+  TimerQueue queue;
+  std::atomic<int> fired{0};
+  Timer timer(queue, [&] { ++fired; });
+  timer.Shift(-kMs);  // not armed: nothing to move
+  EXPECT_EQ(timer.setting().next, kNever);
+  const int64_t now = Kernel::MonotonicNs();
+  timer.Set(now + 3600 * kNsPerSecond, 0);
+  timer.Shift(kNsPerSecond);
+  EXPECT_EQ(timer.setting().next, now + 3601 * kNsPerSecond);
+  timer.Shift(-3601 * kNsPerSecond);
+  SleepMs(50);
+  EXPECT_EQ(fired, 1);
+}
+
 TEST(Timer, EarlierTimerFiresFirst) {
   TimerQueue queue;
   std::atomic<int> order{0};

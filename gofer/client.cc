@@ -182,6 +182,14 @@ Result<void> GoferClient::CallForNothing(Call& call) {
   return {};
 }
 
+Result<CreatedFile> GoferClient::CallForFile(Call& call) {
+  Reply reply = TRY(Send(call));
+  CreatedFile created{.node = TRY(TakeNode(reply)), .fd = {}};
+  if (!IsRegularFile(reply.packet.fd)) return Errno(EIO);
+  created.fd = std::move(reply.packet.fd);
+  return created;
+}
+
 Result<GoferNode> GoferClient::Attach(uint32_t index) {
   Call call(GoferOp::kAttach, AttachRequest{.index = index});
   return CallForNode(call);
@@ -226,11 +234,16 @@ Result<CreatedFile> GoferClient::Create(const GoferHandle& dir, std::string_view
                                          .mode = file.mode,
                                          .uid = file.uid,
                                          .gid = file.gid});
-  Reply reply = TRY(Send(call.String(name)));
-  CreatedFile created{.node = TRY(TakeNode(reply)), .fd = {}};
-  if (!IsRegularFile(reply.packet.fd)) return Errno(EIO);
-  created.fd = std::move(reply.packet.fd);
-  return created;
+  return CallForFile(call.String(name));
+}
+
+Result<CreatedFile> GoferClient::CreateTmp(const GoferHandle& dir, int flags, const NewHostFile& file) {
+  Call call(GoferOp::kCreateTmp, NewRequest{.dir = dir.id(),
+                                            .kind = static_cast<uint32_t>(flags),
+                                            .mode = file.mode,
+                                            .uid = file.uid,
+                                            .gid = file.gid});
+  return CallForFile(call);
 }
 
 Result<GoferNode> GoferClient::Mkdir(const GoferHandle& dir, std::string_view name,
@@ -278,6 +291,11 @@ Result<void> GoferClient::Rename(const GoferHandle& old_dir, std::string_view ol
   Call call(GoferOp::kRename,
             PairRequest{.first = old_dir.id(), .second = new_dir.id(), .flags = flags});
   return CallForNothing(call.String(old_name).String(new_name));
+}
+
+Result<void> GoferClient::Sync(const GoferHandle& file, bool data_only) {
+  Call call(GoferOp::kSync, OpenRequest{.file = file.id(), .flags = data_only ? kSyncDataOnly : 0});
+  return CallForNothing(call);
 }
 
 Result<std::string> GoferClient::Readlink(const GoferHandle& link) {

@@ -107,6 +107,8 @@ class GoferClient {
   // Makes a new regular file (EEXIST if the name is taken) and opens it with `flags`, as Open.
   Result<CreatedFile> Create(const GoferHandle& dir, std::string_view name, int flags,
                              const NewHostFile& file);
+  // As Create, without a name; Link gives it one unless flags has O_EXCL.
+  Result<CreatedFile> CreateTmp(const GoferHandle& dir, int flags, const NewHostFile& file);
   Result<GoferNode> Mkdir(const GoferHandle& dir, std::string_view name, const NewHostFile& file);
   // type: S_IFREG, S_IFIFO or S_IFSOCK; device nodes are EPERM.
   Result<GoferNode> Mknod(const GoferHandle& dir, std::string_view name, uint32_t type,
@@ -121,6 +123,8 @@ class GoferClient {
   Result<void> Rename(const GoferHandle& old_dir, std::string_view old_name,
                       const GoferHandle& new_dir, std::string_view new_name, uint32_t flags);
 
+  // fsync or fdatasync of a directory or regular file.
+  Result<void> Sync(const GoferHandle& file, bool data_only);
   Result<std::string> Readlink(const GoferHandle& link);
   Result<struct statfs> Statfs(const GoferHandle& file);
   // The entries after `cursor` (0: from the start), without "." and "..", as many as fit one message;
@@ -155,6 +159,7 @@ class GoferClient {
   Result<FileAttr> CallForAttr(Call& call);
   Result<std::string> CallForString(Call& call);
   Result<UniqueFd> CallForFd(Call& call);
+  Result<CreatedFile> CallForFile(Call& call);
   Result<void> CallForNothing(Call& call);
 
   std::vector<std::unique_ptr<GoferChannel>> channels_;

@@ -40,6 +40,8 @@ enum class GoferOp : uint8_t {
   kRemoveXattr,  // XattrRequest, name
   kClose,        // CountReply, handle*
   kOpenTmp,      // AttachRequest                        -> fd
+  kCreateTmp,    // NewRequest                           -> NodeReply, target, fd
+  kSync,         // OpenRequest (flags: kSyncDataOnly)
   kOpCount
 };
 
@@ -109,6 +111,7 @@ struct OpenRequest {
   int32_t flags;
   uint32_t reserved;
 };
+inline constexpr int32_t kSyncDataOnly = 1;
 struct NewRequest {
   uint64_t dir;
   uint32_t kind;  // kCreate: open flags; kMknod: file type; else 0

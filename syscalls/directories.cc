@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/notify.h"
 #include "syscalls/copy_path.h"
 #include "syscalls/handlers.h"
 
@@ -127,6 +128,7 @@ SyscallResult GetDents(Task& task, int fd, GuestAddr buf, uint32_t size, bool is
     (void)file->Seek(task, before, SEEK_SET);
     return copied.error();
   }
+  if (file->path()) notify::Self(*file->path().dentry->inode(), true, IN_ACCESS);
   return static_cast<int64_t>(writer.bytes().size());
 }
 
@@ -256,7 +258,7 @@ SyscallResult SysFchdir(Task& task, int fd) {
 // chroot(2)
 SyscallResult SysChroot(Task& task, GuestAddr path) {
   Path root = TRY(SearchableDir(task, TRY(LookupAt(task, AT_FDCWD, path, 0))));
-  if (!task.creds()->Has(CAP_SYS_CHROOT)) return Errno(EPERM);
+  if (!task.creds()->HasOwn(CAP_SYS_CHROOT)) return Errno(EPERM);
   task.fs().set_root(std::move(root));
   return 0;
 }

@@ -80,6 +80,23 @@ Result<void> CheckLockAccess(const File& file, int type) {
   }
 }
 
+// One attempt of a call that waits: for POSIX locks, a circle of waiters is refused.
+Result<void> TryLock(FileLocks& locks, const RangeLock& range, bool ofd) {
+  const Result<void> locked = locks.Lock(range);
+  if (ofd || locked.ok() || !(locked.error() == Errno(EAGAIN))) return locked;
+  RangeLock holder;
+  if (!locks.Conflicting(range, &holder)) return locks.Lock(range);
+  TRY(LockWaits::Begin(range.owner, holder.owner));
+  return locked;
+}
+
+Result<void> WaitForLock(Task& task, FileLocks& locks, const RangeLock& range, bool ofd) {
+  const Result<void> locked =
+      BlockUntil(task, locks.queue(), EPOLLIN, kNever, [&] { return TryLock(locks, range, ofd); });
+  if (!ofd) LockWaits::End(range.owner);
+  return locked;
+}
+
 SyscallResult SetLock(Task& task, File& file, GuestAddr arg, bool ofd, bool wait) {
   const auto lock = TRY(task.CopyInObject<struct flock>(arg));
   if (ofd && lock.l_pid != 0) return Errno(EINVAL);
@@ -93,11 +110,28 @@ SyscallResult SetLock(Task& task, File& file, GuestAddr arg, bool ofd, bool wait
     locks.Unlock(range.owner, range.start, range.end);
     return 0;
   }
-  if (wait) {
-    TRY(BlockUntil(task, locks.queue(), EPOLLIN, kNever, [&] { return locks.Lock(range); }));
-  } else {
-    TRY(locks.Lock(range));
+  TRY(wait ? WaitForLock(task, locks, range, ofd) : locks.Lock(range));
+  return 0;
+}
+
+// Who may take a lease: the file's owner.
+Result<void> CheckLease(Task& task, File& file, int type) {
+  const Attr attr = TRY(file.GetAttr());
+  if (attr.uid != task.creds()->fsuid && !task.creds()->Has(CAP_LEASE)) return Errno(EACCES);
+  if (!attr.IsRegular() || !file.path()) return Errno(EINVAL);
+  return type == F_RDLCK || type == F_WRLCK || type == F_UNLCK ? Result<void>() : Errno(EINVAL);
+}
+
+SyscallResult LeaseCommand(Task& task, int fd, File& file, int command, int type) {
+  if (command == F_GETLEASE) {
+    RefPtr<Inode> inode = file.inode();
+    FileLocks* locks = inode ? inode->locks_if_any() : nullptr;
+    return locks != nullptr ? locks->LeaseOf(file) : F_UNLCK;
   }
+  TRY(CheckLease(task, file, type));
+  FileLocks& locks = file.inode()->locks();
+  if (type == F_UNLCK && locks.LeaseOf(file) == F_UNLCK) return Errno(EAGAIN);
+  TRY(locks.SetLease({.file = &file, .type = type, .target = type, .pid = task.pid(), .fd = fd}));
   return 0;
 }
 
@@ -190,7 +224,8 @@ SyscallResult Fcntl(Task& task, int fd, const RefPtr<File>& file, int command, u
       TRY(file->AddSeals(static_cast<int>(arg)));
       return 0;
     case F_GETLEASE:
-      return F_UNLCK;  // none can be taken: F_SETLEASE is not offered
+    case F_SETLEASE:
+      return LeaseCommand(task, fd, *file, command, static_cast<int>(arg));
     default:
       return Errno(EINVAL);
   }
@@ -236,7 +271,7 @@ SyscallResult SysFlock(Task& task, int fd, int operation) {
     locks.Unflock(*file);
     return 0;
   }
-  const auto attempt = [&] { return locks.Flock(*file, kind == LOCK_EX); };
+  const auto attempt = [&] { return locks.Flock(*file, kind == LOCK_EX, task.pid()); };
   if (operation & LOCK_NB) {
     TRY(attempt());
   } else {

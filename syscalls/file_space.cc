@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/notify.h"
 #include "syscalls/copy_path.h"
 #include "syscalls/handlers.h"
 
@@ -44,6 +45,7 @@ SyscallResult SysFtruncate(Task& task, int fd, int64_t size) {
   if (!file->writable() || !TRY(file->GetAttr()).IsRegular()) return Errno(EINVAL);
   TRY(CheckSize(task, size));
   TRY(file->Truncate(static_cast<uint64_t>(size)));
+  if (file->path()) notify::Both(*file->path().dentry, IN_MODIFY);
   return 0;
 }
 
@@ -64,6 +66,7 @@ SyscallResult SysFallocate(Task& task, int fd, int mode, int64_t offset, int64_t
   if (__builtin_add_overflow(offset, length, &end)) return Errno(EFBIG);
   if (!(mode & FALLOC_FL_KEEP_SIZE)) TRY(CheckSize(task, end));
   TRY(file->Allocate(mode, offset, length));
+  if (file->path()) notify::Both(*file->path().dentry, IN_MODIFY);
   return 0;
 }
 

@@ -131,6 +131,12 @@ SyscallResult SysRemovexattr(Task& task, GuestAddr path, GuestAddr name);
 SyscallResult SysLremovexattr(Task& task, GuestAddr path, GuestAddr name);
 SyscallResult SysFremovexattr(Task& task, int fd, GuestAddr name);
 
+// inotify.cc
+SyscallResult SysInotifyInit(Task& task);
+SyscallResult SysInotifyInit1(Task& task, int flags);
+SyscallResult SysInotifyAddWatch(Task& task, int fd, GuestAddr path_addr, uint32_t mask);
+SyscallResult SysInotifyRmWatch(Task& task, int fd, int wd);
+
 // splice.cc
 SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr,
                         uint64_t length, uint32_t flags);

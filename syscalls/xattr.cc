@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/permission.h"
 #include "syscalls/copy_path.h"
 #include "syscalls/handlers.h"
@@ -55,6 +56,7 @@ SyscallResult Set(Task& task, const Path& path, GuestAddr name_addr, GuestAddr v
   TRY(task.CopyIn(value_addr, value.data(), size));
   TRY(CheckName(task, path, name, true));
   TRY(path.dentry->inode()->SetXattr(name, value, flags));
+  notify::Both(*path.dentry, IN_ATTRIB);
   return 0;
 }
 
@@ -86,6 +88,7 @@ SyscallResult Remove(Task& task, const Path& path, GuestAddr name_addr) {
   const std::string name = TRY(CopyInName(task, name_addr));
   TRY(CheckName(task, path, name, true));
   TRY(path.dentry->inode()->RemoveXattr(name));
+  notify::Both(*path.dentry, IN_ATTRIB);
   return 0;
 }
 

@@ -67,6 +67,21 @@ Result<void> ServeCreate(GoferSession& session, GoferRequest& request, GoferResp
   return {};
 }
 
+// A file without a name in the directory; it may get one by kLink.
+Result<void> ServeCreateTmp(GoferSession& session, GoferRequest& request, GoferResponse& response) {
+  auto asked = request.Fixed<NewRequest>();
+  TRY(CheckMode(asked));
+  if (request.node().type() != S_IFDIR) return Errno(ENOTDIR);
+  const int exclusive = static_cast<int>(asked.kind) & O_EXCL;
+  UniqueFd file =
+      TRY(session.reopener.Open(request.path(), O_TMPFILE | O_RDWR | exclusive, asked.mode & 0777));
+  UniqueFd path = TRY(session.reopener.Open(file.get(), O_PATH));
+  TRY(GiveAway(session, path.get(), asked));
+  TRY(PutNode(session, request.node(), std::move(path), response));
+  response.fd = std::move(file);
+  return {};
+}
+
 Result<void> ServeMkdir(GoferSession& session, GoferRequest& request, GoferResponse& response) {
   auto asked = request.Fixed<NewRequest>();
   TRY(CheckMode(asked));

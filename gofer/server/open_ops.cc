@@ -1,6 +1,7 @@
 // Getting at files: attach, walk, open, close.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -144,6 +145,17 @@ Result<void> ServeOpenTmp(GoferSession& session, GoferRequest& request, GoferRes
   const GoferAttachPoint& point = session.attach_points[index];
   if (!point.allow_tmpfile) return Errno(EROFS);
   response.fd = TRY(session.reopener.Open(point.root.get(), O_TMPFILE | O_RDWR, 0600));
+  return {};
+}
+
+// Directories, which the sentry has no descriptor of; and files.
+Result<void> ServeSync(GoferSession& session, GoferRequest& request, GoferResponse&) {
+  const uint32_t type = request.node().type();
+  if (type != S_IFDIR && type != S_IFREG) return Errno(EINVAL);
+  const int32_t flags = request.Fixed<OpenRequest>().flags;
+  if ((flags & ~kSyncDataOnly) != 0) return Errno(EINVAL);
+  UniqueFd file = TRY(session.reopener.Open(request.path(), O_RDONLY));
+  TRY(FromHost((flags & kSyncDataOnly) != 0 ? fdatasync(file.get()) : fsync(file.get())));
   return {};
 }
 

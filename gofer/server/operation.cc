@@ -36,6 +36,8 @@ constexpr GoferOperation kOperations[] = {
     {GoferOp::kRemoveXattr, "removexattr", sizeof(XattrRequest), 1, 1, 0, kChange, ServeRemoveXattr},
     {GoferOp::kClose, "close", sizeof(CountReply), 0, kSelf, 0, kRead, ServeClose},
     {GoferOp::kOpenTmp, "opentmp", sizeof(AttachRequest), 0, 0, 0, kRead, ServeOpenTmp},
+    {GoferOp::kCreateTmp, "createtmp", sizeof(NewRequest), 1, 0, 0, kChange, ServeCreateTmp},
+    {GoferOp::kSync, "sync", sizeof(OpenRequest), 1, 0, 0, kRead, ServeSync},
 };
 static_assert(std::size(kOperations) + 1 == static_cast<size_t>(GoferOp::kOpCount));
 

@@ -90,8 +90,10 @@ Result<void> ServeWalk(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeOpen(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeClose(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeOpenTmp(GoferSession&, GoferRequest&, GoferResponse&);
+Result<void> ServeSync(GoferSession&, GoferRequest&, GoferResponse&);
 // create_ops.cc:
 Result<void> ServeCreate(GoferSession&, GoferRequest&, GoferResponse&);
+Result<void> ServeCreateTmp(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeMkdir(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeMknod(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeSymlink(GoferSession&, GoferRequest&, GoferResponse&);

@@ -93,6 +93,7 @@ absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   options.log = LogPlatformLine;
   options.on_stub_death = OnStubDeath;
   ASSIGN_OR_RETURN(sentry.platform, NewSystrapPlatform(options));
+  SetProcfsForReopen(sentry.jail.proc_root.get());
   return LockDownSentry(sentry.jail.proc_root.get());
 }
 

@@ -14,7 +14,7 @@ class DirFile : public File {
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override { return Errno(EISDIR); }
   Result<int64_t> Seek(Task& task, int64_t offset, int whence) override;
   Result<void> Readdir(Task& task, const DirEmit& emit) override;
-  // Names are never written lazily by us; what the host has is its business.
+  // In memory there is nothing to write back.
   Result<void> Sync(bool data_only) override { return {}; }
   int64_t offset_for_fdinfo() const override;
 

@@ -114,6 +114,17 @@ Result<RefPtr<Inode>> GoferInode::Create(std::string_view name, const NewFile& f
   return RefPtr<Inode>(inode);
 }
 
+Result<RefPtr<Inode>> GoferInode::CreateTmpfile(const NewFile& file) {
+  TRY(gofer_fs_.CheckWritable());
+  const NewHostFile host{.mode = file.mode & 07777, .uid = file.uid, .gid = file.gid};
+  CreatedFile created =
+      TRY(gofer_fs_.client().CreateTmp(handle_, file.linkable ? 0 : O_EXCL, host));
+  RefPtr<GoferInode> inode = gofer_fs_.InodeFor(std::move(created.node));
+  MutexLock l(inode->mu_);
+  if (!inode->write_fd_.valid()) inode->write_fd_ = std::move(created.fd);
+  return RefPtr<Inode>(inode);
+}
+
 Result<void> GoferInode::Link(std::string_view name, Inode& target) {
   if (&target.fs() != &fs()) return Errno(EXDEV);
   TRY(gofer_fs_.CheckWritable());

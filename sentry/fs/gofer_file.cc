@@ -48,6 +48,7 @@ class GoferFile final : public SeekableFile {
     map.host_fd = writable() ? write_fd_ : read_fd_;
     map.offset = offset;
     map.writable = writable();
+    map.read_only_fd = !writable();
     map.owner = RefPtr<RefCounted>(&inode_);
     if ((flags & MAP_TYPE) != MAP_PRIVATE && writable()) inode_.MarkStale();
     return map;
@@ -90,10 +91,24 @@ class GoferFile final : public SeekableFile {
   UniqueFd private_fd_;
 };
 
+// A host directory: its names reach the disk when the host is told to.
+class GoferDirFile final : public DirFile {
+ public:
+  GoferDirFile(GoferInode& inode, GoferClient& client, const Path& path, int flags)
+      : DirFile(path, flags), inode_(inode), client_(client) {}
+  Result<void> Sync(bool data_only) override { return client_.Sync(inode_.handle(), data_only); }
+
+ private:
+  GoferInode& inode_;  // kept alive by path()
+  GoferClient& client_;
+};
+
 }  // namespace
 
 Result<RefPtr<File>> GoferInode::Open(Task& task, const Path& path, int flags) {
-  if (S_ISDIR(type_)) return RefPtr<File>(MakeRef<DirFile>(path, flags));
+  if (S_ISDIR(type_)) {
+    return RefPtr<File>(MakeRef<GoferDirFile>(*this, gofer_fs_.client(), path, flags));
+  }
   if (S_ISLNK(type_)) return Errno(ELOOP);
   if (!S_ISREG(type_)) return OpenSpecial(task, RefPtr<Inode>(this), TRY(GetAttr()), path, flags);
   auto file = MakeRef<GoferFile>(*this, path, flags);

@@ -65,6 +65,7 @@ class GoferInode final : public Inode {
   Result<void> Rmdir(std::string_view name, Inode& child) override;
   Result<void> Rename(std::string_view old_name, Inode& child, Inode& new_dir, std::string_view new_name,
                       Inode* replaced, uint32_t flags) override;
+  Result<RefPtr<Inode>> CreateTmpfile(const NewFile& file) override;
   Result<std::vector<DirEntry>> Entries() override;
   Result<std::string> Readlink(Task& task) override;
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override;

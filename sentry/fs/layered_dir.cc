@@ -79,7 +79,7 @@ Result<RefPtr<Inode>> LayeredDir::CreateTmpfile(const NewFile& file) {
   Attr attr = NewAttr(layered(), file);
   attr.nlink = 0;
   RefPtr<LayeredNode> node = LayeredNode::Make(layered(), attr, nullptr);
-  node->set_linkable();
+  if (file.linkable) node->set_linkable();
   return RefPtr<Inode>(node);
 }
 

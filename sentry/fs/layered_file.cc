@@ -274,8 +274,19 @@ Result<void> LayeredFile::Allocate(int mode, int64_t offset, int64_t length) {
   return {};
 }
 
-Result<Mappable> LayeredFile::Map(uint64_t offset, bool shared_write) {
-  if (shared_write || CurrentView().where != Where::kLower) {
+Result<int> LayeredFile::ReadOnlyFd(const View& view) {
+  {
+    MutexLock l(mu_);
+    if (read_only_.valid()) return read_only_.get();
+  }
+  UniqueFd fd = TRY(ReopenReadOnly(view.fd));
+  MutexLock l(mu_);
+  if (!read_only_.valid()) std::swap(read_only_, fd);
+  return read_only_.get();
+}
+
+Result<Mappable> LayeredFile::Map(uint64_t offset, bool shared, bool writable) {
+  if ((shared && writable) || CurrentView().where != Where::kLower) {
     std::lock_guard<std::mutex> l(write_mu_);
     TRY(CopyUp(kMaxInline + 1));
     TRY(ToHost());
@@ -285,7 +296,14 @@ Result<Mappable> LayeredFile::Map(uint64_t offset, bool shared_write) {
   Mappable map;
   map.host_fd = TRY(HostFile());
   map.offset = offset;
-  map.writable = CurrentView().where == Where::kHost;
+  const View view = CurrentView();
+  map.writable = view.where == Where::kHost;
+  map.read_only_fd = view.where == Where::kLower;
+  if (shared && !writable && view.where == Where::kHost) {
+    const Result<int> fd = ReadOnlyFd(view);
+    map.read_only_fd = fd.ok();
+    if (fd.ok()) map.host_fd = *fd;
+  }
   map.owner = RefPtr<RefCounted>(this);
   return map;
 }

@@ -23,7 +23,7 @@ class LayeredFile final : public LayeredNode {
                          int64_t* end);
   Result<int64_t> SeekData(int64_t offset, int whence);
   Result<void> Allocate(int mode, int64_t offset, int64_t length);
-  Result<Mappable> Map(uint64_t offset, bool shared_write);
+  Result<Mappable> Map(uint64_t offset, bool shared, bool writable);
 
  private:
   static constexpr size_t kMaxInline = 16 * 1024;
@@ -35,6 +35,7 @@ class LayeredFile final : public LayeredNode {
     uint64_t size;
   };
   View CurrentView() const;
+  Result<int> ReadOnlyFd(const View& view);
   Result<void> Resize(uint64_t size);
   // Makes the file writable here: from below into memory or a host file. Under write_mu_.
   Result<void> CopyUp(uint64_t bytes_wanted);
@@ -51,6 +52,7 @@ class LayeredFile final : public LayeredNode {
   Where where_ ABSL_GUARDED_BY(mu_);
   std::vector<std::byte> inline_ ABSL_GUARDED_BY(mu_);
   UniqueFd host_ ABSL_GUARDED_BY(mu_);  // once set, stays
+  UniqueFd read_only_ ABSL_GUARDED_BY(mu_);  // the same file; likewise
   std::atomic<int> lower_fd_{-1};       // owned by the lower inode
   bool sparse_ = false;                 // under write_mu_: may have holes, so pages are counted by the host
   std::atomic<uint64_t> charged_pages_{0};

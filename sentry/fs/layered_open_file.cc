@@ -21,7 +21,7 @@ class LayeredOpenFile final : public SeekableFile {
   }
   Result<Mappable> Mmap(uint64_t offset, uint64_t length, int prot, int flags) override {
     const bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
-    return node_.Map(offset, shared && writable());
+    return node_.Map(offset, shared, writable());
   }
 
  protected:

@@ -64,6 +64,12 @@ int MemfdInode::seals() const {
   return seals_;
 }
 
+Result<int> MemfdInode::ReadOnlyFd() {
+  MutexLock l(seals_mu_);
+  if (!read_only_.valid()) read_only_ = TRY(ReopenReadOnly(host_fd()));
+  return read_only_.get();
+}
+
 Result<void> MemfdInode::AddSeals(int seals) {
   MutexLock l(seals_mu_);
   if (seals_ & F_SEAL_SEAL) return Errno(EPERM);
@@ -103,6 +109,11 @@ Result<Mappable> MemfdFile::Mmap(uint64_t offset, uint64_t length, int prot, int
   mappable.offset = offset;
   mappable.writable = writable();
   mappable.owner = inode_;
+  if ((flags & MAP_TYPE) != MAP_PRIVATE && !writable()) {
+    const Result<int> fd = inode_->ReadOnlyFd();
+    mappable.read_only_fd = fd.ok();
+    if (fd.ok()) mappable.host_fd = *fd;
+  }
   return mappable;
 }
 

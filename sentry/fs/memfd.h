@@ -3,6 +3,7 @@
 
 #include "platform/base/unique_fd.h"
 #include "sentry/fs/anon_file.h"
+#include "sentry/vfs/backing_store.h"
 
 namespace runsc {
 
@@ -16,6 +17,7 @@ class MemfdInode : public AnonInode {
   Result<int> HostFile() override { return host_fd(); }
 
   int host_fd() const { return host_fd_.get(); }
+  Result<int> ReadOnlyFd();
   const std::string& name() const { return name_; }
   int seals() const;
   Result<void> AddSeals(int seals);
@@ -25,6 +27,7 @@ class MemfdInode : public AnonInode {
   const std::string name_;
   mutable Mutex seals_mu_{LockRank::kInode};
   int seals_ ABSL_GUARDED_BY(seals_mu_);
+  UniqueFd read_only_ ABSL_GUARDED_BY(seals_mu_);  // once set, stays
 };
 
 class MemfdFile : public SeekableFile {

@@ -6,134 +6,203 @@
 
 namespace runsc {
 
+// A drained slot that writers have left is skipped. `tail` must be loaded before `head`.
+Pipe::Run Pipe::FrontRun(uint64_t head, uint64_t tail) {
+  Run run;
+  if (head >= tail) return run;
+  if (SlotOf(head) != SlotOf(tail) && head % kSlot == (EndOf(SlotOf(head)) & ~kPacket) % kSlot &&
+      head % kSlot != 0) {
+    head = NextSlot(head);
+  }
+  run.start = head;
+  for (uint64_t slot = SlotOf(head); head < tail; ++slot) {
+    const bool last = slot == SlotOf(tail);
+    const uint16_t end = last ? static_cast<uint16_t>(tail % kSlot) : EndOf(slot);
+    const bool packet = !last && (end & kPacket);
+    if (packet && run.size > 0) break;
+    run.packet = packet;
+    run.size += (end & ~kPacket) - head % kSlot;
+    if (last || packet || end != kSlot || (slot + 1) % slots() == 0) break;
+    head = (slot + 1) * kSlot;
+  }
+  return run;
+}
+
+// The position behind what was taken of a run: of a packet nothing stays, of a slot that is finished
+// neither.
+uint64_t Pipe::After(const Run& run, size_t taken, uint64_t tail) {
+  const uint64_t at = run.start + taken;
+  if (run.packet) return NextSlot(at);
+  const bool drained = taken == run.size && SlotOf(at) < SlotOf(tail);
+  return drained ? NextSlot(at) : at;
+}
+
+// Copies runs out until `dst` is full, a packet ended or nothing is left; moves *head along.
+Result<size_t> Pipe::Take(IoSink& dst, uint64_t* head, uint64_t tail) {
+  size_t done = 0;
+  while (dst.remaining() > 0) {
+    const Run run = FrontRun(*head, tail);
+    if (run.size == 0) break;
+    const size_t want = std::min(run.size, dst.remaining());
+    const auto n = dst.Write({At(run.start), want});
+    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
+    *head = After(run, *n, tail);
+    done += *n;
+    if (*n < want || run.packet) break;
+  }
+  return done;
+}
+
 Result<size_t> Pipe::Read(IoSink& dst) {
   if (dst.remaining() == 0) return size_t{0};
   std::lock_guard l(read_mu_);
   const bool writers_gone = writers_.load() == 0;  // before the tail: they wrote, then went
-  const uint64_t head = head_.load(std::memory_order_relaxed);
   const uint64_t tail = tail_.load(std::memory_order_acquire);
-  if (head == tail) return writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
-  const size_t n =
-      TRY(CopyOut(dst, head, ReadLimit(head, std::min<uint64_t>(tail - head, dst.remaining()))));
-  Consume(head, n);
+  const uint64_t old_head = head_.load(std::memory_order_acquire);
+  if (old_head >= tail) return writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
+  uint64_t head = old_head;
+  const size_t n = TRY(Take(dst, &head, tail));
+  Release(old_head, head);
   return n;
 }
 
-// A read takes no more than one packet, and of a packet nothing stays.
-size_t Pipe::ReadLimit(uint64_t head, size_t size) {
-  if (packet_count_.load(std::memory_order_acquire) == 0) return size;
-  MutexLock l(packets_mu_);
-  if (packets_.empty()) return size;
-  const uint64_t boundary = head < packets_.front().start ? packets_.front().start : packets_.front().end;
-  return std::min<uint64_t>(size, boundary - head);
-}
-
-Result<size_t> Pipe::CopyOut(IoSink& dst, uint64_t position, size_t size) {
-  const size_t offset = position & (capacity() - 1);
-  const size_t first = std::min(size, capacity() - offset);
-  const size_t n = TRY(dst.Write({ring_.get() + offset, first}));
-  if (n < first || first == size) return n;
-  const auto rest = dst.Write({ring_.get(), size - first});
-  return n + (rest.ok() ? *rest : 0);
-}
-
-// Frees what was read: all of the packet at `head` if there is one. Writers waiting for room are told
-// when an atomic write became possible, not before, so that they do not wake for every byte.
-void Pipe::Consume(uint64_t head, size_t size) {
-  uint64_t new_head = head + size;
-  bool packet_gone = false;
-  if (packet_count_.load(std::memory_order_relaxed) != 0) {
-    MutexLock l(packets_mu_);
-    if (!packets_.empty() && packets_.front().start <= head) {
-      new_head = packets_.front().end;
-      packets_.pop_front();
-      packet_count_.store(packets_.size());
-      packet_gone = true;
-    }
-  }
-  head_.store(new_head, std::memory_order_seq_cst);
+// Writers waiting for room are told when the first slot became free, not of every byte.
+void Pipe::Release(uint64_t old_head, uint64_t head) {
+  head_.store(head, std::memory_order_seq_cst);
   const uint64_t tail = tail_.load(std::memory_order_seq_cst);
-  if (packet_gone || (Free(head, tail) < kAtomic && Free(new_head, tail) >= kAtomic)) {
-    queue_.Notify(EPOLLOUT | EPOLLWRNORM);
-  }
+  const size_t before = UsedSlots(old_head, tail), now = UsedSlots(head, tail);
+  if (before >= slots() && now < slots()) queue_.Notify(EPOLLOUT | EPOLLWRNORM);
 }
 
-bool Pipe::HasRoomFor(size_t size, bool packets) const {
-  const size_t free = Free(head_.load(std::memory_order_seq_cst), tail_.load(std::memory_order_relaxed));
-  if (packets) {
-    return free >= std::min(size, kAtomic) && packet_count_.load() < capacity() / kAtomic;
+bool Pipe::Full() const {
+  const uint64_t tail = tail_.load(std::memory_order_seq_cst);
+  return UsedSlots(head_.load(std::memory_order_seq_cst), tail) >= slots();
+}
+
+void Pipe::Allocate() {
+  if (ring_) return;
+  ring_.reset(new std::byte[capacity()]);
+  ends_.reset(new uint16_t[slots()]{});
+}
+
+// An empty pipe has all its slots free: the one that was being filled is left. The head goes first, so
+// that readers see an empty pipe all along.
+void Pipe::StartAfresh() {
+  const uint64_t tail = tail_.load(std::memory_order_relaxed);
+  uint64_t head = head_.load(std::memory_order_seq_cst);
+  if (head < tail || tail % kSlot == 0) return;
+  head_.store(NextSlot(tail), std::memory_order_seq_cst);
+  tail_.store(NextSlot(tail), std::memory_order_seq_cst);
+}
+
+// The odd bytes of a write, if they fit behind the last one. 0: they do not.
+Result<size_t> Pipe::Merge(IoSource& src) {
+  const uint64_t tail = tail_.load(std::memory_order_relaxed);
+  const size_t odd = src.remaining() % kSlot;
+  if (odd == 0 || tail % kSlot == 0 || tail % kSlot + odd > kSlot) return size_t{0};
+  const size_t n = TRY(src.Read({At(tail), odd}));
+  if (n < odd) {
+    src.Unread(n);
+    return Errno(EFAULT);
   }
-  return size <= kAtomic ? free >= size : free > 0;
+  Publish(tail, n, false);
+  return n;
+}
+
+// Free slots, as many as lie together. 0: none. What faults leaves no part of a slot behind.
+Result<size_t> Pipe::FillSlots(IoSource& src, bool packet) {
+  const uint64_t start = NextSlot(tail_.load(std::memory_order_relaxed));
+  const size_t used = UsedSlots(head_.load(std::memory_order_seq_cst), start);
+  const size_t free = packet ? std::min<size_t>(1, slots() - used) : slots() - used;
+  const size_t together = slots() - (SlotOf(start) & (slots() - 1));
+  const size_t want = std::min(src.remaining(), std::min(free, together) * kSlot);
+  if (want == 0) return size_t{0};
+  size_t n = TRY(src.Read({At(start), want}));
+  if (n < want) {
+    const size_t part = n % kSlot;
+    src.Unread(part);
+    n -= part;
+    if (n == 0) return Errno(EFAULT);
+  }
+  Publish(start, n, packet);
+  return n;
+}
+
+void Pipe::Publish(uint64_t start, size_t size, bool packet) {
+  uint64_t end = start + size;
+  for (uint64_t slot = SlotOf(start); slot * kSlot < end; ++slot) {
+    EndOf(slot) = static_cast<uint16_t>(std::min<uint64_t>(kSlot, end - slot * kSlot)) | (packet ? kPacket : 0);
+  }
+  if (packet) end = NextSlot(end);
+  tail_.store(end, std::memory_order_seq_cst);
+}
+
+// All that fits. A packet pipe takes a large write as several packets.
+Result<size_t> Pipe::Fill(IoSource& src, bool packets) {
+  StartAfresh();
+  size_t done = packets ? 0 : TRY(Merge(src));
+  while (src.remaining() > 0) {
+    const size_t wanted = src.remaining();
+    const auto n = FillSlots(src, packets);
+    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
+    if (*n == 0) break;
+    done += *n;
+    if (*n < wanted && *n % kSlot != 0) break;
+  }
+  return done;
 }
 
 Result<size_t> Pipe::Write(IoSource& src, bool packets) {
   if (src.remaining() == 0) return size_t{0};
   std::lock_guard l(write_mu_);
   if (readers_.load() == 0) return Errno(EPIPE);
-  size_t done = 0;
-  // A packet pipe takes a large write as several packets; a plain one fills what is free.
-  while (src.remaining() > 0 && HasRoomFor(src.remaining(), packets)) {
-    const uint64_t tail = tail_.load(std::memory_order_relaxed);
-    const size_t free = Free(head_.load(std::memory_order_acquire), tail);
-    const auto n = Fill(src, std::min({src.remaining(), free, packets ? kAtomic : free}));
-    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
-    if (*n == 0) break;
-    Publish(tail, *n, packets);
-    done += *n;
-  }
+  Allocate();
+  const size_t done = TRY(Fill(src, packets));
   if (done == 0) return Errno(EAGAIN);
   queue_.Notify(EPOLLIN | EPOLLRDNORM);
   return done;
 }
 
-// Puts up to `size` bytes behind the tail, where no reader looks yet.
-Result<size_t> Pipe::Fill(IoSource& src, size_t size) {
-  if (!ring_) ring_.reset(new std::byte[capacity()]);
-  const size_t offset = tail_.load(std::memory_order_relaxed) & (capacity() - 1);
-  const size_t first = std::min(size, capacity() - offset);
-  const size_t n = TRY(src.Read({ring_.get() + offset, first}));
-  if (n < first || first == size) return n;
-  const auto rest = src.Read({ring_.get(), size - first});
-  return n + (rest.ok() ? *rest : 0);
-}
-
-void Pipe::Publish(uint64_t tail, size_t size, bool packet) {
-  if (packet) {
-    MutexLock l(packets_mu_);
-    packets_.push_back({tail, tail + size});
-    packet_count_.store(packets_.size());
-  }
-  tail_.store(tail + size, std::memory_order_release);
-}
-
 Result<size_t> Pipe::Peek(std::byte* dst, size_t size) {
   std::lock_guard l(read_mu_);
   const bool writers_gone = writers_.load() == 0;
-  const uint64_t head = head_.load(std::memory_order_relaxed);
   const uint64_t tail = tail_.load(std::memory_order_acquire);
-  if (head == tail) return writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
+  uint64_t head = head_.load(std::memory_order_acquire);
+  if (head >= tail) return writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
   BufferSink sink({dst, size});
-  return CopyOut(sink, head, ReadLimit(head, std::min<uint64_t>(tail - head, size)));
+  return Take(sink, &head, tail);
 }
 
-size_t Pipe::available() const {
-  const uint64_t head = head_.load();
-  return std::min<uint64_t>(tail_.load() - head, capacity());
+size_t Pipe::available() {
+  std::lock_guard l(read_mu_);
+  const uint64_t tail = tail_.load(std::memory_order_acquire);
+  size_t bytes = 0;
+  for (uint64_t head = head_.load(std::memory_order_acquire);;) {
+    const Run run = FrontRun(head, tail);
+    if (run.size == 0) return bytes;
+    bytes += run.size;
+    head = After(run, run.size, tail);
+  }
 }
 
 Result<size_t> Pipe::SetCapacity(uint64_t size) {
-  if (size == 0 || size > (uint64_t{1} << 31)) return Errno(EINVAL);
-  const size_t wanted = std::bit_ceil(std::max<uint64_t>(size, kAtomic));
+  if (size > (uint64_t{1} << 31)) return Errno(EINVAL);
+  const size_t wanted = std::bit_ceil(std::max<uint64_t>(size, kSlot));
   if (wanted > kMaxCapacity) return Errno(EPERM);
   std::scoped_lock l(read_mu_, write_mu_);
+  StartAfresh();
   const uint64_t head = head_.load(), tail = tail_.load();
-  if (tail - head > wanted || packet_count_.load() > wanted / kAtomic) return Errno(EBUSY);
+  if (UsedSlots(head, tail) > wanted / kSlot) return Errno(EBUSY);
   if (ring_) {
     std::unique_ptr<std::byte[]> ring(new std::byte[wanted]);
-    for (uint64_t at = head; at < tail; ++at) {
-      ring[at & (wanted - 1)] = ring_[at & (capacity() - 1)];
+    std::unique_ptr<uint16_t[]> ends(new uint16_t[wanted / kSlot]{});
+    for (uint64_t slot = SlotOf(head); slot * kSlot < tail; ++slot) {
+      const uint64_t at = slot & (wanted / kSlot - 1);
+      std::copy_n(At(slot * kSlot), kSlot, ring.get() + at * kSlot);
+      ends[at] = EndOf(slot);
     }
     ring_ = std::move(ring);
+    ends_ = std::move(ends);
   }
   capacity_ = wanted;
   queue_.Notify(EPOLLOUT | EPOLLWRNORM);
@@ -159,13 +228,10 @@ void Pipe::RemoveEnds(bool reader, bool writer) {
   if (events != 0) queue_.Notify(events);
 }
 
-EventMask Pipe::ReadReadiness() const {
-  return available() > 0 ? EPOLLIN | EPOLLRDNORM : 0;
-}
+EventMask Pipe::ReadReadiness() const { return has_content() ? EPOLLIN | EPOLLRDNORM : 0; }
 
 EventMask Pipe::WriteReadiness() const {
-  const bool room = capacity() - available() >= kAtomic && packet_count_.load() < capacity() / kAtomic;
-  EventMask ready = room ? EPOLLOUT | EPOLLWRNORM : 0;
+  EventMask ready = Full() ? 0 : EPOLLOUT | EPOLLWRNORM;
   if (readers() == 0) ready |= EPOLLERR;
   return ready;
 }

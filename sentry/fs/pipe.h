@@ -1,24 +1,25 @@
 // The buffer of a pipe or FIFO (pipe(7)), without the descriptions that refer to it.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <mutex>
 
-#include "platform/base/mutex.h"
 #include "platform/base/ref_ptr.h"
 #include "sentry/vfs/io.h"
 #include "sentry/vfs/wait_queue.h"
 
 namespace runsc {
 
-// A ring with one lock per side, each held while bytes move between the ring and the guest, as Linux
-// holds its pipe lock: that is what makes reads and writes atomic against each other. Positions count
-// bytes since the pipe was made and are never reset.
+// A ring of pages ("slots"), as in Linux: a write begins a new slot unless it fits behind the last one,
+// a slot is free again only when all of it was read, and a packet has its slot for itself. So what fits,
+// and when writers may go on, is as there.
+// One lock per side, each held while bytes move between the ring and the guest, as Linux holds its pipe
+// lock: that is what makes reads and writes atomic against each other. Positions are slot number times
+// the slot's size plus the offset in it; slots are numbered since the pipe was made.
 // References: its PipeFiles, and the inode of an anonymous one.
 class Pipe : public RefCounted {
  public:
-  static constexpr size_t kAtomic = 4096;  // PIPE_BUF; also what one packet holds at most
+  static constexpr size_t kSlot = 4096;  // also PIPE_BUF, and what one packet holds at most
   static constexpr size_t kDefaultCapacity = 65536;
   static constexpr size_t kMaxCapacity = 1 << 20;  // /proc/sys/fs/pipe-max-size
 
@@ -31,7 +32,8 @@ class Pipe : public RefCounted {
   // Copies without consuming up to `size` bytes from the front (tee). EAGAIN, or 0 at end of file.
   Result<size_t> Peek(std::byte* dst, size_t size);
 
-  size_t available() const;
+  bool has_content() const { return head_.load() < tail_.load(); }
+  size_t available();
   size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
   // F_SETPIPE_SZ: rounds up. EBUSY when the content would not fit.
   Result<size_t> SetCapacity(uint64_t size);
@@ -48,27 +50,46 @@ class Pipe : public RefCounted {
   WaitQueue& queue() { return queue_; }
 
  private:
-  struct Packet {
-    uint64_t start, end;
+  static constexpr uint16_t kPacket = 0x8000;  // in ends_
+  static uint64_t SlotOf(uint64_t position) { return position / kSlot; }
+  static uint64_t NextSlot(uint64_t position) { return (position + kSlot - 1) / kSlot * kSlot; }
+  static size_t UsedSlots(uint64_t head, uint64_t tail) {
+    return head >= tail ? 0 : SlotOf(NextSlot(tail)) - SlotOf(head);
+  }
+  size_t slots() const { return capacity() / kSlot; }
+  std::byte* At(uint64_t position) { return ring_.get() + (position & (capacity() - 1)); }
+  uint16_t& EndOf(uint64_t slot) { return ends_[slot & (slots() - 1)]; }
+
+  // The bytes at the front that lie together. Empty at the end of what `tail` shows.
+  struct Run {
+    uint64_t start = 0;
+    size_t size = 0;
+    bool packet = false;
   };
-  bool HasRoomFor(size_t size, bool packets) const;
-  size_t ReadLimit(uint64_t head, size_t size);
-  Result<size_t> CopyOut(IoSink& dst, uint64_t position, size_t size);
-  Result<size_t> Fill(IoSource& src, size_t size);
-  void Consume(uint64_t head, size_t size);
-  void Publish(uint64_t tail, size_t size, bool packet);
-  size_t Free(uint64_t head, uint64_t tail) const { return capacity() - (tail - head); }
+  Run FrontRun(uint64_t head, uint64_t tail);
+  uint64_t After(const Run& run, size_t taken, uint64_t tail);
+  Result<size_t> Take(IoSink& dst, uint64_t* head, uint64_t tail);
+  void Release(uint64_t old_head, uint64_t head);
+  bool Full() const;
+
+  void Allocate();
+  void StartAfresh();
+  Result<size_t> Merge(IoSource& src);
+  Result<size_t> FillSlots(IoSource& src, bool packet);
+  void Publish(uint64_t start, size_t size, bool packet);
+  Result<size_t> Fill(IoSource& src, bool packets);
 
   std::mutex read_mu_, write_mu_;         // unranked: held across guest copies (docs/locking.md)
   std::unique_ptr<std::byte[]> ring_;     // made by the first write; replaced under both locks
+  // How far each slot is filled, and whether it is a packet. Written before the tail leaves the slot, read
+  // only of slots the tail has left.
+  std::unique_ptr<uint16_t[]> ends_;
   std::atomic<size_t> capacity_{kDefaultCapacity};  // a power of two
-  std::atomic<uint64_t> head_{0};         // next byte to read; stored under read_mu_
+  // The next byte to read: stored under read_mu_, or under write_mu_ while the pipe is empty.
+  std::atomic<uint64_t> head_{0};
   std::atomic<uint64_t> tail_{0};         // next byte to write; stored under write_mu_
   std::atomic<int> readers_{0}, writers_{0};
   std::atomic<uint32_t> reader_openings_{0}, writer_openings_{0};
-  std::atomic<size_t> packet_count_{0};
-  mutable Mutex packets_mu_{LockRank::kPipe};
-  std::deque<Packet> packets_ ABSL_GUARDED_BY(packets_mu_);
   WaitQueue queue_;
 };
 

@@ -53,8 +53,32 @@ TEST_F(PipeTest, WritingWithoutReadersBreaks) {
 TEST_F(PipeTest, SmallWritesAreWholeOrNotAtAll) {
   ASSERT_EQ(*Write(std::string(65536 - 100, 'x')), 65536u - 100);
   EXPECT_EQ(Write(std::string(101, 'y')).error(), Errno(EAGAIN));
-  EXPECT_EQ(*Write(std::string(5000, 'z')), 100u);
+  EXPECT_EQ(Write(std::string(5000, 'z')).error(), Errno(EAGAIN));
+  EXPECT_EQ(*Write(std::string(100, 'z')), 100u);
   EXPECT_EQ(pipe_->WriteReadiness(), 0u);
+  EXPECT_EQ(Read(70000)->size(), 65536u);
+}
+
+TEST_F(PipeTest, SlotsAreFreeWhenAllOfThemWasRead) {
+  ASSERT_EQ(*Write(std::string(4095, 'a')), 4095u);
+  ASSERT_EQ(*Write("bb"), 2u);  // does not fit behind
+  ASSERT_EQ(*Write(std::string(65536, 'c')), 14u * 4096);
+  EXPECT_EQ(pipe_->available(), 4097u + 14 * 4096);
+  ASSERT_EQ(Read(4094)->size(), 4094u);
+  EXPECT_EQ(Write("d").error(), Errno(EAGAIN));
+  EXPECT_EQ(*Read(1), "a");
+  EXPECT_EQ(*Write("d"), 1u);
+  EXPECT_EQ(*Read(2), "bb");
+  EXPECT_EQ(*Read(70000), std::string(14 * 4096, 'c') + "d");
+}
+
+// A short read keeps what was not taken.
+TEST_F(PipeTest, ShortReadsLoseNothing) {
+  ASSERT_TRUE(Write("0123456789").ok());
+  char few[4];
+  BufferSink sink(std::as_writable_bytes(std::span(few)));
+  EXPECT_EQ(*pipe_->Read(sink), 4u);
+  EXPECT_EQ(*Read(100), "456789");
 }
 
 TEST_F(PipeTest, PacketsKeepTheirBounds) {
@@ -66,7 +90,7 @@ TEST_F(PipeTest, PacketsKeepTheirBounds) {
 }
 
 TEST_F(PipeTest, CapacityIsRoundedBoundedAndNeverLosesData) {
-  EXPECT_EQ(pipe_->SetCapacity(0).error(), Errno(EINVAL));
+  EXPECT_EQ(*pipe_->SetCapacity(0), 4096u);
   EXPECT_EQ(pipe_->SetCapacity(Pipe::kMaxCapacity + 1).error(), Errno(EPERM));
   ASSERT_TRUE(Write(std::string(10000, 'x')).ok());
   EXPECT_EQ(pipe_->SetCapacity(4096).error(), Errno(EBUSY));

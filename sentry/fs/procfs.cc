@@ -6,6 +6,7 @@
 
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/simple_fs_text.h"
+#include "sentry/vfs/file_locks.h"
 
 namespace runsc {
 namespace {
@@ -44,6 +45,15 @@ class ProcRoot : public SimpleDir {
 
 Result<std::string> SelfTarget(Task& reader) { return std::to_string(reader.pid()); }
 
+Result<std::string> LocksText(Task&) {
+  std::string text;
+  int number = 0;
+  for (const std::string& line : FileLocks::DescribeAll()) {
+    text += std::to_string(++number) + ": " + line + "\n";
+  }
+  return text;
+}
+
 Result<std::string> ThreadSelfTarget(Task& reader) {
   return Format("%d/task/%d", reader.pid(), reader.tid());
 }
@@ -57,6 +67,7 @@ RefPtr<FileSystem> NewProcfs(Kernel& kernel) {
   root->Add("thread-self", MakeRef<TextLink>(*fs, &ThreadSelfTarget));
   root->AddLink("mounts", "self/mounts");
   root->AddLink("net", "self/net");
+  root->AddText("locks", &LocksText);
   AddProcMachine(*root);
   AddProcSys(root->Dir("sys"));
   fs->set_root(std::move(root));

@@ -139,6 +139,7 @@ Result<void> Task::ExecRequest::FollowScript(Task& task, std::string_view head) 
   program = TRY(OpenExecutable(task, task.fs().cwd(), line.interpreter, AT_EMPTY_PATH));
   filename = line.interpreter;
   return {};
+  TRY(program.file->DenyWrites());
 }
 
 Result<void> Task::ExecRequest::FollowScripts(Task& task) {
@@ -372,6 +373,7 @@ Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flag
   return request.Plan(*this, kernel_.platform().layout());
 }
 
+  TRY(request.program.file->DenyWrites());
 Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::string> argv,
                         std::vector<std::string> envp, int flags) {
   ExecRequest request;

@@ -87,9 +87,10 @@ Result<GuestAddr> MemoryManager::MapFile(Task& task, MapOp op, RefPtr<File> file
   const auto mappable = TRY(file->Mmap(op.offset, op.length, op.prot, op.flags));
   if (mappable.host_fd < 0) return MapAnonymous(task, op, shared);
   if (shared && (op.prot & PROT_WRITE) && !mappable.writable) return Errno(EACCES);
-  // Who may not write the file must not get there by mprotect later, and the stub does those by itself: a
-  // private mapping of the same pages shows every change and has no way to make one.
-  if (shared && !file->writable()) op.flags = (op.flags & ~MAP_TYPE) | MAP_PRIVATE;
+  // Who may not write the file must not get there by mprotect later, and the stub does those by itself. A
+  // read-only host descriptor makes the host refuse it; else a private mapping of the same pages shows
+  // every change and has no way to make one.
+  if (shared && !file->writable() && !mappable.read_only_fd) op.flags = (op.flags & ~MAP_TYPE) | MAP_PRIVATE;
   op.host_fd = mappable.host_fd;
   op.offset = mappable.offset;
   const GuestAddr addr = TRY(MapOne(op));

@@ -1,9 +1,25 @@
 // Backing memory from memfds.
 #include "sentry/vfs/backing_store.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 namespace runsc {
+namespace {
+
+int proc_root = -1;
+
+}  // namespace
+
+void SetProcfsForReopen(int fd) { proc_root = fd; }
+
+Result<UniqueFd> ReopenReadOnly(int fd) {
+  if (proc_root < 0) return Errno(ENOENT);
+  char name[32];
+  snprintf(name, sizeof(name), "self/fd/%d", fd);
+  return UniqueFd(TRY(FromHost(openat(proc_root, name, O_RDONLY | O_CLOEXEC))));
+}
 
 Result<UniqueFd> MemfdStore::CreateFile(const char* name) {
   return UniqueFd(TRY(FromHost(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING))));

@@ -14,6 +14,12 @@ class BackingStore {
   virtual Result<UniqueFd> CreateFile(const char* name) = 0;
 };
 
+// The same host file through a descriptor that cannot write, for mappings that must never become
+// writable. ENOENT without a procfs.
+Result<UniqueFd> ReopenReadOnly(int fd);
+// Where the above finds our descriptors: a procfs root that stays open. Called once, at boot.
+void SetProcfsForReopen(int proc_root);
+
 // memfd_create.
 class MemfdStore : public BackingStore {
  public:

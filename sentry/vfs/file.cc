@@ -7,15 +7,38 @@
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/file_locks.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/notify.h"
 
 namespace runsc {
 
-File::File(Path path, int flags) : path_(std::move(path)), flags_(flags) {}
+File::File(Path path, int flags) : path_(std::move(path)), flags_(flags) {
+  if (path_) path_.dentry->inode()->opens_.fetch_add(1, std::memory_order_relaxed);
+}
 
 File::~File() {
   Inode* inode = path_ ? path_.dentry->inode().get() : nullptr;
   if (inode == nullptr) return;
   if (FileLocks* locks = inode->locks_if_any()) locks->ReleaseFile(*this);
+  if (claim_ != Claim::kNone) DropClaim(*inode);
+  inode->opens_.fetch_sub(1, std::memory_order_relaxed);
+  if (!notify::Watched() || (flags() & O_PATH)) return;
+  notify::Both(*path_.dentry, writable() ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+  if (path_.dentry->unlinked()) notify::IfGone(*inode, path_.dentry->IsDir());
+}
+
+void File::DropClaim(Inode& inode) {
+  if (claim_ == Claim::kWrite) {
+    inode.DropWrite();
+  } else {
+    inode.AllowWrite();
+  }
+}
+
+Result<void> File::DenyWrites() {
+  if (!path_ || claim_ != Claim::kNone) return {};
+  TRY(path_.dentry->inode()->DenyWrite());
+  claim_ = Claim::kDenyWrite;
+  return {};
 }
 
 void File::OnClose(Task* task) {
@@ -52,21 +75,40 @@ Result<void> File::Truncate(uint64_t size) {
 
 std::string File::Describe() const { return path_ ? path_.dentry->name() : "anon_inode:[unknown]"; }
 
+namespace {
+
+// Watchers hear of the bytes that moved.
+void TellMoved(const Path& path, size_t n, uint32_t event) {
+  if (n > 0 && notify::Watched() && path) notify::Both(*path.dentry, event);
+}
+
+}  // namespace
+
 Result<size_t> SeekableFile::Read(Task& task, IoSink& dst, const int64_t* offset) {
-  if (offset != nullptr) return ReadAt(task, dst, *offset);
-  std::lock_guard<std::mutex> l(position_mu_);
-  const int64_t at = offset_.load(std::memory_order_relaxed);
-  const size_t n = TRY(ReadAt(task, dst, at));
-  offset_.store(at + static_cast<int64_t>(n), std::memory_order_relaxed);
+  size_t n = 0;
+  if (offset != nullptr) {
+    n = TRY(ReadAt(task, dst, *offset));
+  } else {
+    std::lock_guard<std::mutex> l(position_mu_);
+    const int64_t at = offset_.load(std::memory_order_relaxed);
+    n = TRY(ReadAt(task, dst, at));
+    offset_.store(at + static_cast<int64_t>(n), std::memory_order_relaxed);
+  }
+  TellMoved(path(), n, IN_ACCESS);
   return n;
 }
 
 Result<size_t> SeekableFile::Write(Task& task, IoSource& src, const int64_t* offset) {
   int64_t end = 0;
-  if (offset != nullptr) return WriteAt(task, src, *offset, &end);
-  std::lock_guard<std::mutex> l(position_mu_);
-  const size_t n = TRY(WriteAt(task, src, offset_.load(std::memory_order_relaxed), &end));
-  offset_.store(end, std::memory_order_relaxed);
+  size_t n = 0;
+  if (offset != nullptr) {
+    n = TRY(WriteAt(task, src, *offset, &end));
+  } else {
+    std::lock_guard<std::mutex> l(position_mu_);
+    n = TRY(WriteAt(task, src, offset_.load(std::memory_order_relaxed), &end));
+    offset_.store(end, std::memory_order_relaxed);
+  }
+  TellMoved(path(), n, IN_MODIFY);
   return n;
 }
 

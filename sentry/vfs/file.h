@@ -22,6 +22,7 @@ struct Mappable {
   int host_fd = -1;      // -1: private anonymous zero pages (/dev/zero)
   uint64_t offset = 0;   // in the host file
   bool writable = true;  // MAP_SHARED + PROT_WRITE allowed by the host fd
+  bool read_only_fd = false;  // the host refuses to make a shared mapping of it writable later
   RefPtr<RefCounted> owner;  // keeps host_fd open until the mapping has been made
 };
 
@@ -74,6 +75,11 @@ class File : public RefCounted {
   // Each close(2) of an fd, before the reference goes: drops the closing process' POSIX locks.
   virtual void OnClose(Task* task);
 
+  // What the description claims of its inode until it goes: set before it is shared.
+  enum class Claim : uint8_t { kNone, kWrite, kDenyWrite };
+  void AdoptClaim(Claim claim) { claim_ = claim; }  // taken by the caller
+  Result<void> DenyWrites();  // for exec: ETXTBSY while somebody writes
+
   virtual RefPtr<Inode> inode() const;  // null without a dentry unless overridden by anonymous inodes
   virtual std::string Describe() const;  // link text of /proc/PID/fd/N: path, "pipe:[12]", "anon_inode:[eventpoll]"
   virtual std::string FdInfo() const { return ""; }  // extra lines of /proc/PID/fdinfo/N
@@ -86,8 +92,11 @@ class File : public RefCounted {
 
  private:
   friend class FileWatch;
+  void DropClaim(Inode& inode);
+
   const Path path_;
   std::atomic<int> flags_;
+  Claim claim_ = Claim::kNone;
   std::atomic<FileWatch*> watches_{nullptr};
 };
 

@@ -87,7 +87,7 @@ bool FileLocks::Conflicting(const RangeLock& lock, RangeLock* found) const {
 }
 
 // Changing the kind of a lock is not atomic, as flock(2) says: the old one goes first.
-Result<void> FileLocks::Flock(const File& file, bool exclusive) {
+Result<void> FileLocks::Flock(const File& file, bool exclusive, int pid) {
   bool freed = false;
   Result<void> result;
   {
@@ -105,7 +105,7 @@ Result<void> FileLocks::Flock(const File& file, bool exclusive) {
     if (conflict) {
       result = Errno(EAGAIN);
     } else {
-      flocks_.push_back({&file, exclusive});
+      flocks_.push_back({&file, exclusive, pid});
     }
   }
   if (freed) queue_.Notify(EPOLLIN);
@@ -124,16 +124,26 @@ void FileLocks::Unflock(const File& file) {
 void FileLocks::ReleaseFile(const File& file) {
   Unflock(file);
   ReleaseOwner(&file);
+  (void)SetLease({.file = &file});
 }
 
 Inode::Inode(FileSystem& fs) : fs_(fs) {}
 
 Inode::~Inode() { delete locks_.load(std::memory_order_acquire); }
 
+// Counts up for a writer, down for who forbids writing, never through zero.
+Result<void> Inode::Take(int direction) {
+  int now = writers_.load(std::memory_order_relaxed);
+  do {
+    if (direction > 0 ? now < 0 : now > 0) return Errno(ETXTBSY);
+  } while (!writers_.compare_exchange_weak(now, now + direction));
+  return {};
+}
+
 FileLocks& Inode::locks() {
   FileLocks* current = locks_.load(std::memory_order_acquire);
   if (current != nullptr) return *current;
-  auto* fresh = new FileLocks;
+  auto* fresh = new FileLocks(*this);
   if (locks_.compare_exchange_strong(current, fresh, std::memory_order_acq_rel)) return *fresh;
   delete fresh;
   return *current;

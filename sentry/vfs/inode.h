@@ -54,6 +54,7 @@ struct NewFile {
   gid_t gid;
   uint64_t rdev = 0;
   std::string symlink_target;
+  bool linkable = true;  // O_TMPFILE without O_EXCL
 };
 
 struct DirEntry {
@@ -114,16 +115,35 @@ class Inode : public RefCounted {
   // False: names of this directory are never kept in the name cache.
   virtual bool CachesChildren() const { return true; }
 
+  // FS_IOC_GETFLAGS and FS_IOC_SETFLAGS: FS_*_FL bits.
+  virtual Result<uint32_t> GetFlags() { return Errno(ENOTTY); }
+  virtual Result<void> SetFlags(uint32_t flags) { return Errno(ENOTTY); }
+
   // Advisory locks (flock, fcntl): made by the first one.
   FileLocks& locks();
   FileLocks* locks_if_any() const { return locks_.load(std::memory_order_acquire); }
+
+  // Writers and running programs exclude each other: whoever comes second gets ETXTBSY. Every success
+  // is dropped by its counterpart.
+  Result<void> TakeWrite() { return Take(1); }
+  void DropWrite() { writers_.fetch_sub(1); }
+  Result<void> DenyWrite() { return Take(-1); }
+  void AllowWrite() { writers_.fetch_add(1); }
+  int writers() const { return writers_.load(); }
+  // How many open file descriptions refer to it by a path.
+  int opens() const { return opens_.load(); }
 
  protected:
   ~Inode() override;
 
  private:
+  friend class File;
+  Result<void> Take(int direction);
+
   FileSystem& fs_;
   std::atomic<FileLocks*> locks_{nullptr};
+  std::atomic<int> writers_{0};  // negative: so many forbid writing
+  std::atomic<int> opens_{0};
 };
 
 // A mounted filesystem instance. Kept alive by its mounts and inodes' open files through Mount.

@@ -1,6 +1,7 @@
 // Vfs: attribute changes, with the rules of chmod(2), chown(2), utimensat(2) and truncate(2).
 #include <unistd.h>
 
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs_impl.h"
 
@@ -10,6 +11,13 @@ namespace {
 bool MayGiveTo(const Credentials& creds, const Attr& attr, gid_t gid) {
   if (creds.Has(CAP_CHOWN)) return true;
   return creds.fsuid == attr.uid && (gid == attr.gid || creds.InGroup(gid));
+}
+
+// Makes the change and tells watchers.
+Result<void> Apply(const Path& path, const AttrChange& change, uint32_t event) {
+  TRY(path.dentry->inode()->SetAttr(change));
+  notify::Both(*path.dentry, event);
+  return {};
 }
 
 }  // namespace
@@ -23,7 +31,7 @@ Result<void> Vfs::Chmod(const Resolver& r, const Path& path, uint32_t mode) {
   if (!r.creds->InGroup(attr.gid) && !r.creds->Has(CAP_FSETID)) mode &= ~uint32_t{S_ISGID};
   AttrChange change;
   change.mode = mode;
-  return path.dentry->inode()->SetAttr(change);
+  return Apply(path, change, IN_ATTRIB);
 }
 
 Result<void> Vfs::Chown(const Resolver& r, const Path& path, std::optional<uid_t> uid,
@@ -38,7 +46,7 @@ Result<void> Vfs::Chown(const Resolver& r, const Path& path, std::optional<uid_t
   change.gid = gid;
   const uint32_t safe = WithoutSetIds(attr.mode) & 07777;
   if (attr.IsRegular() && safe != (attr.mode & 07777)) change.mode = safe;
-  return path.dentry->inode()->SetAttr(change);
+  return Apply(path, change, IN_ATTRIB);
 }
 
 Result<void> Vfs::SetTimes(const Resolver& r, const Path& path, std::optional<timespec> atime,
@@ -52,7 +60,7 @@ Result<void> Vfs::SetTimes(const Resolver& r, const Path& path, std::optional<ti
   AttrChange change;
   change.atime = atime;
   change.mtime = mtime;
-  return path.dentry->inode()->SetAttr(change);
+  return Apply(path, change, IN_ATTRIB);
 }
 
 Result<void> Vfs::Truncate(const Resolver& r, const Path& path, uint64_t size) {
@@ -65,7 +73,11 @@ Result<void> Vfs::Truncate(const Resolver& r, const Path& path, uint64_t size) {
   change.size = size;
   const uint32_t safe = WithoutSetIds(attr.mode) & 07777;
   if (safe != (attr.mode & 07777) && !r.creds->Has(CAP_FSETID)) change.mode = safe;
-  return path.dentry->inode()->SetAttr(change);
+  Inode& inode = *path.dentry->inode();
+  TRY(inode.TakeWrite());
+  const Result<void> changed = Apply(path, change, IN_MODIFY);
+  inode.DropWrite();
+  return changed;
 }
 
 }  // namespace runsc

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/path_walk.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs_impl.h"
@@ -27,7 +28,9 @@ Result<Path> AddName(PathWalk& walk, const Resolver& r, std::string_view path, b
   if (walk.trailing_slash() && !may_have_slash) return Errno(ENOENT);
   TRY(Vfs::CheckWritable(dir));
   RefPtr<Inode> inode = TRY(make(dir, walk.last_name()));
-  return Path(dir.mount, TRY(tree.Added(*dir.dentry, walk.last_name(), std::move(inode))));
+  Path added(dir.mount, TRY(tree.Added(*dir.dentry, walk.last_name(), std::move(inode))));
+  notify::Name(*dir.dentry->inode(), walk.last_name(), added.dentry->IsDir(), IN_CREATE);
+  return added;
 }
 
 Result<RefPtr<Inode>> CreateIn(const Resolver& r, const Path& dir, const std::string& name,
@@ -65,6 +68,12 @@ Result<void> CheckMayLink(const Credentials& creds, const Attr& attr) {
   const bool set_gid_program = (attr.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
   if (!attr.IsRegular() || (attr.mode & S_ISUID) || set_gid_program) return Errno(EPERM);
   return CheckMode(creds, attr, R_OK | W_OK).ok() ? Result<void>() : Errno(EPERM);
+}
+
+void TellRemoved(const Path& dir, const std::string& name, const Dentry& victim) {
+  if (!notify::Watched()) return;
+  notify::IfGone(*victim.inode(), victim.IsDir());
+  notify::Name(*dir.dentry->inode(), name, victim.IsDir(), IN_DELETE);
 }
 
 // Looks up what is to be removed, under names_mu.
@@ -117,6 +126,7 @@ Result<void> Vfs::Link(const Resolver& r, const Path& old_path, const Path& star
     TRY(CheckCreate(*r.creds, dir));
     if (old_path.dentry->IsDir()) return Errno(EPERM);
     TRY(dir.dentry->inode()->Link(name, *inode));
+    notify::Self(*inode, false, IN_ATTRIB);
     return inode;
   }));
   return {};
@@ -136,6 +146,8 @@ Result<void> Vfs::Unlink(const Resolver& r, const Path& start, std::string_view 
   if (victim->is_mount_point()) return Errno(EBUSY);
   TRY(dir.dentry->inode()->Unlink(walk.last_name(), *victim->inode()));
   dir.mount->tree()->Removed(*victim);
+  notify::Self(*victim->inode(), false, IN_ATTRIB);
+  TellRemoved(dir, walk.last_name(), *victim);
   return {};
 }
 
@@ -154,6 +166,7 @@ Result<void> Vfs::Rmdir(const Resolver& r, const Path& start, std::string_view p
   if (victim->is_mount_point()) return Errno(EBUSY);
   TRY(dir.dentry->inode()->Rmdir(walk.last_name(), *victim->inode()));
   dir.mount->tree()->Removed(*victim);
+  TellRemoved(dir, walk.last_name(), *victim);
   return {};
 }
 
@@ -171,6 +184,8 @@ class Renamer {
   Result<void> LookUpBoth();
   Result<void> CheckShape();
   Result<void> CheckRights();
+  void Tell();
+  static void TellMove(const Dentry& what, const PathWalk& from, const PathWalk& to);
   Dentry& old_dir() { return *from_.at().dentry; }
   Dentry& new_dir() { return *to_.at().dentry; }
   bool exchange() const { return flags_ & RENAME_EXCHANGE; }
@@ -241,7 +256,28 @@ Result<void> Renamer::Run() {
   } else {
     tree_.Moved(*child_, new_dir(), to_.last_name(), target_.get());
   }
+  Tell();
   return {};
+}
+
+void Renamer::TellMove(const Dentry& what, const PathWalk& from, const PathWalk& to) {
+  const uint32_t cookie = notify::NewCookie();
+  notify::Name(*from.at().dentry->inode(), from.last_name(), what.IsDir(), IN_MOVED_FROM, cookie);
+  notify::Name(*to.at().dentry->inode(), to.last_name(), what.IsDir(), IN_MOVED_TO, cookie);
+}
+
+void Renamer::Tell() {
+  if (!notify::Watched()) return;
+  TellMove(*child_, from_, to_);
+  if (exchange()) TellMove(*target_, to_, from_);
+  notify::Self(*child_->inode(), child_->IsDir(), IN_MOVE_SELF);
+  if (!target_) return;
+  if (exchange()) {
+    notify::Self(*target_->inode(), target_->IsDir(), IN_MOVE_SELF);
+    return;
+  }
+  if (!target_->IsDir()) notify::Self(*target_->inode(), false, IN_ATTRIB);
+  notify::IfGone(*target_->inode(), target_->IsDir());
 }
 
 Result<void> CheckRenameFlags(const Resolver& r, uint32_t flags) {

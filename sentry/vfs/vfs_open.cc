@@ -1,7 +1,10 @@
 // Vfs: open(2) and openat2(2).
+#include <signal.h>
 #include <unistd.h>
 
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/file_locks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/path_walk.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs_impl.h"
@@ -57,13 +60,78 @@ Result<void> CheckMayOpen(const Resolver& r, const Path& path, int flags) {
   return {};
 }
 
-Result<RefPtr<File>> OpenChecked(const Resolver& r, const Path& path, int flags) {
-  if ((flags & O_TRUNC) && path.dentry->IsRegular()) {
-    AttrChange change;
-    change.size = 0;
-    TRY(path.dentry->inode()->SetAttr(change));
+// A write claim, given back unless a description takes it over.
+class WriteClaim {
+ public:
+  WriteClaim(Inode& inode) : inode_(inode) {}
+  WriteClaim(const WriteClaim&) = delete;
+  ~WriteClaim() {
+    if (held_) inode_.DropWrite();
   }
-  return path.dentry->inode()->Open(r.task, path, FileFlags(flags));
+  Result<void> Take() {
+    TRY(inode_.TakeWrite());
+    held_ = true;
+    return {};
+  }
+  void MoveTo(File& file) {
+    if (held_) file.AdoptClaim(File::Claim::kWrite);
+    held_ = false;
+  }
+
+ private:
+  Inode& inode_;
+  bool held_ = false;
+};
+
+Result<void> EmptyForOpen(const Path& path) {
+  AttrChange change;
+  change.size = 0;
+  return path.dentry->inode()->SetAttr(change);
+}
+
+// fs.lease-break-time
+constexpr int64_t kLeaseBreakNs = 45'000'000'000;
+
+void TellHolder(Task& task, const Lease& lease) {
+  const RefPtr<Task> holder = task.kernel().FindTask(lease.pid);
+  if (!holder) return;
+  siginfo_t info = {};
+  info.si_signo = SIGIO;
+  info.si_code = POLL_MSG;
+  info.si_fd = lease.fd;
+  (void)holder->SendSignal(info);
+}
+
+// Waits until no lease is in the way of the open. EAGAIN if it may not wait.
+Result<void> AwaitLeases(Task& task, FileLocks& locks, bool for_write, bool nonblocking) {
+  std::vector<Lease> tell;
+  const Result<void> free = locks.BreakLeases(for_write, &tell);
+  for (const Lease& lease : tell) TellHolder(task, lease);
+  if (free.ok() || nonblocking) return free;
+  const Deadline deadline = DeadlineAfter(Kernel::MonotonicNs(), kLeaseBreakNs);
+  auto waited = BlockUntil(task, locks.queue(), EPOLLIN, deadline,
+                           [&] { return locks.BreakLeases(for_write, &tell); });
+  if (waited.ok() || !(waited.error() == Errno(ETIMEDOUT))) return waited;
+  locks.DropBrokenLeases();
+  return {};
+}
+
+// What every open of an inode has in common, once it is allowed.
+Result<RefPtr<File>> OpenInode(const Resolver& r, const Path& path, int flags) {
+  Inode& inode = *path.dentry->inode();
+  const bool regular = path.dentry->IsRegular();
+  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  if (FileLocks* locks = regular ? inode.locks_if_any() : nullptr) {
+    TRY(AwaitLeases(r.task, *locks, writes || (flags & O_TRUNC), flags & O_NONBLOCK));
+  }
+  WriteClaim claim(inode);
+  if (regular && (writes || (flags & O_TRUNC))) TRY(claim.Take());
+  if (regular && (flags & O_TRUNC)) TRY(EmptyForOpen(path));
+  RefPtr<File> file = TRY(inode.Open(r.task, path, FileFlags(flags)));
+  if (writes) claim.MoveTo(*file);
+  notify::Both(*path.dentry, IN_OPEN);
+  if (regular && (flags & O_TRUNC)) notify::Both(*path.dentry, IN_MODIFY);
+  return file;
 }
 
 }  // namespace
@@ -74,7 +142,7 @@ Result<RefPtr<File>> Vfs::OpenPath(const Resolver& r, const Path& path, int flag
     return RefPtr<File>(MakeRef<PathFile>(path, O_PATH | (flags & (O_DIRECTORY | O_NOFOLLOW))));
   }
   TRY(CheckMayOpen(r, path, flags));
-  return OpenChecked(r, path, flags);
+  return OpenInode(r, path, flags);
 }
 
 // One open with its decoded request.
@@ -110,12 +178,13 @@ Result<RefPtr<File>> Vfs::Opener::OpenTmpfile(std::string_view path) {
   TRY(CheckWritable(dir));
   const Attr attr = TRY(dir.dentry->inode()->GetAttr());
   TRY(CheckMode(*r_.creds, attr, W_OK | X_OK));
-  const NewFile file = NewFileIn(*r_.creds, attr, S_IFREG | (how_.mode & 07777));
+  NewFile file = NewFileIn(*r_.creds, attr, S_IFREG | (how_.mode & 07777));
+  file.linkable = !(how_.flags & O_EXCL);
   RefPtr<Inode> inode = TRY(dir.dentry->inode()->CreateTmpfile(file));
   const std::string name = "#" + std::to_string(TRY(inode->GetAttr()).ino);
   RefPtr<Dentry> dentry = TRY(dir.mount->tree()->Unnamed(std::move(inode), name));
   const Path made(dir.mount, std::move(dentry));
-  return made.dentry->inode()->Open(r_.task, made, FileFlags(how_.flags & ~O_TMPFILE));
+  return OpenInode(r_, made, how_.flags & ~(O_TMPFILE | O_TRUNC));
 }
 
 Result<RefPtr<File>> Vfs::Opener::OpenOrCreate(std::string_view path) {
@@ -160,7 +229,8 @@ Result<RefPtr<File>> Vfs::Opener::Create(bool* exists_after_all) {
     RefPtr<Inode> inode = TRY(dir.dentry->inode()->Create(walk_.last_name(), file));
     made.dentry = TRY(tree.Added(*dir.dentry, walk_.last_name(), std::move(inode)));
   }
-  return made.dentry->inode()->Open(r_.task, made, FileFlags(how_.flags));
+  notify::Name(*dir.dentry->inode(), walk_.last_name(), false, IN_CREATE);
+  return OpenInode(r_, made, how_.flags & ~O_TRUNC);
 }
 
 Result<RefPtr<File>> Vfs::Open(const Resolver& r, const Path& start, std::string_view path,

@@ -19,14 +19,23 @@ bool CopyArgIn(ThreadPage* t, int index, const StagedArg& a, const uint64_t* arg
   return size <= StagedCapacity(a) && safe_copy(Staging(t, index), src, size) == 0;
 }
 
-// Copies inputs in; the bits of those that worked. Output room always works: it is only room.
+// Room is only staged where the guest's buffer can be written at both ends: a call that takes its data
+// away (a pipe's read) must find out before it does.
+bool CanTake(const StagedArg& a, const uint64_t* args) {
+  const uint64_t size = StagedSize(a, args);
+  if (a.count_arg == StagedArg::kFixed || size == 0 || size > kStagedBulk) return true;
+  auto* buffer = reinterpret_cast<uint8_t*>(args[a.arg]);
+  return safe_probe_write(buffer) == 0 && safe_probe_write(buffer + size - 1) == 0;
+}
+
+// Copies inputs in; the bits of those that worked.
 uint32_t StageInputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args) {
   uint32_t staged = 0;
   for (int i = 0; i < kMaxStagedArgs; i++) {
     const StagedArg& a = row->args[i];
     if (a.kind == Staging::kNone) break;
     if (args[a.arg] == 0) continue;
-    if (a.kind == Staging::kOut || CopyArgIn(t, i, a, args)) staged |= 1u << i;
+    if (a.kind == Staging::kOut ? CanTake(a, args) : CopyArgIn(t, i, a, args)) staged |= 1u << i;
   }
   return staged << kMetaStagedShift;
 }

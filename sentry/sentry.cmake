@@ -1,5 +1,6 @@
 runsc_library(sentry_vfs sentry/vfs platform_base)
 runsc_library(sentry_loader sentry/loader sentry_vfs platform_base)
 runsc_library(sentry_kernel sentry/kernel sentry_loader sentry_vfs platform_base)
-runsc_library(sentry_fs sentry/fs sentry_kernel sentry_vfs gofer_client platform_base)
+runsc_library(sentry_ipc sentry/ipc sentry_kernel sentry_vfs platform_base)
+runsc_library(sentry_fs sentry/fs sentry_ipc sentry_kernel sentry_vfs gofer_client platform_base)
 runsc_library(sentry_net sentry/net sentry_fs sentry_kernel sentry_vfs platform_base)

@@ -1,1 +1,1 @@
-runsc_library(syscalls syscalls sentry_loader sentry_net sentry_fs sentry_kernel sentry_vfs platform_base)
+runsc_library(syscalls syscalls sentry_loader sentry_net sentry_fs sentry_ipc sentry_kernel sentry_vfs platform_base)

@@ -2,6 +2,7 @@
 
 #include "syscalls/adapt.h"
 #include "syscalls/handlers.h"
+#include "syscalls/ipc_handlers.h"
 
 namespace runsc {
 namespace {

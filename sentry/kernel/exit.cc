@@ -3,6 +3,7 @@
 
 #include <mutex>
 
+#include "sentry/kernel/exit_hooks.h"
 #include "sentry/kernel/job_control.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/robust_list.h"
@@ -132,6 +133,7 @@ void Task::LeaveThreadGroup() {
   const bool is_init = &group == kernel_.init();
   if (is_init) kernel_.KillAllButInit(*this);
   group.timers.reset();
+  RunProcessExitHooks(group);
   std::vector<RefPtr<ThreadGroup>> garbage{thread_group_};
   {
     MutexLock l(kernel_.task_set_mu());

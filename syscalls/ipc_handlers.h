@@ -26,4 +26,13 @@ SyscallResult SysMsgsnd(Task& task, int id, GuestAddr message, uint64_t size, in
 SyscallResult SysMsgrcv(Task& task, int id, GuestAddr message, uint64_t size, int64_t type, int flags);
 SyscallResult SysMsgctl(Task& task, int id, int command, GuestAddr buf);
 
+// mqueue.cc
+SyscallResult SysMqOpen(Task& task, GuestAddr name, int flags, uint32_t mode, GuestAddr attr);
+SyscallResult SysMqUnlink(Task& task, GuestAddr name);
+SyscallResult SysMqTimedsend(Task& task, int fd, GuestAddr text, uint64_t size, uint32_t priority, GuestAddr timeout);
+SyscallResult SysMqTimedreceive(Task& task, int fd, GuestAddr text, uint64_t size, GuestAddr priority,
+                                GuestAddr timeout);
+SyscallResult SysMqNotify(Task& task, int fd, GuestAddr event);
+SyscallResult SysMqGetsetattr(Task& task, int fd, GuestAddr new_attr, GuestAddr old_attr);
+
 }  // namespace runsc

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "sentry/fs/mqueue.h"
 #include "sentry/fs/procfs.h"
 #include "sentry/fs/sysfs.h"
 #include "sentry/fs/tmpfs.h"
@@ -74,6 +75,7 @@ Result<RefPtr<FileSystem>> NewFileSystem(Task& task, std::string_view type, std:
   if (type == "tmpfs" || type == "ramfs") return NewTmpfsFrom(task, data);
   if (type == "proc") return NewProcfs(task.kernel());
   if (type == "sysfs") return NewSysfs(task.kernel());
+  if (type == "mqueue") return RefPtr<FileSystem>(MqueuesOf(task));
   return Errno(ENODEV);
 }
 

@@ -14,6 +14,7 @@
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/gofer_fs.h"
 #include "sentry/fs/overlay_fs.h"
+#include "sentry/fs/mqueue.h"
 #include "sentry/fs/procfs.h"
 #include "sentry/fs/sysfs.h"
 #include "sentry/fs/tmpfs.h"
@@ -70,13 +71,6 @@ absl::StatusOr<RefPtr<FileSystem>> NewDev(const PlannedMount& mount, BackingStor
   return fs;
 }
 
-// An empty directory that programs look for, of a file system that does not exist yet.
-RefPtr<FileSystem> NewDirectory(BackingStore& memory) {
-  TmpfsOptions options;
-  options.mode = 0755;
-  return NewTmpfs(memory, options);
-}
-
 absl::StatusOr<RefPtr<FileSystem>> NewPts(const PlannedMount& mount) {
   const Result<DevptsOptions> options = ParseDevptsOptions(mount.data);
   if (!options.ok()) return Failed("devpts options", options.error());
@@ -91,7 +85,7 @@ absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount&
     case Kind::kSys: return NewSysfs(task.kernel());
     case Kind::kDevPts: return NewPts(mount);
     case Kind::kDev: return NewDev(mount, memory);
-    case Kind::kMqueue: return NewDirectory(memory);
+    case Kind::kMqueue: return RefPtr<FileSystem>(MqueuesOf(task));
     case Kind::kTmpfs: break;
   }
   ASSIGN_OR_RETURN(TmpfsOptions options, ParseTmpfsOptions(mount.data, 01777));

@@ -1,0 +1,176 @@
+// One POSIX message queue: messages by priority, who waits for them, who is told of them.
+#include "sentry/fs/mqueue.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "sentry/ipc/ipc_wait.h"
+#include "sentry/kernel/signal_send.h"
+
+namespace runsc {
+namespace {
+
+constexpr uint64_t kStatusSize = 80;  // what stat shows
+
+timespec Now() {
+  timespec ts;
+  clock_gettime(CLOCK_REALTIME, &ts);
+  return ts;
+}
+
+siginfo_t NoticeSignal(const Task& sender, const sigevent& event) {
+  siginfo_t info = UserSignal(sender, event.sigev_signo, SI_MESGQ);
+  info.si_value = event.sigev_value;
+  return info;
+}
+
+}  // namespace
+
+const char MqueueFile::kKind = 0;
+
+MqueueInode::MqueueInode(MqueueFs& fs, std::string name, const NewFile& file, const Shape& shape, uid_t owner,
+                         uint64_t charged)
+    : SimpleNode(fs, S_IFREG | (file.mode & 07777)),
+      name_(std::move(name)),
+      shape_(shape),
+      charged_to_(owner),
+      charged_(charged) {
+  attr_.mode = S_IFREG | (file.mode & 07777);
+  attr_.uid = file.uid, attr_.gid = file.gid;
+  attr_.size = kStatusSize;
+  attr_.atime = attr_.mtime = attr_.ctime = Now();
+}
+
+MqueueInode::~MqueueInode() { static_cast<MqueueFs&>(simple_fs()).Uncharge(charged_to_, charged_); }
+
+Result<Attr> MqueueInode::GetAttr() {
+  MutexLock l(mu_);
+  Attr attr = attr_;
+  attr.dev = fs().dev();
+  attr.ino = ino();
+  return attr;
+}
+
+Result<void> MqueueInode::SetAttr(const AttrChange& change) {
+  MutexLock l(mu_);
+  if (change.mode) attr_.mode = S_IFREG | (*change.mode & 07777);
+  if (change.uid) attr_.uid = *change.uid;
+  if (change.gid) attr_.gid = *change.gid;
+  if (change.atime) attr_.atime = *change.atime;
+  if (change.mtime) attr_.mtime = *change.mtime;
+  attr_.ctime = Now();
+  return {};
+}
+
+Result<RefPtr<File>> MqueueInode::Open(Task&, const Path& path, int flags) {
+  return RefPtr<File>(MakeRef<MqueueFile>(RefPtr<MqueueInode>(this), path, flags));
+}
+
+bool MqueueInode::TrySend(Message& message, std::optional<Notice>& due) {
+  MutexLock l(mu_);
+  if (messages_.size() >= static_cast<size_t>(shape_.max_messages)) return false;
+  const bool was_empty = messages_.empty();
+  bytes_ += message.text.size();
+  messages_.emplace(message.priority, std::move(message.text));
+  attr_.mtime = attr_.ctime = Now();
+  if (was_empty && receivers_ == 0) due.swap(notice_);
+  return true;
+}
+
+Result<void> MqueueInode::Send(Task& task, std::string text, uint32_t priority, bool nonblocking, Deadline deadline) {
+  Message message{std::move(text), priority};
+  std::optional<Notice> due;
+  TRY(WaitUntilDone(task, queue_, EPOLLOUT, deadline, [&]() -> Result<bool> {
+    if (TrySend(message, due)) return true;
+    return nonblocking ? Result<bool>(Errno(EAGAIN)) : false;
+  }));
+  queue_.Notify(EPOLLIN | EPOLLRDNORM);
+  if (due && due->event.sigev_notify == SIGEV_SIGNAL && due->event.sigev_signo != 0) {
+    (void)SendToGroup(*due->process, NoticeSignal(task, due->event));
+  }
+  return {};
+}
+
+bool MqueueInode::TryReceive(Message& message) {
+  MutexLock l(mu_);
+  if (messages_.empty()) return false;
+  const auto first = messages_.begin();
+  bytes_ -= first->second.size();
+  message = {std::move(first->second), first->first};
+  messages_.erase(first);
+  attr_.atime = attr_.ctime = Now();
+  return true;
+}
+
+Result<MqueueInode::Message> MqueueInode::Receive(Task& task, bool nonblocking, Deadline deadline) {
+  Message message;
+  if (!TryReceive(message)) {
+    if (nonblocking) return Errno(EAGAIN);
+    const auto count_me = [this](int by) { MutexLock l(mu_); receivers_ += by; };
+    count_me(1);
+    const auto outcome = WaitUntilDone(task, queue_, EPOLLIN, deadline, [&]() -> Result<bool> { return TryReceive(message); });
+    count_me(-1);
+    TRY(outcome);
+  }
+  queue_.Notify(EPOLLOUT | EPOLLWRNORM);
+  return message;
+}
+
+size_t MqueueInode::count() {
+  MutexLock l(mu_);
+  return messages_.size();
+}
+
+Result<void> MqueueInode::RequestNotice(Task& task, const sigevent& event) {
+  MutexLock l(mu_);
+  if (notice_) return Errno(EBUSY);
+  notice_ = Notice{RefPtr<ThreadGroup>(&task.thread_group()), event};
+  return {};
+}
+
+void MqueueInode::CancelNotice(const ThreadGroup& process) {
+  std::optional<Notice> old;  // freed after the lock
+  MutexLock l(mu_);
+  if (notice_ && notice_->process.get() == &process) old.swap(notice_);
+}
+
+std::string MqueueInode::StatusLine() {
+  MutexLock l(mu_);
+  const bool signals = notice_ && notice_->event.sigev_notify == SIGEV_SIGNAL;
+  char text[kStatusSize + 1];
+  std::snprintf(text, sizeof(text), "QSIZE:%-10zu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", bytes_,
+                notice_ ? notice_->event.sigev_notify : 0, signals ? notice_->event.sigev_signo : 0,
+                notice_ ? notice_->process->pid() : 0);
+  return text;
+}
+
+EventMask MqueueInode::Readiness(EventMask mask) {
+  MutexLock l(mu_);
+  EventMask ready = 0;
+  if (!messages_.empty()) ready |= EPOLLIN | EPOLLRDNORM;
+  if (messages_.size() < static_cast<size_t>(shape_.max_messages)) ready |= EPOLLOUT | EPOLLWRNORM;
+  return ready & mask;
+}
+
+MqueueFile::MqueueFile(RefPtr<MqueueInode> queue, const Path& path, int flags)
+    : File(path, flags), queue_(std::move(queue)) {}
+
+Result<size_t> MqueueFile::Read(Task&, IoSink& dst, const int64_t* offset) {
+  const int64_t at = offset != nullptr ? *offset : offset_.load();
+  if (at < 0) return Errno(EINVAL);
+  const std::string text = queue_->StatusLine();
+  if (static_cast<uint64_t>(at) >= text.size()) return size_t{0};
+  const auto rest = std::as_bytes(std::span(text)).subspan(at);
+  const size_t n = TRY(dst.Write(rest.first(std::min(rest.size(), dst.remaining()))));
+  if (offset == nullptr) offset_ = at + static_cast<int64_t>(n);
+  return n;
+}
+
+// Any close by the process that asked to be told takes its request back.
+void MqueueFile::OnClose(Task* task) {
+  if (task != nullptr) queue_->CancelNotice(task->thread_group());
+  File::OnClose(task);
+}
+
+}  // namespace runsc

@@ -8,6 +8,7 @@
 #include "sentry/fs/procfs.h"
 #include "sentry/fs/sysfs.h"
 #include "sentry/fs/tmpfs.h"
+#include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/copy_path.h"
 #include "syscalls/handlers.h"
@@ -79,11 +80,24 @@ Result<RefPtr<FileSystem>> NewFileSystem(Task& task, std::string_view type, std:
   return Errno(ENODEV);
 }
 
-// Every mount is private: that may be asked for again, sharing may not.
-SyscallResult ChangePropagation(uint64_t flags) {
+// Exactly one kind.
+SyscallResult ChangePropagation(Task& task, const Path& target, uint64_t flags) {
   const uint64_t kind = flags & kPropagation;
-  if (flags & ~(kPropagation | MS_REC | MS_SILENT)) return Errno(EINVAL);
-  return kind == MS_PRIVATE || kind == MS_SLAVE ? SyscallResult(0) : Errno(EINVAL);
+  if ((flags & ~(kPropagation | MS_REC | MS_SILENT)) || (kind & (kind - 1))) return Errno(EINVAL);
+  TRY(task.vfs().SetPropagation(target, kind, flags & MS_REC));
+  return 0;
+}
+
+SyscallResult Move(Task& task, GuestAddr source, const Path& target) {
+  const Path from = TRY(LookupAt(task, AT_FDCWD, source, 0));
+  TRY(task.vfs().MoveMount(from, target));
+  return 0;
+}
+
+// Over the namespace whose mounts the caller sees.
+bool MayMount(const Task& task) {
+  const NamespaceSetRef set = NamespacesOf(task);
+  return task.creds()->HasIn(set->mounts ? set->mounts->owner().get() : nullptr, CAP_SYS_ADMIN);
 }
 
 SyscallResult Bind(Task& task, GuestAddr source, const Path& target, uint64_t flags) {
@@ -105,14 +119,14 @@ SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr,
   const std::string type = TRY(CopyInOptional(task, type_addr));
   if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;
   const Path target = TRY(LookupAt(task, AT_FDCWD, target_addr, 0));
-  if (!task.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
+  if (!MayMount(task)) return Errno(EPERM);
   if (flags & MS_REMOUNT) {
     TRY(task.vfs().Remount(target, flags & kMountFlags));
     return 0;
   }
   if (flags & MS_BIND) return Bind(task, source_addr, target, flags);
-  if (flags & kPropagation) return ChangePropagation(flags);
-  if (flags & MS_MOVE) return Errno(EINVAL);
+  if (flags & kPropagation) return ChangePropagation(task, target, flags);
+  if (flags & MS_MOVE) return Move(task, source_addr, target);
   if (type_addr == 0) return Errno(EINVAL);
   const std::string data = TRY(CopyInOptional(task, data_addr));
   const std::string source = TRY(CopyInOptional(task, source_addr));
@@ -127,7 +141,7 @@ SyscallResult SysUmount2(Task& task, GuestAddr target, int flags) {
   if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | kNoFollow)) return Errno(EINVAL);
   const Path path = TRY(LookupAt(task, AT_FDCWD, target, flags & kNoFollow ? AT_SYMLINK_NOFOLLOW : 0));
   if (path.dentry != path.mount->root()) return Errno(EINVAL);
-  if (!task.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
+  if (!MayMount(task)) return Errno(EPERM);
   if (flags & MNT_EXPIRE) return Errno(EINVAL);
   TRY(task.vfs().Unmount(path, flags));
   return 0;

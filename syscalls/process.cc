@@ -7,9 +7,13 @@
 
 #include <algorithm>
 
+#include "sentry/fs/pidfd.h"
 #include "sentry/kernel/job_control.h"
+#include "sentry/kernel/namespaces.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/wait.h"
 #include "syscalls/fd_util.h"
 #include "syscalls/handlers.h"
@@ -79,6 +83,45 @@ Result<void> CopyOutRusage(Task& task, GuestAddr addr, const struct rusage& usag
   if (addr == 0) return {};
   return task.CopyOutObject(addr, usage);
 }
+
+constexpr size_t kMaxSetTid = 32;  // MAX_PID_NS_LEVEL
+
+// Takes the rights clone3's set_tid needs: over the pid namespace of every number it names.
+Result<std::vector<int32_t>> CopyInSetTid(Task& task, const Clone3Args& in) {
+  std::vector<int32_t> numbers;
+  if (in.set_tid_size > kMaxSetTid || (in.set_tid == 0) != (in.set_tid_size == 0)) return Errno(EINVAL);
+  if (in.set_tid_size == 0) return numbers;
+  numbers.resize(in.set_tid_size);
+  TRY(task.CopyIn(in.set_tid, numbers.data(), numbers.size() * sizeof(int32_t)));
+  for (const int32_t number : numbers) {
+    if (number < 1) return Errno(EINVAL);
+  }
+  const RefPtr<PidNamespace> innermost = PidNamespaceForChildren(task);
+  const PidNamespace* ns = innermost.get();
+  for (size_t i = (in.flags & CLONE_NEWPID) ? 1 : 0; i < numbers.size(); ++i) {
+    const UserNamespace* owner = ns != nullptr ? ns->owner().get() : nullptr;
+    if (!task.creds()->HasIn(owner, CAP_SYS_ADMIN) && !task.creds()->HasIn(owner, CAP_CHECKPOINT_RESTORE)) return Errno(EPERM);
+    if (ns == nullptr) break;
+    ns = ns->parent().get();
+  }
+  return numbers;
+}
+
+// CLONE_PIDFD: the descriptor is there before the child runs, and taken back if it never does.
+SyscallResult CloneWithPidfd(Task& task, const Task::CloneArgs& args) {
+  if (!(args.flags & CLONE_PIDFD)) return task.Clone(args);
+  int fd = -1;
+  task.run().announce_child = [&](ThreadGroup& child) -> Result<void> {
+    fd = static_cast<int>(TRY(InstallFd(task, NewPidFile(task, RefPtr<ThreadGroup>(&child), 0), true)));
+    return task.CopyOutObject<int32_t>(args.pidfd, fd);
+  };
+  const SyscallResult result = task.Clone(args);
+  task.run().announce_child = nullptr;
+  if (!result.ok() && fd >= 0) (void)task.fds().Remove(fd);
+  return result;
+}
+
+int OwnOrPid(const Task& task, int pid) { return pid > 0 ? PidFromGuest(task, pid) : pid; }
 
 SyscallResult ForkLike(Task& task, uint64_t flags) {
   Task::CloneArgs args;
@@ -166,14 +209,15 @@ SyscallResult SysClone(Task& task, uint64_t flags, GuestAddr stack, GuestAddr pa
   args.parent_tid = parent_tid;
   args.child_tid = child_tid;
   args.tls = tls;
-  return task.Clone(args);
+  args.pidfd = parent_tid;
+  if ((flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID)) return Errno(EINVAL);
+  return CloneWithPidfd(task, args);
 }
 
 // clone3(2)
 SyscallResult SysClone3(Task& task, GuestAddr addr, uint64_t size) {
   const Clone3Args in = TRY(CopyInClone3(task, addr, size));
   if (in.flags & (CSIGNAL | CLONE_DETACHED)) return Errno(EINVAL);
-  if (in.set_tid_size != 0 || in.set_tid != 0) return Errno(in.set_tid_size > 32 ? EINVAL : EPERM);
   if ((in.stack == 0) != (in.stack_size == 0)) return Errno(EINVAL);
   if (in.exit_signal > static_cast<uint64_t>(kMaxSignal)) return Errno(EINVAL);
   if ((in.flags & (CLONE_THREAD | CLONE_PARENT)) && in.exit_signal != 0) return Errno(EINVAL);
@@ -184,7 +228,9 @@ SyscallResult SysClone3(Task& task, GuestAddr addr, uint64_t size) {
   args.parent_tid = in.parent_tid;
   args.child_tid = in.child_tid;
   args.tls = in.tls;
-  return task.Clone(args);
+  args.pidfd = in.pidfd;
+  args.set_tid = TRY(CopyInSetTid(task, in));
+  return CloneWithPidfd(task, args);
 }
 
 // execve(2)
@@ -223,16 +269,16 @@ SyscallResult SysWait4(Task& task, int pid, GuestAddr status_addr, int options, 
   query.options = options | WEXITED;
   if (pid > 0) {
     query.which = P_PID;
-    query.id = pid;
+    query.id = PidFromGuest(task, pid);
   } else if (pid != -1) {
     query.which = P_PGID;
-    query.id = pid == 0 ? TRY(GetProcessGroup(task, 0)) : -pid;
+    query.id = pid == 0 ? TRY(GetProcessGroup(task, 0)) : PidFromGuest(task, -pid);
   }
   const WaitOutcome outcome = TRY(WaitForChild(task, query));
   if (outcome.pid == 0) return int64_t{0};
   if (status_addr != 0) TRY(task.CopyOutObject<int32_t>(status_addr, outcome.wait_status));
   TRY(CopyOutRusage(task, usage_addr, outcome.usage));
-  return outcome.pid;
+  return outcome.guest_pid;
 }
 
 // waitid(2)
@@ -243,22 +289,31 @@ SyscallResult SysWaitid(Task& task, int which, int id, GuestAddr info_addr, int 
   WaitQuery query;
   query.options = options;
   query.which = static_cast<idtype_t>(which);
-  query.id = id;
+  RefPtr<File> pidfd;
   if (which == P_PGID) {
     if (id < 0) return Errno(EINVAL);
-    if (id == 0) query.id = TRY(GetProcessGroup(task, 0));
+    query.id = id == 0 ? TRY(GetProcessGroup(task, 0)) : PidFromGuest(task, id);
   } else if (which == P_PID) {
     if (id <= 0) return Errno(EINVAL);
+    query.id = PidFromGuest(task, id);
+  } else if (which == P_PIDFD) {
+    if (id < 0) return Errno(EINVAL);
+    pidfd = TRY(task.fds().Get(id));
+    PidFile* file = FileAs<PidFile>(*pidfd);
+    if (file == nullptr) return Errno(EBADF);
+    query.process = &file->process();
+    if (file->nonblocking()) query.options |= WNOHANG;
   } else if (which != P_ALL) {
     return Errno(EINVAL);
   }
   const WaitOutcome outcome = TRY(WaitForChild(task, query));
+  if (outcome.pid == 0 && !(options & WNOHANG) && (query.options & WNOHANG)) return Errno(EAGAIN);
   siginfo_t info{};
   if (outcome.pid != 0) {
     info.si_signo = SIGCHLD;
     info.si_code = outcome.code;
-    info.si_pid = outcome.pid;
-    info.si_uid = outcome.uid;
+    info.si_pid = outcome.guest_pid;
+    info.si_uid = UidToGuest(task.creds()->user_ns.get(), outcome.uid);
     info.si_status = outcome.code == CLD_EXITED      ? WEXITSTATUS(outcome.wait_status)
                      : outcome.code == CLD_STOPPED   ? WSTOPSIG(outcome.wait_status)
                      : outcome.code == CLD_CONTINUED ? SIGCONT
@@ -270,40 +325,44 @@ SyscallResult SysWaitid(Task& task, int which, int id, GuestAddr info_addr, int 
 }
 
 // getpid(2)
-SyscallResult SysGetpid(Task& task) { return task.pid(); }
+SyscallResult SysGetpid(Task& task) { return PidToGuest(task, task.pid()); }
 
 // gettid(2)
-SyscallResult SysGettid(Task& task) { return task.tid(); }
+SyscallResult SysGettid(Task& task) { return PidToGuest(task, task.tid()); }
 
 // getppid(2)
 SyscallResult SysGetppid(Task& task) {
   MutexLock l(task.kernel().task_set_mu());
   const ThreadGroup* parent = task.thread_group().parent;
-  return parent == nullptr ? 0 : parent->pid();
+  return parent == nullptr ? 0 : PidToGuestLocked(task, parent->pid());
 }
 
 // setpgid(2)
 SyscallResult SysSetpgid(Task& task, int pid, int pgid) {
-  TRY(SetProcessGroup(task, pid, pgid));
+  TRY(SetProcessGroup(task, OwnOrPid(task, pid), pgid > 0 ? PidFromGuest(task, pgid) : pgid));
   return int64_t{0};
 }
 
 // getpgid(2)
-SyscallResult SysGetpgid(Task& task, int pid) { return TRY(GetProcessGroup(task, pid)); }
+SyscallResult SysGetpgid(Task& task, int pid) {
+  return PidToGuest(task, TRY(GetProcessGroup(task, OwnOrPid(task, pid))));
+}
 
 // getpgrp(2)
-SyscallResult SysGetpgrp(Task& task) { return TRY(GetProcessGroup(task, 0)); }
+SyscallResult SysGetpgrp(Task& task) { return PidToGuest(task, TRY(GetProcessGroup(task, 0))); }
 
 // setsid(2)
-SyscallResult SysSetsid(Task& task) { return TRY(NewSession(task)); }
+SyscallResult SysSetsid(Task& task) { return PidToGuest(task, TRY(NewSession(task))); }
 
 // getsid(2)
-SyscallResult SysGetsid(Task& task, int pid) { return TRY(GetSession(task, pid)); }
+SyscallResult SysGetsid(Task& task, int pid) {
+  return PidToGuest(task, TRY(GetSession(task, OwnOrPid(task, pid))));
+}
 
 // set_tid_address(2)
 SyscallResult SysSetTidAddress(Task& task, GuestAddr addr) {
   task.context().SetClearChildTid(addr);
-  return task.tid();
+  return PidToGuest(task, task.tid());
 }
 
 // prctl(2)
@@ -336,28 +395,15 @@ SyscallResult SysPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_
     case PR_GET_SECUREBITS:
       return CapabilityPrctl(task, option, a2, a3, a4, a5);
     case PR_GET_SECCOMP:
+      return int64_t{SeccompStatusOf(task).mode};
+    case PR_SET_SECCOMP:
+      return SeccompPrctl(task, a2, a3);
     case PR_GET_TIMING:
       return int64_t{0};
     case PR_GET_TID_ADDRESS:
     default:
       return Errno(EINVAL);
   }
-}
-
-// unshare(2)
-SyscallResult SysUnshare(Task& task, uint64_t flags) {
-  constexpr uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                                   CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
-  constexpr uint64_t kSplits = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
-  if (flags & ~(kNamespaces | kSplits)) return Errno(EINVAL);
-  if (flags & kNamespaces) return Errno(task.creds()->Has(CAP_SYS_ADMIN) ? EINVAL : EPERM);
-  if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) {
-    MutexLock l(task.kernel().task_set_mu());
-    if (task.thread_group().tasks.size() > 1) return Errno(EINVAL);
-  }
-  if (flags & CLONE_FS) task.SetFs(task.fs().Fork());
-  if (flags & CLONE_FILES) task.SetFds(task.fds().Fork());
-  return int64_t{0};
 }
 
 }  // namespace runsc

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_frame.h"
 #include "sentry/kernel/signal_send.h"
@@ -36,7 +37,7 @@ void DiscardIfIgnoredLocked(Task& task, int signo, uint64_t handler)
 Result<siginfo_t> CopyInQueuedInfo(Task& task, int target, int signo, GuestAddr addr) {
   siginfo_t info = TRY(task.CopyInObject<siginfo_t>(addr));
   info.si_signo = signo;
-  if ((info.si_code >= 0 || info.si_code == SI_TKILL) && target != task.pid()) return Errno(EPERM);
+  if ((info.si_code >= 0 || info.si_code == SI_TKILL) && PidFromGuest(task, target) != task.pid()) return Errno(EPERM);
   return info;
 }
 
@@ -203,21 +204,21 @@ SyscallResult SysRestartSyscall(Task&) { return Errno(EINTR); }
 // kill(2)
 SyscallResult SysKill(Task& task, int pid, int signo) {
   if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
-  TRY(Kill(task, pid, UserSignal(task, signo, SI_USER)));
+  TRY(Kill(task, SignedPidFromGuest(task, pid), UserSignal(task, signo, SI_USER)));
   return int64_t{0};
 }
 
 // tkill(2)
 SyscallResult SysTkill(Task& task, int tid, int signo) {
   if (tid <= 0 || signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
-  TRY(KillThread(task, 0, tid, UserSignal(task, signo, SI_TKILL)));
+  TRY(KillThread(task, 0, PidFromGuest(task, tid), UserSignal(task, signo, SI_TKILL)));
   return int64_t{0};
 }
 
 // tgkill(2)
 SyscallResult SysTgkill(Task& task, int tgid, int tid, int signo) {
   if (tgid <= 0 || tid <= 0 || signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
-  TRY(KillThread(task, tgid, tid, UserSignal(task, signo, SI_TKILL)));
+  TRY(KillThread(task, PidFromGuest(task, tgid), PidFromGuest(task, tid), UserSignal(task, signo, SI_TKILL)));
   return int64_t{0};
 }
 
@@ -226,7 +227,7 @@ SyscallResult SysRtSigqueueinfo(Task& task, int pid, int signo, GuestAddr info_a
   if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
   const siginfo_t info = TRY(CopyInQueuedInfo(task, pid, signo, info_addr));
   if (pid <= 0) return Errno(ESRCH);
-  TRY(Kill(task, pid, info));
+  TRY(Kill(task, PidFromGuest(task, pid), info));
   return int64_t{0};
 }
 
@@ -234,7 +235,7 @@ SyscallResult SysRtSigqueueinfo(Task& task, int pid, int signo, GuestAddr info_a
 SyscallResult SysRtTgsigqueueinfo(Task& task, int tgid, int tid, int signo, GuestAddr info_addr) {
   if (tgid <= 0 || tid <= 0 || signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
   const siginfo_t info = TRY(CopyInQueuedInfo(task, tgid, signo, info_addr));
-  TRY(KillThread(task, tgid, tid, info));
+  TRY(KillThread(task, PidFromGuest(task, tgid), PidFromGuest(task, tid), info));
   return int64_t{0};
 }
 

@@ -8,6 +8,7 @@
 
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/kernel/linux_version.h"
+#include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/random.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/handlers.h"
@@ -24,7 +25,7 @@ void SetField(char (&field)[N], std::string_view text) {
 }
 
 Result<std::string> CopyInUtsField(Task& task, GuestAddr addr, int32_t length) {
-  if (!task.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
+  if (!MaySetUts(task)) return Errno(EPERM);
   if (length < 0 || static_cast<size_t>(length) > kUtsLength) return Errno(EINVAL);
   std::string text(length, '\0');
   TRY(task.CopyIn(addr, text.data(), text.size()));
@@ -49,7 +50,7 @@ size_t CountTasks(Kernel& kernel) {
 // uname(2)
 SyscallResult SysUname(Task& task, GuestAddr buf) {
   utsname names{};
-  const UtsName uts = task.kernel().uts();
+  const UtsName uts = UtsOf(task);
   SetField(names.sysname, kGuestSysname);
   SetField(names.nodename, uts.hostname);
   SetField(names.release, kGuestRelease);
@@ -63,18 +64,18 @@ SyscallResult SysUname(Task& task, GuestAddr buf) {
 // sethostname(2)
 SyscallResult SysSethostname(Task& task, GuestAddr name, int length) {
   std::string hostname = TRY(CopyInUtsField(task, name, length));
-  UtsName uts = task.kernel().uts();
+  UtsName uts = UtsOf(task);
   uts.hostname = std::move(hostname);
-  task.kernel().set_uts(std::move(uts));
+  TRY(SetUts(task, std::move(uts)));
   return int64_t{0};
 }
 
 // setdomainname(2)
 SyscallResult SysSetdomainname(Task& task, GuestAddr name, int length) {
   std::string domainname = TRY(CopyInUtsField(task, name, length));
-  UtsName uts = task.kernel().uts();
+  UtsName uts = UtsOf(task);
   uts.domainname = std::move(domainname);
-  task.kernel().set_uts(std::move(uts));
+  TRY(SetUts(task, std::move(uts)));
   return int64_t{0};
 }
 

@@ -46,7 +46,7 @@ Result<std::string> ProcMountinfo(const ProcTarget& target, Task&) {
   std::string out;
   for (const Vfs::MountInfo& mount : TRY(MountsOf(target))) {
     AppendFormat(&out, "%d %d %u:%u ", mount.id, mount.parent_id, major(mount.dev), minor(mount.dev));
-    out += Escape(mount.root) + " " + Escape(mount.target) + " " + mount.options + " - " + mount.type + " " +
+    out += Escape(mount.root) + " " + Escape(mount.target) + " " + mount.options + " " + mount.propagation + "- " + mount.type + " " +
            Escape(mount.source) + " " + mount.fs_options + "\n";
   }
   return out;

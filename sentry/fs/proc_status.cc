@@ -8,6 +8,7 @@
 #include "sentry/fs/proc_sizes.h"
 #include "sentry/fs/simple_fs_cpus.h"
 #include "sentry/fs/simple_fs_text.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/terminal.h"
 
 namespace runsc {
@@ -166,7 +167,8 @@ void AppendCapabilities(const Task& task, std::string* out) {
                c->effective);
   AppendFormat(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n", c->bounding, c->ambient,
                c->no_new_privs);
-  *out += "Seccomp:\t0\nSeccomp_filters:\t0\n";
+  const SeccompStatus seccomp = SeccompStatusOf(task);
+  AppendFormat(out, "Seccomp:\t%d\nSeccomp_filters:\t%d\n", seccomp.mode, seccomp.filters);
 }
 
 // What sched_setaffinity chose, of the processors there are.

@@ -4,6 +4,7 @@
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/kernel/linux_version.h"
+#include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/random.h"
 
 namespace runsc {
@@ -158,30 +159,27 @@ Result<std::string> HostSetting(const Constant& setting) {
   return host.ok() ? *host : std::string(setting.value) + "\n";
 }
 
-Result<std::string> Hostname(Task& reader) { return reader.kernel().uts().hostname + "\n"; }
-Result<std::string> Domainname(Task& reader) { return reader.kernel().uts().domainname + "\n"; }
+Result<std::string> Hostname(Task& reader) { return UtsOf(reader).hostname + "\n"; }
+Result<std::string> Domainname(Task& reader) { return UtsOf(reader).domainname + "\n"; }
 
 // proc_do_string: up to the first newline or NUL.
-Result<std::string> NameToSet(Task& writer, std::string_view text) {
-  if (!writer.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
+std::string NameToSet(std::string_view text) {
   constexpr size_t kMaxName = 64;
   return std::string(text.substr(0, std::min({text.find('\n'), text.find('\0'), kMaxName})));
 }
 
 Result<void> SetHostname(Task& writer, std::string_view text) {
-  std::string name = TRY(NameToSet(writer, text));
-  UtsName uts = writer.kernel().uts();
+  std::string name = NameToSet(text);
+  UtsName uts = UtsOf(writer);
   uts.hostname = std::move(name);
-  writer.kernel().set_uts(std::move(uts));
-  return {};
+  return SetUts(writer, std::move(uts));
 }
 
 Result<void> SetDomainname(Task& writer, std::string_view text) {
-  std::string name = TRY(NameToSet(writer, text));
-  UtsName uts = writer.kernel().uts();
+  std::string name = NameToSet(text);
+  UtsName uts = UtsOf(writer);
   uts.domainname = std::move(name);
-  writer.kernel().set_uts(std::move(uts));
-  return {};
+  return SetUts(writer, std::move(uts));
 }
 
 Result<std::string> Uuid(Task&) { return RandomUuid() + "\n"; }

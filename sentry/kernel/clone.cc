@@ -1,20 +1,22 @@
 // New threads and processes: clone(2) in all its forms.
 #include <linux/sched.h>
 
+#include "sentry/kernel/host_placement.h"
+#include "sentry/kernel/namespaces.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/terminal.h"
 
 namespace runsc {
 namespace {
 
-constexpr uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                                     CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
 constexpr uint64_t kKnownFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT |
                                  CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
                                  CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID |
-                                 CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND | CSIGNAL;
+                                 CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND | CLONE_PIDFD | CSIGNAL;
 
 Result<void> CheckFlags(const Task& task, uint64_t flags, int exit_signal) {
   if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) return Errno(EINVAL);
@@ -22,9 +24,12 @@ Result<void> CheckFlags(const Task& task, uint64_t flags, int exit_signal) {
   if ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND)) return Errno(EINVAL);
   if ((flags & CLONE_NEWNS) && (flags & CLONE_FS)) return Errno(EINVAL);
   if ((flags & CLONE_PARENT) && &task.thread_group() == task.kernel().init()) return Errno(EINVAL);
-  // Namespaces of the guest's own follow in a later issue; unprivileged callers get Linux' answer anyway.
-  if (flags & kNamespaceFlags) return Errno(task.creds()->Has(CAP_SYS_ADMIN) ? EINVAL : EPERM);
-  if (flags & (CLONE_PIDFD | CLONE_INTO_CGROUP) || (flags & ~kKnownFlags)) return Errno(EINVAL);
+  if ((flags & CLONE_NEWUSER) && (flags & (CLONE_THREAD | CLONE_FS))) return Errno(EINVAL);
+  if ((flags & CLONE_NEWPID) && (flags & CLONE_THREAD)) return Errno(EINVAL);
+  if ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED))) return Errno(EINVAL);
+  // Threads stay in the pid namespace of their process.
+  if ((flags & CLONE_THREAD) && PidNamespaceForChildren(task) != task.thread_group().pid_ns) return Errno(EINVAL);
+  if (flags & ~kKnownFlags & ~kOwnNamespaces) return Errno(EINVAL);
   if (exit_signal < 0 || exit_signal > kMaxSignal) return Errno(EINVAL);
   return {};
 }
@@ -55,6 +60,24 @@ void InheritLocked(ThreadGroup& child, ThreadGroup& parent, uint64_t flags)
   child.timers = std::make_shared<ThreadGroup::Timers>(child);
 }
 
+// Numbers below the first pid namespace, if the child is in one.
+Result<void> NumberChild(Task& child, const std::vector<int32_t>& set_tid) {
+  PidNamespace* const ns = child.thread_group().pid_ns.get();
+  if (ns == nullptr) return {};
+  MutexLock l(child.kernel().task_set_mu());
+  return AddToPidNamespacesLocked(ns, child.tid(), set_tid);
+}
+
+// clone3's set_tid may name a number for each namespace the child is in, the innermost first.
+Result<int> ReserveTidLocked(Kernel& kernel, int depth, const Task::CloneArgs& args)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  const size_t inner = static_cast<size_t>(depth);
+  if (args.set_tid.size() > inner + 1) return Errno(EINVAL);
+  if (args.set_tid.size() <= inner) return kernel.AllocatePidLocked(nullptr);
+  TRY(kernel.ClaimPidLocked(args.set_tid[inner]));
+  return args.set_tid[inner];
+}
+
 }  // namespace
 
 // The engine's half of a child: what its first instruction finds.
@@ -66,10 +89,10 @@ ThreadStart Task::ChildStart(const CloneArgs& args, const Task& child) {
   if (args.flags & CLONE_SETTLS) start.regs.fs_base = args.tls;
   const auto fp = context_->ReadFpState();
   start.fp_state.assign(fp.begin(), fp.end());
-  start.tid = child.tid();
-  start.tgid = child.pid();
   start.signal_mask = run_->saved_mask.value_or(context_->SignalMask());
-  start.uid = creds_->ruid, start.euid = creds_->euid, start.gid = creds_->rgid, start.egid = creds_->egid;
+  const ThreadIdentity who = IdentityOf(child, *child.creds());
+  start.tid = who.tid, start.tgid = who.tgid;
+  start.uid = who.uid, start.euid = who.euid, start.gid = who.gid, start.egid = who.egid;
   if (args.flags & CLONE_CHILD_SETTID) start.set_child_tid = args.child_tid;
   if (args.flags & CLONE_CHILD_CLEARTID) start.clear_child_tid = args.child_tid;
   return start;
@@ -78,7 +101,7 @@ ThreadStart Task::ChildStart(const CloneArgs& args, const Task& child) {
 // Threads and vfork children are host threads of the same stub; other children get a copy of it.
 Result<void> Task::AttachContext(const CloneArgs& args, Task& child, const ThreadStart& start) {
   if (args.flags & CLONE_VM) {
-    child.context_ = TRY(mm_->address_space().NewContext(start));
+    child.context_ = TRY(mm_->NewThread(*this, start));
     child.mm_ = mm_;
     return {};
   }
@@ -94,21 +117,32 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, int tid) {
   parts.thread_group = thread ? thread_group_ : MakeRef<ThreadGroup>(kernel_, tid);
   parts.fds = (args.flags & CLONE_FILES) ? fds_ : fds_->Fork();
   parts.fs = (args.flags & CLONE_FS) ? fs_ : fs_->Fork();
-  parts.creds = creds_;
+  const FreshNamespaces fresh = TRY(MakeNamespaces(*this, args.flags, *parts.fs));
+  if (!thread) parts.thread_group->pid_ns = fresh.set->pid_for_children;
+  parts.creds = fresh.creds ? fresh.creds : creds_;
   parts.name = name();
   auto child = MakeRef<Task>(kernel_, std::move(parts), tid);
+  SetNamespaces(*child, fresh.set);
+  InheritSeccomp(*this, *child);
+  TRY(NumberChild(*child, args.set_tid));
   if (!(args.flags & CLONE_VM) || (args.flags & CLONE_VFORK)) child->sigaltstack = sigaltstack;
   child->affinity = affinity;
+  child->sched_policy = sched_policy.load();
+  HostCpusChanged(*child, affinity);
   child->timer_slack_ns = timer_slack_ns;
   ThreadStart start = ChildStart(args, *child);
   const bool sibling = thread || (args.flags & CLONE_PARENT);
   {
     MutexLock l(kernel_.task_set_mu());
     ThreadGroup* parent = sibling ? thread_group_->parent : thread_group_.get();
-    start.ppid = parent != nullptr ? parent->pid() : 0;
+    start.ppid = parent != nullptr ? PidToGuestLocked(*child, parent->pid()) : 0;
   }
-  TRY(AttachContext(args, *child, start));
-  return child;
+  auto ready = AttachContext(args, *child, start);
+  if (ready.ok() && run_->announce_child) ready = run_->announce_child(child->thread_group());
+  if (ready.ok()) return child;
+  MutexLock l(kernel_.task_set_mu());
+  RemoveFromPidNamespacesLocked(child->thread_group().pid_ns.get(), tid);
+  return ready.error();
 }
 
 // Makes the child visible, unless the process was told to die meanwhile.
@@ -124,6 +158,7 @@ Result<void> Task::PublishChild(const CloneArgs& args, Task& child) {
   }
   ThreadGroup* parent = (args.flags & CLONE_PARENT) ? thread_group_->parent : thread_group_.get();
   InheritLocked(group, *thread_group_, args.flags);
+  if (PidNamespace* ns = group.pid_ns.get(); ns != nullptr && ns->init == nullptr && !ns->dead) ns->init = &group;
   group.leader = &child;
   group.exit_signal = (args.flags & CLONE_PARENT) ? thread_group_->exit_signal : args.exit_signal;
   group.parent = parent;
@@ -138,6 +173,8 @@ void Task::WithdrawChild(Task& child) {
   RefPtr<ThreadGroup> group(&child.thread_group());
   MutexLock l(kernel_.task_set_mu());
   task = kernel_.RemoveTaskLocked(child.tid());
+  RemoveFromPidNamespacesLocked(group->pid_ns.get(), child.tid());
+  if (group->pid_ns && group->pid_ns->init == group.get()) group->pid_ns->init = nullptr;
   group->tasks.remove(&child);
   if (group.get() == thread_group_.get()) return;
   kernel_.RemoveThreadGroupLocked(group->pid());
@@ -147,16 +184,19 @@ void Task::WithdrawChild(Task& child) {
 
 SyscallResult Task::Clone(const CloneArgs& args) {
   TRY(CheckFlags(*this, args.flags, args.exit_signal));
+  const RefPtr<PidNamespace> pid_ns = PidNamespaceForChildren(*this);
+  const int depth = (pid_ns ? pid_ns->level() : 0) + ((args.flags & CLONE_NEWPID) ? 1 : 0);
   int tid;
   {
     MutexLock l(kernel_.task_set_mu());
     if (!(args.flags & CLONE_THREAD)) TRY(kernel_.CheckProcessLimitLocked(*this));
-    tid = TRY(kernel_.AllocatePidLocked(nullptr));
+    tid = TRY(ReserveTidLocked(kernel_, depth, args));
   }
   auto made = MakeChild(args, tid);
   if (!made.ok()) return ReturnPid(tid, made.error());
   RefPtr<Task> child = *made;
-  if ((args.flags & CLONE_PARENT_SETTID) && !CopyOutObject<int32_t>(args.parent_tid, tid).ok()) {
+  const int guest_tid = PidToGuest(*this, tid);
+  if ((args.flags & CLONE_PARENT_SETTID) && !CopyOutObject<int32_t>(args.parent_tid, guest_tid).ok()) {
     // Linux ignores it too.
   }
   RefPtr<VforkLatch> latch;
@@ -166,7 +206,12 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     child->run_->vfork_latch = latch;
     child->vfork_child = true;
   }
-  if (auto published = PublishChild(args, *child); !published.ok()) return ReturnPid(tid, published.error());
+  if (auto published = PublishChild(args, *child); !published.ok()) {
+    MutexLock l(kernel_.task_set_mu());
+    RemoveFromPidNamespacesLocked(child->thread_group().pid_ns.get(), tid);
+    kernel_.RemoveTaskLocked(tid);
+    return published.error();
+  }
   const std::shared_ptr<ThreadGroup::Timers> timers = child->thread_group().timers;  // the child may end at once
   if (!child->StartThread()) {
     WithdrawChild(*child);
@@ -174,7 +219,7 @@ SyscallResult Task::Clone(const CloneArgs& args) {
   }
   if (!(args.flags & CLONE_THREAD) && rlimit(RLIMIT_CPU) != RLIM_INFINITY) timers->ArmCpuLimit();
   if (latch) WaitForVfork(*latch);
-  return tid;
+  return guest_tid;
 }
 
 Errno Task::ReturnPid(int tid, Errno error) {

@@ -4,12 +4,15 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 
 #include "sentry/kernel/exec_credentials.h"
+#include "sentry/kernel/host_placement.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/robust_list.h"
 #include "sentry/kernel/run_state.h"
@@ -25,15 +28,16 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr int kMaxScriptDepth = 5;
-constexpr uint64_t kMaxStack = uint64_t{256} << 20;  // what an unlimited stack is given
-constexpr uint64_t kMinStack = 128 << 10;
+constexpr uint64_t kStackRoom = 128 << 10;  // mapped below the arguments; the rest grows on demand
+// Mappings are placed downwards from the base, so what lies this far below has room to grow.
+constexpr uint64_t kStackDistance = uint64_t{16} << 40;
 
 GuestAddr PageUp(GuestAddr a) { return (a + kPage - 1) & ~(kPage - 1); }
 
-// Page-aligned, below `range`.
-uint64_t RandomOffset(uint64_t range) {
+// Page-aligned, below `range`; 0 for who asked for addresses that stay.
+uint64_t RandomOffset(bool randomize, uint64_t range) {
   uint64_t r = 0;
-  if (getrandom(&r, sizeof(r), 0) != sizeof(r)) return 0;
+  if (!randomize || getrandom(&r, sizeof(r), 0) != sizeof(r)) return 0;
   return (r % range) & ~(kPage - 1);
 }
 
@@ -58,18 +62,17 @@ Result<Opened> OpenExecutable(Task& task, const Path& start, std::string_view pa
 
 // Where things go in a new address space.
 struct Placement {
-  GuestAddr exe_bias, interp_base, stack_top;
-  uint64_t stack_size;
+  GuestAddr exe_bias, interp_base, mmap_base, stack_top;
 };
 
-Placement Place(const Layout& layout, const ElfImage& image, uint64_t stack_limit) {
+Placement Place(const Layout& layout, const ElfImage& image, bool randomize) {
   Placement p{};
-  p.stack_size = PageUp(std::clamp(stack_limit, kMinStack, kMaxStack));
-  p.stack_top = layout.max_addr - kPage - RandomOffset(uint64_t{16} << 30);
-  const GuestAddr interp_area = layout.max_addr - (uint64_t{32} << 30);
-  p.interp_base = interp_area - RandomOffset(uint64_t{64} << 30);
+  p.mmap_base = layout.max_addr - kPage - RandomOffset(randomize, uint64_t{1} << 40);
+  p.stack_top = layout.max_addr - kStackDistance - RandomOffset(randomize, uint64_t{16} << 30);
+  const GuestAddr interp_area = p.mmap_base - (uint64_t{32} << 30);
+  p.interp_base = interp_area - RandomOffset(randomize, uint64_t{64} << 30);
   if (image.position_independent) {
-    const GuestAddr base = layout.max_addr / 3 * 2 + RandomOffset(uint64_t{1} << 40);
+    const GuestAddr base = layout.max_addr / 3 * 2 + RandomOffset(randomize, uint64_t{1} << 40);
     p.exe_bias = (base & ~(image.alignment - 1)) - image.low;
   }
   return p;
@@ -112,6 +115,7 @@ struct Task::ExecRequest {
   ElfImage image;
   std::optional<ElfImage> interpreter;
   ExecCredentials creds;
+  bool randomize = true;  // personality(2)
   Placement place{};
   std::vector<MapOp> ops;
   std::vector<RefPtr<RefCounted>> owners;
@@ -137,9 +141,9 @@ Result<void> Task::ExecRequest::FollowScript(Task& task, std::string_view head) 
   if (!argv.empty()) argv.erase(argv.begin());
   argv.insert(argv.begin(), args.begin(), args.end());
   program = TRY(OpenExecutable(task, task.fs().cwd(), line.interpreter, AT_EMPTY_PATH));
+  TRY(program.file->DenyWrites());
   filename = line.interpreter;
   return {};
-  TRY(program.file->DenyWrites());
 }
 
 Result<void> Task::ExecRequest::FollowScripts(Task& task) {
@@ -189,22 +193,24 @@ std::vector<std::pair<uint64_t, uint64_t>> Task::ExecRequest::AuxiliaryVector(co
 }
 
 void Task::ExecRequest::PlanStack(const Layout& layout) {
-  const GuestAddr bottom = place.stack_top - place.stack_size;
-  const int prot = PROT_READ | PROT_WRITE | (image.executable_stack ? PROT_EXEC : 0);
-  ops.push_back({MapOp::kMap, bottom, place.stack_size, prot,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE | MAP_STACK});
   StackRequest request;
-  request.top = place.stack_top - RandomOffset(kPage * 4) - 16;
+  request.top = place.stack_top - RandomOffset(randomize, kPage * 4) - 16;
   request.argv = &argv;
   request.envp = &envp;
   request.filename = filename;
   request.random = RandomBytes();
   request.auxv = AuxiliaryVector(layout);
   stack = BuildStack(request);
+  const GuestAddr bottom = (stack.sp & ~(kPage - 1)) - kStackRoom;
+  const int prot = PROT_READ | PROT_WRITE | (image.executable_stack ? PROT_EXEC : 0);
+  ops.push_back({MapOp::kMap, bottom, place.stack_top - bottom, prot,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN});
+  ops.push_back({MapOp::kMap, place.mmap_base, layout.max_addr - place.mmap_base, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE});
 }
 
 Result<void> Task::ExecRequest::Plan(Task& task, const Layout& layout) {
-  place = Place(layout, image, task.rlimit(RLIMIT_STACK));
+  place = Place(layout, image, randomize);
   if (!image.position_independent && (image.low < layout.min_addr || image.high > layout.max_addr / 2)) {
     return Errno(ENOMEM);
   }
@@ -230,8 +236,10 @@ MemoryManager::Image Task::ExecRequest::ImageRecord() const {
   record.end_code = image.end_code + bias;
   record.start_data = image.start_data + bias;
   record.end_data = image.end_data + bias;
-  record.start_brk = PageUp(image.brk + bias) + RandomOffset(32 << 20);
+  record.start_brk = PageUp(image.brk + bias) + RandomOffset(randomize, 32 << 20);
   record.start_stack = stack.sp;
+  record.mmap_base = place.mmap_base;
+  record.stack_top = place.stack_top;
   record.arg_start = stack.arg_start;
   record.arg_end = stack.arg_end;
   record.env_start = stack.env_start;
@@ -272,6 +280,7 @@ RefPtr<Task> Task::TakeLeaderTidLocked() {
   ThreadGroup& group = *thread_group_;
   RefPtr<Task> old_leader = kernel_.RemoveTaskLocked(group.pid());
   const RefPtr<Task> self = kernel_.RemoveTaskLocked(tid());
+  RemoveFromPidNamespacesLocked(group.pid_ns.get(), tid());
   tid_ = group.pid();
   kernel_.InsertTaskLocked(*this);
   group.leader = this;
@@ -283,6 +292,7 @@ Result<void> Task::SwitchImage(ExecRequest& request) {
   const Registers regs = InitialRegisters(request.entry, request.stack.sp);
   if (mm_ && mm_->ref_count() == 1) {
     mm_->ForgetMappings();
+    mm_->LiftLimits();
     TRY(mm_->address_space().Replace(request.ops));
     context_->WriteFpState(InitialFpState(mm_->layout().xsave_size));
     context_->WriteRegisters(regs);
@@ -294,13 +304,13 @@ Result<void> Task::SwitchImage(ExecRequest& request) {
   TRY((*made)->Replace(request.ops));
   ThreadStart start;
   start.regs = regs;
-  start.tid = tid();
-  start.tgid = pid();
-  const Credentials& creds = *request.creds.creds;
-  start.uid = creds.ruid, start.euid = creds.euid, start.gid = creds.rgid, start.egid = creds.egid;
+  const ThreadIdentity who = IdentityOf(*this, *request.creds.creds);
+  start.tid = who.tid, start.tgid = who.tgid, start.ppid = who.ppid;
+  start.uid = who.uid, start.euid = who.euid, start.gid = who.gid, start.egid = who.egid;
   if (context_) start.signal_mask = context_->SignalMask();
   auto context = TRY((*made)->NewContext(start));
   auto mm = MakeRef<MemoryManager>(std::move(*made), kernel_.platform().layout());
+  ResetHostThread(*this);
   if (context_) context_->Exit();
   MutexLock l(mu_);
   if (context_) run_->past_user_ns += context_->CpuTimeNs();
@@ -347,7 +357,6 @@ void Task::ResetForExec(ExecRequest& request) {
   }
   group.timers->DeletePosixTimers();
   sigaltstack = {};
-  robust_list = 0;
   if (request.creds.privileged) pdeath_signal = 0;
 }
 
@@ -366,6 +375,11 @@ void Task::FinishExec(ExecRequest& request) {
 
 Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flags) {
   request.program = TRY(OpenExecutable(*this, start, request.filename, flags));
+  TRY(request.program.file->DenyWrites());
+  {
+    MutexLock l(kernel_.task_set_mu());
+    request.randomize = !(thread_group_->personality & ADDR_NO_RANDOMIZE);
+  }
   TRY(request.FollowScripts(*this));
   TRY(request.LoadHeaders(*this));
   const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID);
@@ -373,7 +387,6 @@ Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flag
   return request.Plan(*this, kernel_.platform().layout());
 }
 
-  TRY(request.program.file->DenyWrites());
 Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::string> argv,
                         std::vector<std::string> envp, int flags) {
   ExecRequest request;
@@ -396,6 +409,7 @@ Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::st
   }
   set_name(comm);
   FinishExec(request);
+  mm_->ApplyLimits(*this);
   return {};
 }
 

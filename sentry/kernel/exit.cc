@@ -4,10 +4,15 @@
 #include <mutex>
 
 #include "sentry/kernel/exit_hooks.h"
+#include "sentry/kernel/host_placement.h"
+#include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/job_control.h"
+#include "sentry/kernel/namespaces.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/robust_list.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/wait.h"
@@ -17,9 +22,11 @@ namespace {
 
 ThreadGroup* NewParentLocked(ThreadGroup& dying) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   ThreadGroup* init = dying.kernel().init();
-  for (ThreadGroup* up = dying.parent; up != nullptr; up = up->parent) {
+  for (ThreadGroup* up = dying.parent; up != nullptr && up->pid_ns == dying.pid_ns; up = up->parent) {
     if (up->child_subreaper && !up->exiting && !up->zombie) return up;
   }
+  PidNamespace* const ns = dying.pid_ns.get();
+  if (ns != nullptr && ns->init != nullptr && ns->init != &dying) return ns->init;
   return &dying == init ? nullptr : init;
 }
 
@@ -44,9 +51,53 @@ void ReparentChildrenLocked(ThreadGroup& dying, std::vector<RefPtr<ThreadGroup>>
       continue;
     }
     heir->children.push_back(child);
+    for (Task* task : child->tasks) task->NoticeWorkLocked(Task::RunState::kRefresh, false);
     child->exit_signal = SIGCHLD;
     if (child->zombie) NotifyParentOfExitLocked(*child);
   }
+}
+
+// True once nobody but the dying init `group` is left in its namespace; reaps what became its child.
+bool IsAloneLocked(ThreadGroup& group, std::vector<RefPtr<ThreadGroup>>& garbage)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  const std::list<RefPtr<ThreadGroup>> children = group.children;
+  for (const auto& child : children) {
+    garbage.push_back(child);
+    if (child->zombie) ReapLocked(*child);
+  }
+  for (ThreadGroup* other : group.kernel().ThreadGroupsLocked()) {
+    if (other != &group && !other->zombie && SeesProcess(group.pid_ns.get(), *other)) return false;
+  }
+  return group.children.empty();
+}
+
+// Sleeps until the next wake, which may have come already. Nothing else ends it: the task is dying.
+void SleepUntilWoken(Task::RunState& run) {
+  uint32_t awake = Task::RunState::kAwake;
+  if (run.wake.compare_exchange_strong(awake, Task::RunState::kAsleep)) {
+    while (run.wake.load() == Task::RunState::kAsleep) FutexWaitHost(&run.wake, Task::RunState::kAsleep, kNever);
+  }
+  run.wake.store(Task::RunState::kAwake);
+}
+
+// The init process of a pid namespace takes everybody in it along.
+void EndPidNamespace(Task& init) {
+  ThreadGroup& group = init.thread_group();
+  TaskWaiter waiter(init, EPOLLIN);
+  group.child_events.Add(waiter);
+  for (bool first = true, alone = false; !alone; first = false) {
+    std::vector<RefPtr<ThreadGroup>> garbage;
+    if (!first) SleepUntilWoken(init.run());
+    MutexLock l(init.kernel().task_set_mu());
+    group.pid_ns->dead = true;
+    for (ThreadGroup* other : init.kernel().ThreadGroupsLocked()) {
+      if (first && other != &group && SeesProcess(group.pid_ns.get(), *other)) KillGroupLocked(*other, SIGKILL);
+    }
+    alone = IsAloneLocked(group, garbage);
+  }
+  group.child_events.Remove(waiter);
+  MutexLock l(init.kernel().task_set_mu());
+  group.pid_ns->init = nullptr;
 }
 
 }  // namespace
@@ -71,6 +122,7 @@ void Task::ReleaseVforkParent() {
 
 // The stub is killed rather than unwound when nobody else uses it.
 void Task::ReleaseMemory() {
+  ResetHostThread(*this);
   if (mm_->ref_count() == 1) {
     mm_->address_space().Kill();
   } else if (context_) {
@@ -91,6 +143,8 @@ void Task::DoExit() {
   ReleaseMemory();
   ReleaseVforkParent();
   ReleaseFiles();
+  SetNamespaces(*this, nullptr);
+  DropSeccomp(*this);
   LeaveThreadGroup();
 }
 
@@ -119,7 +173,10 @@ bool Task::RemoveFromGroup(RefPtr<Task>& self) {
   group.exited_system_ns += SystemTimeNs();
   run_->dead = true;
   group.tasks.remove(this);
-  if (group.leader != this) self = kernel_.RemoveTaskLocked(tid());
+  if (group.leader != this) {
+    self = kernel_.RemoveTaskLocked(tid());
+    RemoveFromPidNamespacesLocked(group.pid_ns.get(), tid());
+  }
   if (group.exec_waiter != nullptr) group.exec_waiter->Wake();
   AnnounceStopIfCompleteLocked(group);
   return group.tasks.empty();
@@ -132,6 +189,7 @@ void Task::LeaveThreadGroup() {
   ThreadGroup& group = *thread_group_;
   const bool is_init = &group == kernel_.init();
   if (is_init) kernel_.KillAllButInit(*this);
+  if (group.pid_ns && group.pid_ns->init == &group) EndPidNamespace(*this);
   group.timers.reset();
   RunProcessExitHooks(group);
   std::vector<RefPtr<ThreadGroup>> garbage{thread_group_};

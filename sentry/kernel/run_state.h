@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "sentry/kernel/namespaces.h"
+#include "platform/thread_cpus.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -33,6 +35,7 @@ struct Task::RunState {
     kSignal = 1,  // something pending may have become deliverable
     kStop = 2,    // the group is stopped
     kKill = 4,    // the task must end
+    kRefresh = 8,  // what the engine was told changed: another parent, a filter by a sibling
   };
   enum Sleep : uint32_t { kAwake, kWoken, kAsleep };
 
@@ -42,12 +45,22 @@ struct Task::RunState {
   std::atomic<bool> stopped{false};
   std::atomic<bool> dead{false};  // ran DoExit; only a zombie leader stays around like this
   std::atomic<bool> has_clock{false};
+  std::atomic<int> seccomp_mode{0};  // SECCOMP_MODE_*
   clockid_t sentry_clock = 0;  // CPU time of the sentry thread
+  uint64_t sentry_clock_base_ns = 0;  // what it had used before it served this task
   std::atomic<uint64_t> past_user_ns{0};  // of contexts exec dropped
+
+  // What the host is asked for (host_placement.cc).
+  bool placed = false;                   // own thread: done for this context
+  std::atomic<pid_t> host_tid{0};        // of the guest thread, once placed
+  std::atomic<bool> has_priority{false};  // not the host's default
+  ThreadCpus cpus;
 
   // Guarded by the task set lock.
   SignalSet waited_signals = 0;  // sigtimedwait: wanted although blocked
   SignalSet forced_signals = 0;  // faults: they end even init
+  NamespaceSetRef namespaces;    // null: the first ones
+  RefPtr<const struct SeccompFilter> seccomp;
 
   // The task's own thread.
   std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
@@ -60,6 +73,8 @@ struct Task::RunState {
   std::optional<Registers> frame_regs;
   std::vector<std::byte> frame_fp;
   RefPtr<VforkLatch> vfork_latch;  // we are the child
+  // For the clone being done: shows its process to the caller before it runs (CLONE_PIDFD); may refuse.
+  std::function<Result<void>(ThreadGroup& child)> announce_child;
 
   bool HasWork() const { return work.load(std::memory_order_acquire) != 0; }
 };

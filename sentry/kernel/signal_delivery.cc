@@ -1,5 +1,9 @@
 // What pending signals do to a task: handlers' frames, default actions, stops.
+#include <sys/wait.h>
+
+#include "sentry/kernel/core_dump.h"
 #include "sentry/kernel/job_control.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_frame.h"
 #include "sentry/kernel/signal_send.h"
@@ -28,6 +32,15 @@ void FixUpInterruptedCall(Registers& regs, Errno code, uint64_t action_flags, ui
   }
 }
 
+// The other threads end meanwhile; the parent hears of it when the core is written.
+void EndBySignal(Task& task, const siginfo_t& info) {
+  task.ExitGroup(info.si_signo);
+  if (!IsCoreSignal(info.si_signo) || !DumpCore(task, info)) return;
+  MutexLock l(task.kernel().task_set_mu());
+  int& status = task.thread_group().exit_status;
+  if (status == info.si_signo) status |= __WCOREFLAG;
+}
+
 }  // namespace
 
 struct Task::Delivery {
@@ -53,7 +66,7 @@ std::optional<Task::Delivery> Task::NextDelivery() {
     if (action.handler == 0) {
       const DefaultAction what = DefaultActionOf(signo);
       if (what == DefaultAction::kIgnore || what == DefaultAction::kContinue) continue;
-      if (&group == kernel_.init() && !forced) continue;
+      if (IsNamespaceInitLocked(group) && !forced) continue;
       if (what == DefaultAction::kStop && signo != SIGSTOP && IsOrphanedLocked(kernel_, group.pgid)) continue;
     }
     Delivery delivery{*info, action};
@@ -85,7 +98,7 @@ bool Task::ActOnSignal(const Delivery& delivery, std::optional<Errno> restart) {
     WaitWhileStopped();
     return false;
   }
-  ExitGroup(signo);
+  EndBySignal(*this, delivery.info);
   return false;
 }
 

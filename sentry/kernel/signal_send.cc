@@ -1,5 +1,6 @@
 #include "sentry/kernel/signal_send.h"
 
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/wait.h"
 
@@ -12,9 +13,10 @@ constexpr uint64_t kIgnoreHandler = 1;
 uint64_t HandlerOf(ThreadGroup& group, int signo) { return group.actions->value.actions[signo].handler; }
 
 // Signals the receiver would throw away are not even queued, unless somebody may wait for them.
-bool IsIgnored(ThreadGroup& group, const Task* target, int signo) {
+bool IsIgnored(ThreadGroup& group, const Task* target, int signo)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   const uint64_t handler = HandlerOf(group, signo);
-  const bool is_init = &group == group.kernel().init();  // gets only what it asked for
+  const bool is_init = IsNamespaceInitLocked(group);  // gets only what it asked for
   const bool ignored = handler == kIgnoreHandler ||
                        (handler == 0 && (is_init || DefaultActionOf(signo) == DefaultAction::kIgnore));
   if (!ignored) return false;
@@ -128,7 +130,8 @@ Result<void> SendToGroupLocked(ThreadGroup& group, const siginfo_t& info) {
   const int signo = info.si_signo;
   if (group.zombie || group.exiting) return {};
   PrepareJobControlLocked(group, signo);
-  if (IsIgnored(group, nullptr, signo)) return {};
+  const bool forced = signo == SIGKILL && info.si_code == SI_KERNEL && &group != group.kernel().init();
+  if (!forced && IsIgnored(group, nullptr, signo)) return {};
   if (signo == SIGKILL) {
     KillGroupLocked(group, SIGKILL);
     return {};
@@ -215,18 +218,38 @@ Result<void> CheckKillPermission(const Task& sender, const Task& target, int sig
   const CredentialsRef from = sender.creds();
   const CredentialsRef to = target.CredsSnapshot();
   if (from->euid == to->suid || from->euid == to->ruid || from->ruid == to->suid || from->ruid == to->ruid) return {};
-  if (from->Has(CAP_KILL)) return {};
+  if (from->HasIn(to->user_ns.get(), CAP_KILL)) return {};
   if (signo == SIGCONT && sender.thread_group().sid == target.thread_group().sid) return {};
   return Errno(EPERM);
 }
 
 namespace {
 
+// The init process of a pid namespace can be killed, but not by those in it.
+bool KilledFromOutsideLocked(const Task& sender, const ThreadGroup& group)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  return group.pid_ns && group.pid_ns->init == &group && !SeesProcess(group.pid_ns.get(), sender.thread_group());
+}
+
+// A user's signal names its sender as the receiver knows him.
+siginfo_t AsSeenByLocked(const ThreadGroup& receiver, const Task& sender, siginfo_t info)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  if (receiver.leader == nullptr || info.si_pid != sender.pid()) return info;
+  if (info.si_code != SI_USER && info.si_code != SI_TKILL) return info;
+  info.si_pid = PidToGuestLocked(*receiver.leader, sender.pid());
+  info.si_uid = UidToGuest(receiver.leader->CredsSnapshot()->user_ns.get(), info.si_uid);
+  return info;
+}
+
 Result<void> KillOneLocked(Task& sender, ThreadGroup& group, const siginfo_t& info)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (group.leader != nullptr) TRY(CheckKillPermission(sender, *group.leader, info.si_signo));
   if (info.si_signo == 0) return {};
-  return SendToGroupLocked(group, info);
+  if (info.si_signo == SIGKILL && KilledFromOutsideLocked(sender, group)) {
+    KillGroupLocked(group, SIGKILL);
+    return {};
+  }
+  return SendToGroupLocked(group, AsSeenByLocked(group, sender, info));
 }
 
 // Succeeds if one of them could be signalled; else the last error.
@@ -250,8 +273,10 @@ Result<void> Kill(Task& sender, int pid, const siginfo_t& info) {
   MutexLock l(kernel.task_set_mu());
   if (pid == INT32_MIN) return Errno(ESRCH);
   if (pid == -1) {
+    const PidNamespace* ns = sender.thread_group().pid_ns.get();
     return KillManyLocked(sender, info, [&](ThreadGroup& group) {
-      return &group != kernel.init() && &group != &sender.thread_group();
+      const bool is_init = ns == nullptr ? &group == kernel.init() : ns->init == &group;
+      return !is_init && &group != &sender.thread_group() && SeesProcess(ns, group);
     });
   }
   if (pid <= 0) {
@@ -267,6 +292,13 @@ Result<void> Kill(Task& sender, int pid, const siginfo_t& info) {
   return KillOneLocked(sender, *group, info);
 }
 
+Result<void> KillProcess(Task& sender, ThreadGroup& group, const siginfo_t& info) {
+  Kernel& kernel = sender.kernel();
+  MutexLock l(kernel.task_set_mu());
+  if (kernel.FindThreadGroupLocked(group.pid()) != &group) return Errno(ESRCH);
+  return KillOneLocked(sender, group, info);
+}
+
 Result<void> KillThread(Task& sender, int tgid, int tid, const siginfo_t& info) {
   Kernel& kernel = sender.kernel();
   MutexLock l(kernel.task_set_mu());
@@ -274,7 +306,7 @@ Result<void> KillThread(Task& sender, int tgid, int tid, const siginfo_t& info) 
   if (task == nullptr || (tgid > 0 && task->pid() != tgid)) return Errno(ESRCH);
   TRY(CheckKillPermission(sender, *task, info.si_signo));
   if (info.si_signo == 0) return {};
-  return task->SendSignalLocked(info);
+  return task->SendSignalLocked(AsSeenByLocked(task->thread_group(), sender, info));
 }
 
 }  // namespace runsc

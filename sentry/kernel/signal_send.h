@@ -27,6 +27,8 @@ void KillGroupLocked(ThreadGroup& group, int wait_status)
 
 // kill(2): pid > 0, 0, -1, < -1. `info` carries the signal; signo 0 only checks.
 Result<void> Kill(Task& sender, int pid, const siginfo_t& info);
+// To one process (pidfd_send_signal(2)); ESRCH when it was waited for.
+Result<void> KillProcess(Task& sender, ThreadGroup& group, const siginfo_t& info);
 // tgkill(2) and tkill(2) (tgid <= 0).
 Result<void> KillThread(Task& sender, int tgid, int tid, const siginfo_t& info);
 // EPERM unless the sender may signal the group: credentials(7).

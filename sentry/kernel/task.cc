@@ -2,7 +2,9 @@
 
 #include <time.h>
 
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/seccomp.h"
 
 namespace runsc {
 
@@ -57,6 +59,11 @@ void Task::SetFs(RefPtr<FsContext> fs) {
   std::swap(fs_, fs);
 }
 
+GuestAddr Task::RobustList() const {
+  MutexLock l(mu_);
+  return context_ ? context_->RobustList() : 0;
+}
+
 std::string Task::name() const {
   MutexLock l(mu_);
   return name_;
@@ -69,13 +76,7 @@ void Task::set_name(std::string_view name) {
 }
 
 void Task::PublishIdentity() {
-  int ppid = 0;
-  {
-    MutexLock l(kernel_.task_set_mu());
-    if (thread_group_->parent != nullptr) ppid = thread_group_->parent->pid();
-  }
-  const Credentials& c = *creds_;
-  context_->SetIdentity({tid(), pid(), ppid, c.ruid, c.euid, c.rgid, c.egid});
+  context_->SetIdentity(IdentityOf(*this, *creds_));
 }
 
 void Task::ReplaceRegisters(const Registers& regs) {
@@ -107,7 +108,7 @@ uint64_t Task::SystemTimeNs() const {
   if (!run_->has_clock.load(std::memory_order_acquire)) return 0;
   timespec ts;
   if (clock_gettime(run_->sentry_clock, &ts) != 0) return 0;
-  return static_cast<uint64_t>(ToNs(ts));
+  return static_cast<uint64_t>(ToNs(ts)) - run_->sentry_clock_base_ns;
 }
 
 SignalSet Task::MaskFromAnyThread() const {

@@ -1,10 +1,13 @@
 // A task's loop: run guest code, serve what it needs, do what others asked of it meanwhile.
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 
 #include "sentry/kernel/current_task.h"
+#include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
 
@@ -15,6 +18,13 @@ thread_local Task* current_task = nullptr;
 
 bool IsRestartCode(const SyscallResult& result) { return !result.ok() && result.error().value() >= 512; }
 
+// A call the stub made itself was cut short by a signal. Locking is not visibly so.
+Errno InterruptedCode(const SyscallRequest& call) {
+  const int command = static_cast<int>(call.args[1]) & FUTEX_CMD_MASK;
+  const bool locking = call.number == SYS_futex && (command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2);
+  return locking ? kRestartNoIntr : kRestartSys;
+}
+
 int64_t ToRax(const SyscallResult& result) { return result.ok() ? *result : -int64_t{result.error().value()}; }
 
 }  // namespace
@@ -24,7 +34,7 @@ Task* CurrentTask() { return current_task; }
 bool Task::StartThread() {
   IncRef();  // the thread's own reference
   kernel_.TaskThreadStarted();
-  if (StartDetachedThread("task", kTaskStackSize, &ThreadMain, this)) return true;
+  if (RunOnPooledThread("task", kTaskStackSize, &ThreadMain, this)) return true;
   kernel_.TaskThreadEnded();
   DecRef();
   return false;
@@ -34,15 +44,30 @@ void Task::ThreadMain(void* raw) {
   Task* task = static_cast<Task*>(raw);
   Kernel& kernel = task->kernel_;
   current_task = task;
-  if (pthread_getcpuclockid(pthread_self(), &task->run_->sentry_clock) == 0) task->run_->has_clock = true;
+  task->StartClock();
+  current_thread_cpus = &task->run_->cpus;
   task->RunLoop();
+  current_thread_cpus = nullptr;
   task->DoExit();
+  task->run_->has_clock = false;  // the thread will serve others
+  current_task = nullptr;
   task->DecRef();
   kernel.TaskThreadEnded();
 }
 
+// The host thread may have served other tasks before.
+void Task::StartClock() {
+  RunState& run = *run_;
+  timespec used;
+  if (pthread_getcpuclockid(pthread_self(), &run.sentry_clock) != 0) return;
+  if (clock_gettime(run.sentry_clock, &used) != 0) return;
+  run.sentry_clock_base_ns = static_cast<uint64_t>(ToNs(used));
+  run.has_clock.store(true, std::memory_order_release);
+}
+
 void Task::RunLoop() {
   RunState& run = *run_;
+  const bool traced = kernel_.syscalls().trace_enter != nullptr;
   while (!run.exiting) {
     if (run.HasWork()) {
       DoWork();
@@ -54,8 +79,11 @@ void Task::RunLoop() {
       run.in_guest.store(false);
       continue;
     }
+    // Each context anew: exec brings another.
+    if (traced || run.seccomp_mode.load(std::memory_order_relaxed) != 0) context_->SetForwardAll(true);
     const Event event = context_->Run();
     run.in_guest.store(false, std::memory_order_release);
+    if (!run.placed) PlaceHostThread(*this);
     HandleEvent(event);
   }
 }
@@ -75,6 +103,9 @@ void Task::HandleEvent(const Event& event) {
 }
 
 SyscallResult Task::Dispatch(const SyscallRequest& request) {
+  if (run_->seccomp_mode.load(std::memory_order_relaxed) != 0) {
+    if (auto verdict = CheckSeccomp(*this, request)) return *verdict;
+  }
   const SyscallTable& table = kernel_.syscalls();
   const uint32_t number = static_cast<uint32_t>(request.number);  // the kernel looks at eax, not rax
   if (number >= SyscallTable::kSize) return Errno(ENOSYS);
@@ -87,7 +118,7 @@ void Task::HandleSyscall(const Event& event) {
   syscalls.store(syscalls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   run_->current_call = event.syscall.number;
   if (table.trace_enter != nullptr) table.trace_enter(*this, event.syscall);
-  SyscallResult result = event.was_interrupted ? SyscallResult(kRestartSys) : Dispatch(event.syscall);
+  SyscallResult result = event.was_interrupted ? SyscallResult(InterruptedCode(event.syscall)) : Dispatch(event.syscall);
   while (IsRestartCode(result)) {
     if (!RestartCall(event, result)) break;
   }
@@ -99,7 +130,7 @@ void Task::HandleSyscall(const Event& event) {
 // when the guest's registers say what is next.
 bool Task::RestartCall(const Event& event, SyscallResult& result) {
   const Errno code = result.error();
-  if (run_->work & (RunState::kKill | RunState::kStop)) DoWork();
+  if (run_->work & ~uint32_t{RunState::kSignal}) DoWork();
   if (run_->exiting || DeliverSignals(code) || run_->exiting) return false;
   RestoreTemporaryMask();
   if (event.was_interrupted) {
@@ -137,6 +168,10 @@ void Task::DoWork() {
     return;
   }
   if (work & RunState::kStop) return WaitWhileStopped();
+  if (work & RunState::kRefresh) {
+    run_->work.fetch_and(~uint32_t{RunState::kRefresh});
+    PublishIdentity();
+  }
   DeliverSignals(std::nullopt);
   RestoreTemporaryMask();
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_send.h"
 
@@ -32,7 +33,7 @@ siginfo_t ChildSignal(ThreadGroup& group, int signo, int code, int value) ABSL_E
   siginfo_t info{};
   info.si_signo = signo;
   info.si_code = code;
-  info.si_pid = group.pid();
+  info.si_pid = group.parent->leader != nullptr ? PidToGuestLocked(*group.parent->leader, group.pid()) : 0;
   info.si_uid = OwnerOf(group);
   info.si_status = value;
   const long hz = 100;
@@ -44,6 +45,7 @@ siginfo_t ChildSignal(ThreadGroup& group, int signo, int code, int value) ABSL_E
 
 bool Matches(const ThreadGroup& child, const WaitQuery& query) {
   if (query.which == P_PID && child.pid() != query.id) return false;
+  if (query.which == P_PIDFD && &child != query.process) return false;
   if (query.which == P_PGID && child.pgid != query.id) return false;
   const bool is_clone = child.exit_signal != SIGCHLD;
   return (query.options & __WALL) || is_clone == ((query.options & __WCLONE) != 0);
@@ -88,9 +90,13 @@ Result<WaitOutcome> TryWait(Task& task, const WaitQuery& query) {
     if (!Matches(*child, query)) continue;
     found = true;
     reaped = child;
-    if (auto outcome = TryExited(*child, query)) return *outcome;
-    if (auto outcome = TryStopped(*child, query)) return *outcome;
-    if (auto outcome = TryContinued(*child, query)) return *outcome;
+    const int guest_pid = PidToGuestLocked(task, child->pid());
+    auto outcome = TryExited(*child, query);
+    if (!outcome) outcome = TryStopped(*child, query);
+    if (!outcome) outcome = TryContinued(*child, query);
+    if (!outcome) continue;
+    outcome->guest_pid = guest_pid;
+    return *outcome;
   }
   return Errno(found ? EAGAIN : ECHILD);
 }
@@ -138,6 +144,7 @@ void ReapLocked(ThreadGroup& group) {
   group.leader = nullptr;
   group.tasks.clear();
   kernel.RemoveTaskLocked(group.pid());
+  RemoveFromPidNamespacesLocked(group.pid_ns.get(), group.pid());
   if (parent == nullptr) return;
   AddUsage(parent->children_usage, GroupUsageLocked(group));
   AddUsage(parent->children_usage, group.children_usage);

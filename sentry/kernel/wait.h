@@ -8,13 +8,15 @@
 namespace runsc {
 
 struct WaitQuery {
-  idtype_t which = P_ALL;  // P_ALL, P_PID, P_PGID
+  idtype_t which = P_ALL;  // P_ALL, P_PID, P_PGID, P_PIDFD
   int id = 0;
+  const ThreadGroup* process = nullptr;  // P_PIDFD: this one
   int options = 0;  // WNOHANG, WEXITED, WSTOPPED, WCONTINUED, WNOWAIT, __WALL, __WCLONE, __WNOTHREAD
 };
 
 struct WaitOutcome {
   int pid = 0;
+  int guest_pid = 0;    // as the waiting task knows it
   uid_t uid = 0;
   int code = 0;         // CLD_*
   int wait_status = 0;  // wait(2) encoding

@@ -42,6 +42,7 @@ class Mount : public RefCounted {
   int peer_group_ = 0;      // gives to and takes from mounts with the same number
   int master_ = 0;          // takes from the peer group with this number
   bool unbindable_ = false;
+  uint64_t locked_flags_ = 0;  // those a less privileged namespace may not clear
   bool locked_ = false;     // copied from a namespace with more rights: may not be taken off alone
   uint64_t namespace_ = 0;  // which mount namespace it is attached in; 0: none
 };

@@ -6,6 +6,8 @@
 namespace runsc {
 namespace {
 
+constexpr uint64_t kFirstNamespace = 1;
+
 int NextMountId() {
   static std::atomic<int> next{20};
   return next++;
@@ -21,18 +23,21 @@ Mount::Mount(RefPtr<FileSystem> fs, RefPtr<DentryTree> tree, RefPtr<Dentry> root
 MountTable::~MountTable() {
   std::vector<RefPtr<RefCounted>> released;
   MutexLock l(mu_);
-  for (const auto& mount : SubtreeLocked(root_)) UnhookLocked(*mount, &released);
-  if (root_) released.push_back(std::move(root_));
+  for (const auto& [ns, root] : roots_) {
+    for (const auto& mount : SubtreeLocked(root)) UnhookLocked(*mount, &released);
+    released.push_back(root);
+  }
+  roots_.clear();
 }
 
 void MountTable::SetRoot(RefPtr<Mount> mount) {
   MutexLock l(mu_);
-  std::swap(root_, mount);
+  mount->namespace_ = kFirstNamespace;
+  std::swap(roots_[kFirstNamespace], mount);
 }
 
 Path MountTable::root() const {
-  MutexLock l(mu_);
-  return root_ ? Path(root_, root_->root_) : Path();
+  return RootOf(kFirstNamespace);
 }
 
 bool MountTable::Descend(Path& path) const {
@@ -65,26 +70,22 @@ bool MountTable::Ascend(Path& path) const {
 
 Result<void> MountTable::Attach(RefPtr<Mount> mount, const Path& target) {
   MutexLock l(mu_);
-  if (target.mount != root_ && !target.mount->parent_) return Errno(EINVAL);
+  if (target.mount->namespace_ == 0) return Errno(EINVAL);
   const Key key{target.mount.get(), target.dentry.get()};
   if (mounted_.contains(key)) return Errno(EBUSY);
-  mount->parent_ = target.mount;
-  mount->mount_point_ = target.dentry;
-  target.dentry->mounts_here_.fetch_add(1, std::memory_order_acq_rel);
-  mounted_[key] = std::move(mount);
+  HookLocked(mount, target.mount, target.dentry);
+  PropagateLocked(mount);
   return {};
 }
 
 Result<void> MountTable::Detach(const Path& target, bool lazy) {
   std::vector<RefPtr<RefCounted>> released;  // after the lock
   MutexLock l(mu_);
-  if (target.dentry != target.mount->root_ || !target.mount->parent_) return Errno(EINVAL);
+  if (target.dentry != target.mount->root_ || !target.mount->parent_ || target.mount->locked_) return Errno(EINVAL);
   const auto subtree = SubtreeLocked(target.mount);
   if (subtree.size() > 1 && !lazy) return Errno(EBUSY);
-  for (const auto& mount : subtree) {
-    UnhookLocked(*mount, &released);
-    released.push_back(mount);
-  }
+  RemoveAtReceiversLocked(*target.mount, &released);
+  RemoveTreeLocked(target.mount, &released);
   return {};
 }
 
@@ -93,6 +94,7 @@ void MountTable::UnhookLocked(Mount& mount, std::vector<RefPtr<RefCounted>>* rel
   const auto it = mounted_.find({mount.parent_.get(), mount.mount_point_.get()});
   released->push_back(it->second);
   mounted_.erase(it);
+  mount.namespace_ = 0;
   mount.mount_point_->mounts_here_.fetch_sub(1, std::memory_order_acq_rel);
   released->push_back(std::move(mount.mount_point_));
   released->push_back(std::move(mount.parent_));
@@ -110,12 +112,26 @@ std::vector<RefPtr<Mount>> MountTable::SubtreeLocked(const RefPtr<Mount>& top) c
   return subtree;
 }
 
-std::vector<MountTable::Entry> MountTable::List() const {
-  MutexLock l(mu_);
+std::vector<MountTable::Entry> MountTable::List(uint64_t ns) const {
   std::vector<Entry> list;
-  for (const auto& mount : SubtreeLocked(root_)) {
-    list.push_back({mount, mount->parent_, mount->mount_point_});
+  {
+    MutexLock l(mu_);
+    for (const auto& mount : SubtreeLocked(RootLocked(ns))) list.push_back({mount, mount->parent_, mount->mount_point_});
   }
+  return Sorted(std::move(list));
+}
+
+std::vector<MountTable::Entry> MountTable::ListAll() const {
+  std::vector<Entry> list;
+  {
+    MutexLock l(mu_);
+    for (const auto& [ns, root] : roots_) list.push_back({root, nullptr, nullptr});
+    for (const auto& [key, mount] : mounted_) list.push_back({mount, mount->parent_, mount->mount_point_});
+  }
+  return Sorted(std::move(list));
+}
+
+std::vector<MountTable::Entry> MountTable::Sorted(std::vector<Entry> list) {
   // Newest last, as in the order of mounting.
   std::stable_sort(list.begin(), list.end(), [](const Entry& a, const Entry& b) {
     return a.mount->id() < b.mount->id();
@@ -125,7 +141,10 @@ std::vector<MountTable::Entry> MountTable::List() const {
 
 RefPtr<DentryTree> MountTable::TreeOf(const FileSystem& fs) const {
   MutexLock l(mu_);
-  for (const auto& mount : SubtreeLocked(root_)) {
+  for (const auto& [ns, root] : roots_) {
+    if (root->fs_.get() == &fs) return root->tree_;
+  }
+  for (const auto& [key, mount] : mounted_) {
     if (mount->fs_.get() == &fs) return mount->tree_;
   }
   return nullptr;

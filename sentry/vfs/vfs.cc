@@ -63,8 +63,8 @@ std::string Vfs::PathName(const Path& path, const Path& root) const {
     reached = at == root;
   }
   if (name.empty()) name = "/";
-  const Path top = impl_->mounts.root();
-  if (!reached && !(at == top)) name.insert(0, "(unreachable)");
+  const bool at_top = at && at == impl_->mounts.RootOf(NamespaceOf(at));
+  if (!reached && !at_top) name.insert(0, "(unreachable)");
   if (path.dentry->unlinked()) name += " (deleted)";
   return name;
 }

@@ -66,30 +66,36 @@ Result<void> Vfs::BindMount(const Path& source, const Path& target, uint64_t fla
   TRY(CheckMountPoint(*source.dentry, *target.dentry));
   auto mount = MakeRef<Mount>(source.mount->fs(), source.mount->tree(), source.dentry, flags,
                               source.mount->source());
+  TRY(impl_->mounts.JoinPeers(*source.mount, *mount));
   return impl_->mounts.Attach(std::move(mount), target);
 }
 
-Result<void> Vfs::Unmount(const Path& target, int flags) {
-  // One reference of the table, one of the caller's path: more means somebody is inside.
+Result<void> Vfs::Unmount(const Path& path, int flags) {
+  Path target = path;
+  const bool covered = impl_->mounts.Descend(target);  // the topmost one, also where "." is below it
+  // One reference of the table, one of the path here, one of the caller's: more means somebody is inside.
+  const long expected = covered ? 2 : 3;
   const bool lazy = flags & MNT_DETACH;
   const bool is_root = target.dentry == target.mount->root();
-  if (!lazy && is_root && target.mount->ref_count() > 2) return Errno(EBUSY);
+  if (!lazy && is_root && target.mount->ref_count() > expected) return Errno(EBUSY);
   return impl_->mounts.Detach(target, lazy);
 }
 
 Result<void> Vfs::Remount(const Path& target, uint64_t flags) {
   if (target.dentry != target.mount->root()) return Errno(EINVAL);
+  const uint64_t locked = impl_->mounts.LockedFlags(*target.mount);
+  if ((flags & locked) != locked) return Errno(EPERM);
   target.mount->set_flags(flags);
   return {};
 }
 
 void Vfs::SyncAll() {
-  for (const MountTable::Entry& entry : impl_->mounts.List()) (void)entry.mount->fs()->Sync();
+  for (const MountTable::Entry& entry : impl_->mounts.ListAll()) (void)entry.mount->fs()->Sync();
 }
 
 std::vector<Vfs::MountInfo> Vfs::Mounts(const Path& root) const {
   std::vector<MountInfo> infos;
-  for (const MountTable::Entry& entry : impl_->mounts.List()) {
+  for (const MountTable::Entry& entry : impl_->mounts.List(NamespaceOf(root))) {
     const Mount& mount = *entry.mount;
     std::string target = PathName(Path(entry.mount, mount.root()), root);
     if (target.starts_with("(unreachable)")) continue;
@@ -102,14 +108,14 @@ std::vector<Vfs::MountInfo> Vfs::Mounts(const Path& root) const {
                      .source = mount.source(),
                      .options = FlagText(mount.flags()),
                      .fs_options = FlagText(mount.flags() & MS_RDONLY) + mount.fs()->options(),
-                     .propagation = ""});
+                     .propagation = impl_->mounts.PropagationText(mount)});
   }
   return infos;
 }
 
 void Vfs::set_cache_limit(size_t names) {
   impl_->cache_limit = names;
-  for (const MountTable::Entry& entry : impl_->mounts.List()) {
+  for (const MountTable::Entry& entry : impl_->mounts.ListAll()) {
     entry.mount->tree()->set_cache_limit(names);
   }
 }

@@ -1,0 +1,31 @@
+// A guest's seccomp filter program: checked once, then run on each system call (seccomp(2)).
+#pragma once
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "platform/base/result.h"
+
+namespace runsc {
+
+class SeccompProgram {
+ public:
+  // EINVAL unless it is one that Linux would take: known instructions, loads within seccomp_data, jumps that
+  // lead forward within the program, no scratch word read before it was written, an end in every path.
+  static Result<SeccompProgram> Check(std::vector<sock_filter> code);
+
+  // Bounded by the program's length. A division by zero gives 0, which kills.
+  uint32_t Run(const seccomp_data& data) const;
+  size_t size() const { return code_.size(); }
+  bool looks_at_instruction_pointer() const { return looks_at_ip_; }
+
+ private:
+  explicit SeccompProgram(std::vector<sock_filter> code);
+  std::vector<sock_filter> code_;
+  bool looks_at_ip_ = false;
+};
+
+}  // namespace runsc

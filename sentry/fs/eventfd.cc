@@ -20,6 +20,8 @@ int NextId() {
 
 }  // namespace
 
+const char EventFile::kKind = 0;
+
 EventFile::EventFile(RefPtr<AnonInode> inode, uint64_t value, bool semaphore, int flags)
     : AnonFile(std::move(inode), "anon_inode:[eventfd]", O_RDWR | flags),
       semaphore_(semaphore),

@@ -8,6 +8,8 @@ namespace runsc {
 class EventFile : public AnonFile {
  public:
   EventFile(RefPtr<AnonInode> inode, uint64_t value, bool semaphore, int flags);
+  static const char kKind;
+  const void* kind() const override { return &kKind; }
 
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override;
   Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) override;

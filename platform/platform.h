@@ -130,6 +130,9 @@ class Context {
   virtual void SetSignalMask(uint64_t mask) = 0;
   virtual void SetPendingSignals(uint64_t pending) = 0;
   virtual void SetClearChildTid(GuestAddr addr) = 0;
+  // set_robust_list(2), which the engine may answer by itself. Callable from any thread.
+  virtual GuestAddr RobustList() const = 0;
+  virtual void SetRobustList(GuestAddr head) = 0;
   // While on, nothing is answered in the stub: every call becomes a kSyscall event (system call
   // tracing, guest seccomp). The kernel passes memory calls and futex back through SubmitNative.
   virtual void SetForwardAll(bool on) = 0;

@@ -39,13 +39,13 @@ SyscallResult SysFutex(Task& task, GuestAddr addr, int op, uint32_t value, uint6
 // set_robust_list(2)
 SyscallResult SysSetRobustList(Task& task, GuestAddr head, uint64_t size) {
   if (size != kRobustHeadSize) return Errno(EINVAL);
-  task.robust_list = head;
+  task.context().SetRobustList(head);
   return int64_t{0};
 }
 
 // get_robust_list(2)
 SyscallResult SysGetRobustList(Task& task, int tid, GuestAddr head_addr, GuestAddr size_addr) {
-  GuestAddr head = task.robust_list;
+  GuestAddr head = task.RobustList();
   if (tid != 0) {
     MutexLock l(task.kernel().task_set_mu());
     Task* other = task.kernel().FindTaskLocked(tid);

@@ -155,7 +155,8 @@ struct ThreadPage {
   uint32_t new_process;  // first thread after a fork
   IretFrame iret;
   uint64_t cpu_base_ns;  // CPU time of the host thread when this guest thread started
-  uint64_t pad1[3];
+  uint64_t robust_list;
+  uint64_t pad1[2];
   alignas(64) ThreadRegs regs;
   alignas(64) RequestLine line;
 };

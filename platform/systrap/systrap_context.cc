@@ -350,6 +350,9 @@ void SystrapContext::SetPendingSignals(uint64_t pending) {
 
 void SystrapContext::SetClearChildTid(GuestAddr addr) { page()->clear_tid = addr; }
 
+GuestAddr SystrapContext::RobustList() const { return ReadOnce(page()->robust_list); }
+void SystrapContext::SetRobustList(GuestAddr head) { page()->robust_list = head; }
+
 void SystrapContext::SetForwardAll(bool on) { page()->forward_all = on; }
 
 std::span<const std::byte> SystrapContext::StagedInput(GuestAddr addr, size_t size) {

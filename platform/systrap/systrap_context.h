@@ -41,6 +41,8 @@ class SystrapContext final : public Context {
   void SetSignalMask(uint64_t mask) override;
   void SetPendingSignals(uint64_t pending) override;
   void SetClearChildTid(GuestAddr addr) override;
+  GuestAddr RobustList() const override;
+  void SetRobustList(GuestAddr head) override;
   void SetForwardAll(bool on) override;
   std::span<const std::byte> StagedInput(GuestAddr addr, size_t size) override;
   std::byte* StagedOutput(GuestAddr addr, size_t size) override;

@@ -2,8 +2,6 @@
 
 #include <linux/futex.h>
 
-#include <utility>
-
 namespace runsc {
 namespace {
 
@@ -30,7 +28,8 @@ void ReleaseRobustFutex(Task& task, GuestAddr addr, int tid) {
 }  // namespace
 
 void WalkRobustList(Task& task, int tid) {
-  const GuestAddr head_addr = std::exchange(task.robust_list, 0);
+  const GuestAddr head_addr = task.RobustList();
+  task.context().SetRobustList(0);
   if (head_addr == 0) return;
   const auto head = task.CopyInObject<RobustHead>(head_addr);
   if (!head.ok()) return;

@@ -143,7 +143,7 @@ class Task : public RefCounted {
 
   SignalQueue pending;                   // guarded by task_set_mu
   struct SignalStack { GuestAddr sp = 0; uint64_t size = 0; int flags = 2 /* SS_DISABLE */; } sigaltstack;
-  GuestAddr robust_list = 0;
+  GuestAddr RobustList() const;          // any thread
   int pdeath_signal = 0;
   bool vfork_child = false;
   std::array<uint64_t, 16> affinity{};   // sched_setaffinity's mask; all zero: every CPU
@@ -153,6 +153,7 @@ class Task : public RefCounted {
  private:
   friend class Kernel;
   static void ThreadMain(void* task);
+  void StartClock();
   void RunLoop();
   void HandleEvent(const Event& event);
   void HandleSyscall(const Event& event);

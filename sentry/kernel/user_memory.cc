@@ -43,7 +43,14 @@ Result<void> Task::CopyOut(GuestAddr addr, const void* src, size_t size) {
 
 // Reads in chunks that end at page boundaries, so that a string just below an unmapped page is found.
 Result<std::string> Task::CopyInString(GuestAddr addr, size_t max) {
-  std::string text;
+  // A staged string is usually there whole. Copied first, as the guest may be changing it.
+  const auto staged = context_->StagedInput(addr, max);
+  std::string text(reinterpret_cast<const char*>(staged.data()), staged.size());
+  if (const size_t end = text.find('\0'); end != std::string::npos) {
+    text.resize(end);
+    return text;
+  }
+  text.clear();
   char chunk[kStringChunk];
   while (text.size() < max) {
     const GuestAddr at = addr + text.size();

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kEperm = -1, kEnomem = -12, kEfault = -14, kEinval = -22;
 constexpr int64_t kForward = 1 - (1L << 62);  // no result of any call: ask the sentry
-constexpr uint64_t kPageMask = 4095;
+constexpr uint64_t kPageMask = 4095, kRobustHeadSize = 24;
 
 // True if [addr, addr + length) lies where guests may map.
 bool InGuest(uint64_t addr, uint64_t length) {
@@ -177,6 +177,10 @@ int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
     case __NR_set_tid_address:
       t->clear_tid = a[0];
       return t->identity.tid;
+    case __NR_set_robust_list:
+      if (a[1] != kRobustHeadSize) return kEinval;
+      t->robust_list = a[0];
+      return 0;
     case __NR_arch_prctl:
       return ArchPrctl(t, a[0], a[1]);
     case __NR_futex:

@@ -21,16 +21,14 @@ SyscallResult Done(Result<void> result) {
   return 0;
 }
 
-uint32_t Masked(Task& task, uint32_t mode) { return mode & ~task.fs().umask(); }
-
 SyscallResult MkdirAt(Task& task, int dirfd, GuestAddr path, uint32_t mode) {
   const PathArg arg = TRY(CopyInPathAt(task, dirfd, path));
-  return Done(task.vfs().Mkdir(task.resolver(), arg.start, arg.text, Masked(task, mode)));
+  return Done(task.vfs().Mkdir(task.resolver(), arg.start, arg.text, mode));
 }
 
 SyscallResult MknodAt(Task& task, int dirfd, GuestAddr path, uint32_t mode, uint32_t dev) {
   const PathArg arg = TRY(CopyInPathAt(task, dirfd, path));
-  const uint32_t masked = (mode & S_IFMT) | Masked(task, mode & 07777);
+  const uint32_t masked = mode & (S_IFMT | 07777);
   // Linux's 32-bit encoding of a device number is the low half of dev_t.
   return Done(task.vfs().Mknod(task.resolver(), arg.start, arg.text, masked, dev));
 }

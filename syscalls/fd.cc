@@ -1,12 +1,16 @@
 // Descriptors: dup(2), fcntl(2), ioctl(2), flock(2).
 #include <asm/ioctls.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "sentry/fs/file_owner.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file_locks.h"
+#include "sentry/vfs/permission.h"
+#include "syscalls/fcntl_owner.h"
 #include "syscalls/fd_util.h"
 #include "syscalls/handlers.h"
 
@@ -156,11 +160,13 @@ SyscallResult GetLock(Task& task, File& file, GuestAddr arg, bool ofd) {
   return 0;
 }
 
-SyscallResult SetFlags(Task& task, File& file, int flags) {
+SyscallResult SetFlags(Task& task, File& file, int fd, int flags) {
   if ((flags & O_NOATIME) && !(file.flags() & O_NOATIME)) {
     if (TRY(file.GetAttr()).uid != task.creds()->fsuid && !task.creds()->Has(CAP_FOWNER)) return Errno(EPERM);
   }
+  const int old = file.flags();
   TRY(file.SetStatusFlags(flags));
+  if ((old ^ flags) & O_ASYNC) SetAsync(task.kernel(), file, fd, flags & O_ASYNC);
   return 0;
 }
 
@@ -207,7 +213,7 @@ SyscallResult Fcntl(Task& task, int fd, const RefPtr<File>& file, int command, u
     case F_GETFL:
       return file->flags();
     case F_SETFL:
-      return SetFlags(task, *file, static_cast<int>(arg));
+      return SetFlags(task, *file, fd, static_cast<int>(arg));
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
@@ -223,12 +229,47 @@ SyscallResult Fcntl(Task& task, int fd, const RefPtr<File>& file, int command, u
     case F_ADD_SEALS:
       TRY(file->AddSeals(static_cast<int>(arg)));
       return 0;
+    case F_SETOWN:
+    case F_GETOWN:
+    case F_SETOWN_EX:
+    case F_GETOWN_EX:
+    case F_SETSIG:
+    case F_GETSIG:
+      return OwnerCommand(task, *file, command, arg);
     case F_GETLEASE:
     case F_SETLEASE:
       return LeaseCommand(task, fd, *file, command, static_cast<int>(arg));
     default:
       return Errno(EINVAL);
   }
+}
+
+// FS_IOC_SETFLAGS: the owner's, and what freezes a file needs a capability.
+SyscallResult SetFileFlags(Task& task, File& file, uint32_t flags) {
+  RefPtr<Inode> inode = file.inode();
+  if (!inode || !file.path()) return Errno(ENOTTY);
+  const uint32_t old = TRY(inode->GetFlags());
+  TRY(Vfs::CheckWritable(file.path()));
+  if (!OwnsOrCapable(*task.creds(), TRY(inode->GetAttr()))) return Errno(EPERM);
+  const bool freezes = (old ^ flags) & (FS_IMMUTABLE_FL | FS_APPEND_FL);
+  if (freezes && !task.creds()->Has(CAP_LINUX_IMMUTABLE)) return Errno(EPERM);
+  TRY(inode->SetFlags(flags));
+  return 0;
+}
+
+SyscallResult FlagsIoctl(Task& task, File& file, uint32_t request, GuestAddr arg) {
+  RefPtr<Inode> inode = file.inode();
+  if (!inode) return Errno(ENOTTY);
+  if (request == FS_IOC_SETFLAGS) return SetFileFlags(task, file, TRY(task.CopyInObject<uint32_t>(arg)));
+  TRY(task.CopyOutObject(arg, TRY(inode->GetFlags())));
+  return 0;
+}
+
+// FIONREAD of a regular file: what is left behind the offset.
+SyscallResult BytesLeft(Task& task, File& file, const Attr& attr, GuestAddr arg) {
+  const int64_t left = static_cast<int64_t>(attr.size) - file.offset_for_fdinfo();
+  TRY(task.CopyOutObject(arg, static_cast<int>(left)));
+  return 0;
 }
 
 }  // namespace
@@ -292,6 +333,18 @@ SyscallResult SysIoctl(Task& task, int fd, uint32_t request, uint64_t arg) {
       const int on = TRY(task.CopyInObject<int>(arg));
       TRY(file->SetStatusFlags(on ? file->flags() | O_NONBLOCK : file->flags() & ~O_NONBLOCK));
       return 0;
+    }
+    case FIOASYNC: {
+      const int on = TRY(task.CopyInObject<int>(arg));
+      return SetFlags(task, *file, fd, on ? file->flags() | O_ASYNC : file->flags() & ~O_ASYNC);
+    }
+    case FS_IOC_GETFLAGS:
+    case FS_IOC_SETFLAGS:
+      return FlagsIoctl(task, *file, request, arg);
+    case FIONREAD: {
+      const Result<Attr> attr = file->GetAttr();
+      if (attr.ok() && attr->IsRegular()) return BytesLeft(task, *file, *attr, arg);
+      return file->Ioctl(task, request, arg);
     }
     default:
       return file->Ioctl(task, request, arg);

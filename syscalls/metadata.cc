@@ -1,5 +1,6 @@
 // Attributes of files: stat(2), statx(2), access(2), chmod(2), chown(2), utimensat(2), statfs(2).
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/securebits.h>
 #include <linux/stat.h>
 #include <sys/statfs.h>
@@ -49,9 +50,17 @@ Result<Attr> AttrAt(Task& task, int dirfd, GuestAddr path_addr, int at_flags) {
   return found.dentry->inode()->GetAttr();
 }
 
+// The owner's ids as the task's user namespace knows them.
+Attr AsSeenBy(Task& task, Attr attr) {
+  const UserNamespace* ns = task.creds()->user_ns.get();
+  attr.uid = UidToGuest(ns, attr.uid);
+  attr.gid = GidToGuest(ns, attr.gid);
+  return attr;
+}
+
 SyscallResult StatTo(Task& task, Result<Attr> attr, GuestAddr buf) {
   if (!attr.ok()) return attr.error();
-  TRY(task.CopyOutObject(buf, ToStat(*attr)));
+  TRY(task.CopyOutObject(buf, ToStat(AsSeenBy(task, *attr))));
   return 0;
 }
 
@@ -79,6 +88,43 @@ struct statx ToStatx(const Attr& attr) {
   stx.stx_dev_major = major(attr.dev);
   stx.stx_dev_minor = minor(attr.dev);
   return stx;
+}
+
+struct StatxTarget {
+  Attr attr;
+  Path path;  // empty for what has none
+};
+
+Result<StatxTarget> FindForStatx(Task& task, int dirfd, GuestAddr path_addr, int at_flags) {
+  const std::string text = path_addr == 0 && (at_flags & AT_EMPTY_PATH) ? "" : TRY(task.CopyInPath(path_addr));
+  if (text.empty() && (at_flags & AT_EMPTY_PATH)) {
+    const Path path = dirfd == AT_FDCWD ? task.fs().cwd() : TRY(task.fds().Get(dirfd))->path();
+    return StatxTarget{TRY(AttrOfFd(task, dirfd)), path};
+  }
+  const Path start = TRY(StartOf(task, dirfd, text));
+  const uint32_t flags = at_flags & AT_SYMLINK_NOFOLLOW ? Vfs::kNoFollow : 0;
+  Path found = TRY(task.vfs().Lookup(task.resolver(), start, text, flags));
+  Attr attr = TRY(found.dentry->inode()->GetAttr());
+  return StatxTarget{attr, std::move(found)};
+}
+
+constexpr std::pair<uint32_t, uint64_t> kStatxFlags[] = {{FS_IMMUTABLE_FL, STATX_ATTR_IMMUTABLE},
+                                                         {FS_APPEND_FL, STATX_ATTR_APPEND},
+                                                         {FS_NODUMP_FL, STATX_ATTR_NODUMP}};
+
+// What belongs to the place rather than to the file: the mount, and flags.
+Result<void> AddMount(const Path& path, struct statx* stx) {
+  stx->stx_mask |= STATX_MNT_ID;
+  stx->stx_mnt_id = static_cast<uint64_t>(path.mount->id());
+  stx->stx_attributes_mask |= STATX_ATTR_MOUNT_ROOT;
+  if (path.dentry == path.mount->root()) stx->stx_attributes |= STATX_ATTR_MOUNT_ROOT;
+  const Result<uint32_t> flags = path.dentry->inode()->GetFlags();
+  if (!flags.ok()) return {};
+  for (const auto& [flag, attribute] : kStatxFlags) {
+    stx->stx_attributes_mask |= attribute;
+    if (*flags & flag) stx->stx_attributes |= attribute;
+  }
+  return {};
 }
 
 // access() asks for the real user: what a set-user-ID program's caller could do.
@@ -120,9 +166,24 @@ std::optional<Id> IdOrNone(Id id) {
   return id == static_cast<Id>(-1) ? std::nullopt : std::optional<Id>(id);
 }
 
+struct Owner {
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+};
+
+// From the task's user namespace. EINVAL: it has no such id.
+Result<Owner> OwnerFrom(Task& task, uid_t uid, gid_t gid) {
+  const UserNamespace* ns = task.creds()->user_ns.get();
+  Owner owner{IdOrNone(uid), IdOrNone(gid)};
+  if (owner.uid && !(owner.uid = IdFromGuest(ns, UserNamespace::kUsers, uid))) return Errno(EINVAL);
+  if (owner.gid && !(owner.gid = IdFromGuest(ns, UserNamespace::kGroups, gid))) return Errno(EINVAL);
+  return owner;
+}
+
 SyscallResult ChownAt(Task& task, int dirfd, GuestAddr path, uid_t uid, gid_t gid, int flags) {
+  const auto owner = TRY(OwnerFrom(task, uid, gid));
   const Path found = TRY(LookupAt(task, dirfd, path, flags));
-  TRY(task.vfs().Chown(task.resolver(), found, IdOrNone(uid), IdOrNone(gid)));
+  TRY(task.vfs().Chown(task.resolver(), found, owner.uid, owner.gid));
   return 0;
 }
 
@@ -223,8 +284,10 @@ SyscallResult SysStatx(Task& task, int dirfd, GuestAddr path, int flags, uint32_
   constexpr int kSync = AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
   if ((flags & kSync) == kSync) return Errno(EINVAL);
   if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | kSync)) return Errno(EINVAL);
-  const Attr attr = TRY(AttrAt(task, dirfd, path, flags));
-  TRY(task.CopyOutObject(buf, ToStatx(attr)));
+  const StatxTarget target = TRY(FindForStatx(task, dirfd, path, flags));
+  struct statx stx = ToStatx(AsSeenBy(task, target.attr));
+  if (target.path) TRY(AddMount(target.path, &stx));
+  TRY(task.CopyOutObject(buf, stx));
   return 0;
 }
 
@@ -293,7 +356,8 @@ SyscallResult SysFchownat(Task& task, int dirfd, GuestAddr path, uid_t uid, gid_
 SyscallResult SysFchown(Task& task, int fd, uid_t uid, gid_t gid) {
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
   if (file->path()) {
-    TRY(task.vfs().Chown(task.resolver(), file->path(), IdOrNone(uid), IdOrNone(gid)));
+    const Owner owner = TRY(OwnerFrom(task, uid, gid));
+    TRY(task.vfs().Chown(task.resolver(), file->path(), owner.uid, owner.gid));
     return 0;
   }
   if (!task.creds()->Has(CAP_CHOWN)) return Errno(EPERM);

@@ -41,7 +41,7 @@ SyscallResult OpenLeniently(Task& task, int dirfd, GuestAddr path, int flags, ui
   if (known & O_PATH) known &= kPathFlags;
   TRY(CheckCombination(known));
   OpenHow how{.flags = static_cast<int>(known)};
-  if (known & (O_CREAT | kTmpfileBit)) how.mode = mode & 07777 & ~task.fs().umask();
+  if (known & (O_CREAT | kTmpfileBit)) how.mode = mode & 07777;
   return DoOpen(task, dirfd, path, how);
 }
 
@@ -54,7 +54,7 @@ Result<OpenHow> CheckStrictly(Task& task, const struct open_how& how) {
   if ((how.flags & O_PATH) && (how.flags & ~kPathFlags)) return Errno(EINVAL);
   TRY(CheckCombination(how.flags));
   if ((how.resolve & RESOLVE_CACHED) && (how.flags & (O_TRUNC | O_CREAT | kTmpfileBit))) return Errno(EAGAIN);
-  const auto mode = static_cast<uint32_t>(how.mode) & ~task.fs().umask();
+  const auto mode = static_cast<uint32_t>(how.mode);
   return OpenHow{.flags = static_cast<int>(how.flags), .mode = mode, .resolve = how.resolve};
 }
 

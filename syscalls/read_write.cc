@@ -122,20 +122,36 @@ SyscallResult SysPwritev(Task& task, int fd, GuestAddr iov, uint64_t count, int6
   return WriteVector(task, fd, iov, count, &offset);
 }
 
-// preadv2(2). No file here can promise not to block, so RWF_NOWAIT is refused.
+// preadv2(2). What waits for the host's disk cannot promise not to: RWF_NOWAIT is refused there.
 SyscallResult SysPreadv2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
                          uint64_t /*offset_high*/, int flags) {
-  if (flags & ~RWF_HIPRI) return Errno(EOPNOTSUPP);
+  if (flags & ~(RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC)) return Errno(EOPNOTSUPP);
   if (offset < -1) return Errno(EINVAL);
-  return ReadVector(task, fd, iov, count, offset == -1 ? nullptr : &offset);
+  const int64_t* at = offset == -1 ? nullptr : &offset;
+  if (!(flags & RWF_NOWAIT)) return ReadVector(task, fd, iov, count, at);
+  RefPtr<File> file = TRY(ReadableFile(task, fd));
+  if (file->wait_queue() == nullptr) return Errno(EOPNOTSUPP);
+  UserSink sink(task, TRY(task.CopyInIovecs(iov, count)));
+  return Finish(file->Read(task, sink, at));
+}
+
+// pwritev2 with RWF_APPEND: at the end of the file, whatever the offset; -1 moves the file's own there.
+SyscallResult AppendVector(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset) {
+  RefPtr<File> file = TRY(WritableFile(task, fd));
+  int64_t end = static_cast<int64_t>(TRY(file->GetAttr()).size);
+  const int64_t written = TRY(WriteVector(task, fd, iov, count, &end));
+  if (offset == -1) TRY(file->Seek(task, end + written, SEEK_SET));
+  return written;
 }
 
 // pwritev2(2)
 SyscallResult SysPwritev2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
                           uint64_t /*offset_high*/, int flags) {
-  if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC)) return Errno(EOPNOTSUPP);
+  if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)) return Errno(EOPNOTSUPP);
   if (offset < -1) return Errno(EINVAL);
-  const int64_t written = TRY(WriteVector(task, fd, iov, count, offset == -1 ? nullptr : &offset));
+  const int64_t* at = offset == -1 ? nullptr : &offset;
+  const int64_t written = flags & RWF_APPEND ? TRY(AppendVector(task, fd, iov, count, offset))
+                                             : TRY(WriteVector(task, fd, iov, count, at));
   if (flags & (RWF_DSYNC | RWF_SYNC)) {
     TRY(TRY(task.fds().GetForIo(fd))->Sync(!(flags & RWF_SYNC)));
   }

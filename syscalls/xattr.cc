@@ -8,6 +8,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/permission.h"
+#include "sentry/vfs/posix_acl.h"
 #include "syscalls/copy_path.h"
 #include "syscalls/handlers.h"
 
@@ -28,10 +29,11 @@ Result<void> CheckName(Task& task, const Path& path, std::string_view name, bool
     const bool file_caps = name == "security.capability";
     return creds.Has(file_caps ? CAP_SETFCAP : CAP_SYS_ADMIN) ? Result<void>() : Errno(EPERM);
   }
+  if (IsAclName(name)) return attr.IsSymlink() ? Errno(EOPNOTSUPP) : Result<void>();
   if (!name.starts_with("user.")) return Errno(EOPNOTSUPP);
   if (!attr.IsRegular() && !attr.IsDir()) return write ? Errno(EPERM) : Errno(ENODATA);
   if (write && attr.IsDir() && (attr.mode & S_ISVTX) && !OwnsOrCapable(creds, attr)) return Errno(EPERM);
-  return CheckMode(creds, attr, write ? W_OK : R_OK);
+  return CheckInode(creds, *path.dentry->inode(), attr, write ? W_OK : R_OK);
 }
 
 Result<std::string> CopyInName(Task& task, GuestAddr addr) {
@@ -55,7 +57,9 @@ SyscallResult Set(Task& task, const Path& path, GuestAddr name_addr, GuestAddr v
   std::string value(size, '\0');
   TRY(task.CopyIn(value_addr, value.data(), size));
   TRY(CheckName(task, path, name, true));
-  TRY(path.dentry->inode()->SetXattr(name, value, flags));
+  Inode& inode = *path.dentry->inode();
+  TRY(CheckNotFrozen(inode));
+  TRY(IsAclName(name) ? SetAcl(*task.creds(), inode, name, value) : inode.SetXattr(name, value, flags));
   notify::Both(*path.dentry, IN_ATTRIB);
   return 0;
 }
@@ -87,7 +91,9 @@ SyscallResult List(Task& task, const Path& path, GuestAddr buf, uint64_t size) {
 SyscallResult Remove(Task& task, const Path& path, GuestAddr name_addr) {
   const std::string name = TRY(CopyInName(task, name_addr));
   TRY(CheckName(task, path, name, true));
-  TRY(path.dentry->inode()->RemoveXattr(name));
+  Inode& inode = *path.dentry->inode();
+  TRY(CheckNotFrozen(inode));
+  TRY(IsAclName(name) ? SetAcl(*task.creds(), inode, name, "") : inode.RemoveXattr(name));
   notify::Both(*path.dentry, IN_ATTRIB);
   return 0;
 }

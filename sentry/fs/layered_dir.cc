@@ -12,6 +12,11 @@
 namespace runsc {
 namespace {
 
+// What RENAME_WHITEOUT leaves: a character device 0:0.
+RefPtr<LayeredNode> NewWhiteout(LayeredFs& fs) {
+  const NewFile file{.mode = S_IFCHR, .uid = 0, .gid = 0};
+  return LayeredNode::Make(fs, LayeredNode::NewAttr(fs, file), nullptr);
+}
 
 }  // namespace
 
@@ -158,7 +163,6 @@ Result<void> LayeredDir::Rmdir(std::string_view name, Inode& child) {
 
 Result<void> LayeredDir::Rename(std::string_view old_name, Inode& child, Inode& new_dir,
                                 std::string_view new_name, Inode* replaced, uint32_t flags) {
-  if (flags & RENAME_WHITEOUT) return Errno(EINVAL);
   auto& to = static_cast<LayeredDir&>(new_dir);
   auto& node = static_cast<LayeredNode&>(child);
   auto* victim = static_cast<LayeredNode*>(replaced);
@@ -170,6 +174,7 @@ Result<void> LayeredDir::Rename(std::string_view old_name, Inode& child, Inode& 
     TRY(status);
   }
   std::vector<RefPtr<LayeredNode>> released;
+  const RefPtr<LayeredNode> whiteout = flags & RENAME_WHITEOUT ? NewWhiteout(layered()) : nullptr;
   {
     MutexLock l(layered().tree_mu());
     if (to.removed_) return Errno(ENOENT);
@@ -177,6 +182,7 @@ Result<void> LayeredDir::Rename(std::string_view old_name, Inode& child, Inode& 
       TRY(static_cast<LayeredDir*>(victim)->CheckEmptyLocked(below));
     }
     TRY(RenameLocked(old_name, node, to, new_name, victim, exchange, &released));
+    if (whiteout) PutLocked(old_name, whiteout);
   }
   node.Dirty();
   if (victim != nullptr) victim->Dirty();

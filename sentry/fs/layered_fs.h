@@ -92,6 +92,8 @@ class LayeredNode : public Inode {
   Result<void> SetXattr(std::string_view name, std::string_view value, int flags) override;
   Result<std::vector<std::string>> ListXattr() override;
   Result<void> RemoveXattr(std::string_view name) override;
+  Result<uint32_t> GetFlags() override;
+  Result<void> SetFlags(uint32_t flags) override;
 
   // After a change: the node may no longer be forgotten.
   void Dirty();
@@ -121,6 +123,7 @@ class LayeredNode : public Inode {
   const std::string symlink_target_;
   bool linkable_ = false;
   std::atomic<bool> pinned_{false};
+  std::atomic<uint32_t> flags_{0};  // FS_*_FL
   std::map<std::string, std::string, std::less<>> xattrs_ ABSL_GUARDED_BY(mu_);
   size_t xattr_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   bool xattrs_loaded_ ABSL_GUARDED_BY(mu_);  // false: those of the lower inode count

@@ -1,4 +1,5 @@
 // Attributes, extended attributes and life of tmpfs and overlay nodes.
+#include <linux/fs.h>
 #include <linux/limits.h>
 #include <sys/xattr.h>
 
@@ -127,12 +128,10 @@ Result<RefPtr<File>> LayeredNode::Open(Task& task, const Path& path, int flags) 
 }
 
 Result<std::string> LayeredNode::GetXattr(std::string_view name) {
-  {
-    MutexLock l(mu_);
-    if (const auto it = xattrs_.find(name); it != xattrs_.end()) return it->second;
-    if (xattrs_loaded_) return Errno(ENODATA);
-  }
-  return lower_->GetXattr(name);
+  TRY(LoadXattrs());
+  MutexLock l(mu_);
+  const auto it = xattrs_.find(name);
+  return it != xattrs_.end() ? Result<std::string>(it->second) : Errno(ENODATA);
 }
 
 Result<std::vector<std::string>> LayeredNode::ListXattr() {
@@ -145,7 +144,25 @@ Result<std::vector<std::string>> LayeredNode::ListXattr() {
   return lower_->ListXattr();
 }
 
-// Before the first change, what the lower inode has becomes ours.
+Result<uint32_t> LayeredNode::GetFlags() {
+  if (!IsDir() && !S_ISREG(type_)) return Errno(ENOTTY);
+  return flags_.load(std::memory_order_relaxed);
+}
+
+Result<void> LayeredNode::SetFlags(uint32_t flags) {
+  constexpr uint32_t kKept = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL;
+  if (!IsDir() && !S_ISREG(type_)) return Errno(ENOTTY);
+  if (flags & ~kKept) return Errno(EOPNOTSUPP);
+  flags_ = flags;
+  {
+    MutexLock l(mu_);
+    attr_.ctime = CoarseNow();
+  }
+  Dirty();
+  return {};
+}
+
+// What the lower inode has becomes ours, once: access lists are asked for again and again.
 Result<void> LayeredNode::LoadXattrs() {
   {
     MutexLock l(mu_);

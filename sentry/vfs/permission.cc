@@ -1,10 +1,12 @@
 // The permission rules of files, as path_resolution(7), inode(7) and capabilities(7) give them.
 #include "sentry/vfs/permission.h"
 
+#include <linux/fs.h>
 #include <unistd.h>
 
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/mount.h"
+#include "sentry/vfs/posix_acl.h"
 
 namespace runsc {
 namespace {
@@ -19,24 +21,24 @@ uint32_t BitsFor(const Credentials& creds, const Attr& attr) {
 
 bool OverriddenByCapability(const Credentials& creds, const Attr& attr, int mask) {
   if (attr.IsDir()) {
-    if (!(mask & W_OK) && creds.Has(CAP_DAC_READ_SEARCH)) return true;
-    return creds.Has(CAP_DAC_OVERRIDE);
+    if (!(mask & W_OK) && creds.HasOver(attr.uid, attr.gid, CAP_DAC_READ_SEARCH)) return true;
+    return creds.HasOver(attr.uid, attr.gid, CAP_DAC_OVERRIDE);
   }
-  if (mask == R_OK && creds.Has(CAP_DAC_READ_SEARCH)) return true;
+  if (mask == R_OK && creds.HasOver(attr.uid, attr.gid, CAP_DAC_READ_SEARCH)) return true;
   // Nobody executes what has no execute bit at all.
   if ((mask & X_OK) && !(attr.mode & kAnyExec)) return false;
-  return creds.Has(CAP_DAC_OVERRIDE);
+  return creds.HasOver(attr.uid, attr.gid, CAP_DAC_OVERRIDE);
 }
 
 bool StickyForbids(const Credentials& creds, const Attr& dir, const Attr& child) {
   return (dir.mode & S_ISVTX) && creds.fsuid != child.uid && creds.fsuid != dir.uid &&
-         !creds.Has(CAP_FOWNER);
+         !creds.HasOver(child.uid, child.gid, CAP_FOWNER);
 }
 
 }  // namespace
 
 bool OwnsOrCapable(const Credentials& creds, const Attr& attr) {
-  return creds.fsuid == attr.uid || creds.Has(CAP_FOWNER);
+  return creds.fsuid == attr.uid || creds.HasOver(attr.uid, attr.gid, CAP_FOWNER);
 }
 
 Result<void> CheckMode(const Credentials& creds, const Attr& attr, int mask) {
@@ -49,21 +51,33 @@ Result<void> CheckMode(const Credentials& creds, const Attr& attr, int mask) {
 Result<void> CheckSearch(const Credentials& creds, const Path& dir) {
   if (!dir.dentry->IsDir()) return Errno(ENOTDIR);
   if (creds.Has(CAP_DAC_READ_SEARCH) || creds.Has(CAP_DAC_OVERRIDE)) return {};
-  return CheckMode(creds, TRY(dir.dentry->inode()->GetAttr()), X_OK);
+  Inode& inode = *dir.dentry->inode();
+  return CheckInode(creds, inode, TRY(inode.GetAttr()), X_OK);
 }
 
 Result<void> CheckCreate(const Credentials& creds, const Path& dir) {
   if (dir.dentry->unlinked()) return Errno(ENOENT);
-  return CheckMode(creds, TRY(dir.dentry->inode()->GetAttr()), W_OK | X_OK);
+  TRY(CheckNotFrozen(*dir.dentry->inode(), false));
+  Inode& inode = *dir.dentry->inode();
+  return CheckInode(creds, inode, TRY(inode.GetAttr()), W_OK | X_OK);
 }
 
 Result<void> CheckDelete(const Credentials& creds, const Path& dir, const Dentry& child, bool as_dir) {
   const Attr dir_attr = TRY(dir.dentry->inode()->GetAttr());
-  TRY(CheckMode(creds, dir_attr, W_OK | X_OK));
+  TRY(CheckNotFrozen(*dir.dentry->inode(), false));
+  TRY(CheckInode(creds, *dir.dentry->inode(), dir_attr, W_OK | X_OK));
+  TRY(CheckNotFrozen(*dir.dentry->inode()));
+  TRY(CheckNotFrozen(*child.inode()));
   if (StickyForbids(creds, dir_attr, TRY(child.inode()->GetAttr()))) return Errno(EPERM);
   if (as_dir && !child.IsDir()) return Errno(ENOTDIR);
   if (!as_dir && child.IsDir()) return Errno(EISDIR);
   return {};
+}
+
+Result<void> CheckNotFrozen(Inode& inode, bool append_too) {
+  const Result<uint32_t> flags = inode.GetFlags();
+  const uint32_t frozen = FS_IMMUTABLE_FL | (append_too ? FS_APPEND_FL : 0u);
+  return flags.ok() && (*flags & frozen) ? Errno(EPERM) : Result<void>();
 }
 
 uint32_t WithoutSetIds(uint32_t mode) {

@@ -18,6 +18,8 @@ Result<void> CheckCreate(const Credentials& creds, const Path& dir);
 // May the name of `child` be removed from `dir`, as a directory or not? In Linux's order: EACCES, EPERM
 // (sticky), ENOTDIR, EISDIR.
 Result<void> CheckDelete(const Credentials& creds, const Path& dir, const Dentry& child, bool as_dir);
+// EPERM for files marked immutable, and with `append_too` for append-only ones (chattr(1)).
+Result<void> CheckNotFrozen(Inode& inode, bool append_too = true);
 // What writing or chown take away: set-user-id, and set-group-id of group-executable files.
 uint32_t WithoutSetIds(uint32_t mode);
 // Owner and mode of a new file in a directory: set-group-id directories pass on their group.

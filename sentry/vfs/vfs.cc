@@ -6,6 +6,7 @@
 
 #include "sentry/vfs/path_walk.h"
 #include "sentry/vfs/permission.h"
+#include "sentry/vfs/posix_acl.h"
 #include "sentry/vfs/vfs_impl.h"
 
 namespace runsc {
@@ -44,7 +45,7 @@ Result<void> Vfs::CheckAccess(const Credentials& creds, const Path& path, int ma
   if ((mask & W_OK) && plain) TRY(CheckWritable(path));
   if ((mask & X_OK) && dentry.IsRegular() && (path.mount->flags() & MS_NOEXEC)) return Errno(EACCES);
   if ((mask & (R_OK | W_OK | X_OK)) == 0) return {};
-  return CheckMode(creds, TRY(dentry.inode()->GetAttr()), mask);
+  return CheckInode(creds, *dentry.inode(), TRY(dentry.inode()->GetAttr()), mask);
 }
 
 std::string Vfs::PathName(const Path& path, const Path& root) const {

@@ -3,18 +3,20 @@
 
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/permission.h"
+#include "sentry/vfs/posix_acl.h"
 #include "sentry/vfs/vfs_impl.h"
 
 namespace runsc {
 namespace {
 
 bool MayGiveTo(const Credentials& creds, const Attr& attr, gid_t gid) {
-  if (creds.Has(CAP_CHOWN)) return true;
+  if (creds.HasOver(attr.uid, attr.gid, CAP_CHOWN)) return true;
   return creds.fsuid == attr.uid && (gid == attr.gid || creds.InGroup(gid));
 }
 
 // Makes the change and tells watchers.
 Result<void> Apply(const Path& path, const AttrChange& change, uint32_t event) {
+  TRY(CheckNotFrozen(*path.dentry->inode()));
   TRY(path.dentry->inode()->SetAttr(change));
   notify::Both(*path.dentry, event);
   return {};
@@ -28,10 +30,11 @@ Result<void> Vfs::Chmod(const Resolver& r, const Path& path, uint32_t mode) {
   const Attr attr = TRY(path.dentry->inode()->GetAttr());
   if (!OwnsOrCapable(*r.creds, attr)) return Errno(EPERM);
   mode &= 07777;
-  if (!r.creds->InGroup(attr.gid) && !r.creds->Has(CAP_FSETID)) mode &= ~uint32_t{S_ISGID};
+  if (!r.creds->InGroup(attr.gid) && !r.creds->HasOver(attr.uid, attr.gid, CAP_FSETID)) mode &= ~uint32_t{S_ISGID};
   AttrChange change;
   change.mode = mode;
-  return Apply(path, change, IN_ATTRIB);
+  TRY(Apply(path, change, IN_ATTRIB));
+  return ChmodAcl(*path.dentry->inode(), mode);
 }
 
 Result<void> Vfs::Chown(const Resolver& r, const Path& path, std::optional<uid_t> uid,
@@ -39,7 +42,7 @@ Result<void> Vfs::Chown(const Resolver& r, const Path& path, std::optional<uid_t
   TRY(CheckWritable(path));
   const Attr attr = TRY(path.dentry->inode()->GetAttr());
   const Credentials& creds = *r.creds;
-  if (uid && !creds.Has(CAP_CHOWN) && (creds.fsuid != attr.uid || *uid != attr.uid)) return Errno(EPERM);
+  if (uid && !creds.HasOver(attr.uid, attr.gid, CAP_CHOWN) && (creds.fsuid != attr.uid || *uid != attr.uid)) return Errno(EPERM);
   if (gid && !MayGiveTo(creds, attr, *gid)) return Errno(EPERM);
   AttrChange change;
   change.uid = uid;
@@ -55,7 +58,7 @@ Result<void> Vfs::SetTimes(const Resolver& r, const Path& path, std::optional<ti
   const Attr attr = TRY(path.dentry->inode()->GetAttr());
   if (!OwnsOrCapable(*r.creds, attr)) {
     if (explicit_times) return Errno(EPERM);
-    TRY(CheckMode(*r.creds, attr, W_OK));
+    TRY(CheckInode(*r.creds, *path.dentry->inode(), attr, W_OK));
   }
   AttrChange change;
   change.atime = atime;
@@ -68,11 +71,11 @@ Result<void> Vfs::Truncate(const Resolver& r, const Path& path, uint64_t size) {
   if (!path.dentry->IsRegular()) return Errno(EINVAL);
   TRY(CheckWritable(path));
   const Attr attr = TRY(path.dentry->inode()->GetAttr());
-  TRY(CheckMode(*r.creds, attr, W_OK));
+  TRY(CheckInode(*r.creds, *path.dentry->inode(), attr, W_OK));
   AttrChange change;
   change.size = size;
   const uint32_t safe = WithoutSetIds(attr.mode) & 07777;
-  if (safe != (attr.mode & 07777) && !r.creds->Has(CAP_FSETID)) change.mode = safe;
+  if (safe != (attr.mode & 07777) && !r.creds->HasOver(attr.uid, attr.gid, CAP_FSETID)) change.mode = safe;
   Inode& inode = *path.dentry->inode();
   TRY(inode.TakeWrite());
   const Result<void> changed = Apply(path, change, IN_MODIFY);

@@ -2,9 +2,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sentry/kernel/task.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/path_walk.h"
 #include "sentry/vfs/permission.h"
+#include "sentry/vfs/posix_acl.h"
 #include "sentry/vfs/vfs_impl.h"
 
 namespace runsc {
@@ -36,10 +38,14 @@ Result<Path> AddName(PathWalk& walk, const Resolver& r, std::string_view path, b
 Result<RefPtr<Inode>> CreateIn(const Resolver& r, const Path& dir, const std::string& name,
                                uint32_t mode, uint64_t rdev, std::string_view target) {
   TRY(CheckCreate(*r.creds, dir));
-  NewFile file = NewFileIn(*r.creds, TRY(dir.dentry->inode()->GetAttr()), mode);
+  Inode& parent = *dir.dentry->inode();
+  const InheritedAcl acl = InheritAcl(parent, r.task.fs().umask(), &mode);
+  NewFile file = NewFileIn(*r.creds, TRY(parent.GetAttr()), mode);
   file.rdev = rdev;
   file.symlink_target = target;
-  return dir.dentry->inode()->Create(name, file);
+  RefPtr<Inode> made = TRY(parent.Create(name, file));
+  TRY(ApplyInherited(*made, acl));
+  return made;
 }
 
 // Which node types mknod(2) makes, and what they need.
@@ -122,6 +128,7 @@ Result<void> Vfs::Link(const Resolver& r, const Path& old_path, const Path& star
   TRY(AddName(walk, r, path, false, [&](const Path& dir, const std::string& name) -> Result<RefPtr<Inode>> {
     if (dir.mount != old_path.mount) return Errno(EXDEV);
     RefPtr<Inode> inode = old_path.dentry->inode();
+    TRY(CheckNotFrozen(*inode));
     TRY(CheckMayLink(*r.creds, TRY(inode->GetAttr())));
     TRY(CheckCreate(*r.creds, dir));
     if (old_path.dentry->IsDir()) return Errno(EPERM);
@@ -224,7 +231,7 @@ Result<void> Renamer::CheckShape() {
 // The ".." of a directory that changes its parent is written.
 Result<void> CheckReparent(const Credentials& creds, const Dentry& dir) {
   if (!dir.IsDir()) return {};
-  return CheckMode(creds, TRY(dir.inode()->GetAttr()), W_OK);
+  return CheckInode(creds, *dir.inode(), TRY(dir.inode()->GetAttr()), W_OK);
 }
 
 Result<void> Renamer::CheckRights() {

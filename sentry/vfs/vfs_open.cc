@@ -7,6 +7,7 @@
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/path_walk.h"
 #include "sentry/vfs/permission.h"
+#include "sentry/vfs/posix_acl.h"
 #include "sentry/vfs/vfs_impl.h"
 
 namespace runsc {
@@ -53,9 +54,12 @@ Result<void> CheckMayOpen(const Resolver& r, const Path& path, int flags) {
   TRY(CheckKind(path, flags));
   const int mask = AccessMask(flags);
   const Dentry& dentry = *path.dentry;
-  if ((mask & W_OK) && dentry.IsRegular()) TRY(Vfs::CheckWritable(path));
+  if ((mask & W_OK) && dentry.IsRegular()) {
+    TRY(Vfs::CheckWritable(path));
+    TRY(CheckNotFrozen(*dentry.inode(), !(flags & O_APPEND) || (flags & O_TRUNC)));
+  }
   const Attr attr = TRY(dentry.inode()->GetAttr());
-  TRY(CheckMode(*r.creds, attr, mask));
+  TRY(CheckInode(*r.creds, *dentry.inode(), attr, mask));
   if ((flags & O_NOATIME) && !OwnsOrCapable(*r.creds, attr)) return Errno(EPERM);
   return {};
 }
@@ -177,10 +181,13 @@ Result<RefPtr<File>> Vfs::Opener::OpenTmpfile(std::string_view path) {
   if (!dir.dentry->IsDir()) return Errno(ENOTDIR);
   TRY(CheckWritable(dir));
   const Attr attr = TRY(dir.dentry->inode()->GetAttr());
-  TRY(CheckMode(*r_.creds, attr, W_OK | X_OK));
-  NewFile file = NewFileIn(*r_.creds, attr, S_IFREG | (how_.mode & 07777));
+  TRY(CheckInode(*r_.creds, *dir.dentry->inode(), attr, W_OK | X_OK));
+  uint32_t mode = S_IFREG | (how_.mode & 07777);
+  const InheritedAcl acl = InheritAcl(*dir.dentry->inode(), r_.task.fs().umask(), &mode);
+  NewFile file = NewFileIn(*r_.creds, attr, mode);
   file.linkable = !(how_.flags & O_EXCL);
   RefPtr<Inode> inode = TRY(dir.dentry->inode()->CreateTmpfile(file));
+  TRY(ApplyInherited(*inode, acl));
   const std::string name = "#" + std::to_string(TRY(inode->GetAttr()).ino);
   RefPtr<Dentry> dentry = TRY(dir.mount->tree()->Unnamed(std::move(inode), name));
   const Path made(dir.mount, std::move(dentry));
@@ -217,7 +224,9 @@ Result<RefPtr<File>> Vfs::Opener::Create(bool* exists_after_all) {
   TRY(CheckWritable(dir));
   TRY(CheckCreate(*r_.creds, dir));
   const Attr attr = TRY(dir.dentry->inode()->GetAttr());
-  const NewFile file = NewFileIn(*r_.creds, attr, S_IFREG | (how_.mode & 07777));
+  uint32_t mode = S_IFREG | (how_.mode & 07777);
+  const InheritedAcl acl = InheritAcl(*dir.dentry->inode(), r_.task.fs().umask(), &mode);
+  const NewFile file = NewFileIn(*r_.creds, attr, mode);
   Path made(dir.mount, nullptr);
   {
     std::lock_guard<std::mutex> l(dir.dentry->names_mu());
@@ -227,6 +236,7 @@ Result<RefPtr<File>> Vfs::Opener::Create(bool* exists_after_all) {
     if (existing.ok()) return Errno(EEXIST);
     if (!(existing.error() == Errno(ENOENT))) return existing.error();
     RefPtr<Inode> inode = TRY(dir.dentry->inode()->Create(walk_.last_name(), file));
+    TRY(ApplyInherited(*inode, acl));
     made.dentry = TRY(tree.Added(*dir.dentry, walk_.last_name(), std::move(inode)));
   }
   notify::Name(*dir.dentry->inode(), walk_.last_name(), false, IN_CREATE);

@@ -1,0 +1,196 @@
+// Records of file owners, and the thread that signals them: readiness is told under a wait queue's lock,
+// where no signal can be sent.
+#include "sentry/fs/file_owner.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <deque>
+#include <unordered_map>
+
+#include "sentry/kernel/host_thread.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/signal_send.h"
+#include "sentry/vfs/file_watch.h"
+
+namespace runsc {
+namespace {
+
+constexpr EventMask kTold = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
+
+struct Notice {
+  Kernel* kernel;
+  FileOwner owner;
+  EventMask events;
+};
+
+// What waits to be signalled. Bounded: a file that is told of again before it was signalled is told once.
+class SignalQueue {
+ public:
+  static SignalQueue& Get() {
+    static SignalQueue* const queue = new SignalQueue;
+    return *queue;
+  }
+  bool Start() {
+    if (started_.exchange(true)) return true;
+    if (StartDetachedThread("sigio", kTaskStackSize, &Run, this)) return true;
+    started_ = false;
+    return false;
+  }
+  void Push(const Notice& notice) {
+    {
+      MutexLock l(mu_);
+      if (notices_.size() >= kMaxNotices) return;
+      notices_.push_back(notice);
+    }
+    word_.fetch_add(1);
+    FutexWakeHost(&word_, 1);
+  }
+
+ private:
+  static constexpr size_t kMaxNotices = 4096;
+
+  static void Run(void* arg) { static_cast<SignalQueue*>(arg)->Loop(); }
+  void Loop();
+  bool Pop(Notice* notice) {
+    MutexLock l(mu_);
+    if (notices_.empty()) return false;
+    *notice = notices_.front();
+    notices_.pop_front();
+    return true;
+  }
+
+  std::atomic<bool> started_{false};
+  std::atomic<unsigned> word_{0};
+  Mutex mu_{LockRank::kEpollReady};
+  std::deque<Notice> notices_ ABSL_GUARDED_BY(mu_);
+};
+
+siginfo_t SignalFor(const Notice& notice) {
+  siginfo_t info = {};
+  if (notice.owner.signo == 0) return KernelSignal(SIGIO);
+  info.si_signo = notice.owner.signo;
+  info.si_fd = notice.owner.fd;
+  if (notice.events & EPOLLPRI) {
+    info.si_code = POLL_PRI;
+  } else if (notice.events & (EPOLLHUP | EPOLLRDHUP)) {
+    info.si_code = POLL_HUP;
+  } else if (notice.events & EPOLLERR) {
+    info.si_code = POLL_ERR;
+  } else {
+    info.si_code = notice.events & EPOLLIN ? POLL_IN : POLL_OUT;
+  }
+  info.si_band = notice.events;
+  return info;
+}
+
+void Deliver(const Notice& notice) {
+  const siginfo_t info = SignalFor(notice);
+  Kernel& kernel = *notice.kernel;
+  if (notice.owner.kind == FileOwner::Kind::kGroup) {
+    (void)SendToProcessGroup(kernel, notice.owner.id, info);
+    return;
+  }
+  const RefPtr<Task> task = kernel.FindTask(notice.owner.id);
+  if (!task) return;
+  if (notice.owner.kind == FileOwner::Kind::kThread) {
+    (void)task->SendSignal(info);
+  } else {
+    (void)SendToGroup(task->thread_group(), info);
+  }
+}
+
+void SignalQueue::Loop() {
+  for (;;) {
+    const unsigned seen = word_.load();
+    Notice notice;
+    while (Pop(&notice)) Deliver(notice);
+    FutexWaitHost(&word_, seen, kNever);
+  }
+}
+
+// The record of one file; goes with it.
+class Record final : public FileWatch, public Waiter {
+ public:
+  Record(Kernel& kernel, File& file) : Waiter(kTold), kernel_(kernel), file_(file) {}
+
+  void OnFileGone() override;
+  void OnNotify(EventMask events) override {
+    FileOwner owner;
+    {
+      MutexLock l(mu_);
+      owner = owner_;
+    }
+    if (owner.kind != FileOwner::Kind::kNone) SignalQueue::Get().Push({&kernel_, owner, events});
+  }
+
+  FileOwner owner() const {
+    MutexLock l(mu_);
+    return owner_;
+  }
+  void Change(const std::function<void(FileOwner&)>& change) {
+    MutexLock l(mu_);
+    change(owner_);
+  }
+  void Listen(bool on) {
+    WaitQueue* queue = file_.wait_queue();
+    if (queue == nullptr || on == listening_ || (on && !SignalQueue::Get().Start())) return;
+    listening_ = on;
+    if (on) {
+      queue->Add(*this);
+    } else {
+      queue->Remove(*this);
+    }
+  }
+
+ private:
+  Kernel& kernel_;
+  File& file_;
+  bool listening_ = false;  // guarded by the lists' lock
+  mutable Mutex mu_{LockRank::kEpollReady};
+  FileOwner owner_ ABSL_GUARDED_BY(mu_);
+};
+
+// Guarded by FileWatch::Lists().
+std::unordered_map<File*, Record*>& Records() {
+  static auto* const records = new std::unordered_map<File*, Record*>;
+  return *records;
+}
+
+void Record::OnFileGone() {
+  Listen(false);
+  Records().erase(&file_);
+  delete this;
+}
+
+Record& RecordLocked(Kernel& kernel, File& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(FileWatch::Lists()) {
+  Record*& record = Records()[&file];
+  if (record == nullptr) {
+    record = new Record(kernel, file);
+    record->AttachLocked(file);
+  }
+  return *record;
+}
+
+}  // namespace
+
+FileOwner OwnerOf(File& file) {
+  MutexLock l(FileWatch::Lists());
+  const auto it = Records().find(&file);
+  return it != Records().end() ? it->second->owner() : FileOwner();
+}
+
+void ChangeOwner(Kernel& kernel, File& file, const std::function<void(FileOwner&)>& change) {
+  MutexLock l(FileWatch::Lists());
+  RecordLocked(kernel, file).Change(change);
+}
+
+void SetAsync(Kernel& kernel, File& file, int fd, bool on) {
+  MutexLock l(FileWatch::Lists());
+  if (!on && !Records().contains(&file)) return;
+  Record& record = RecordLocked(kernel, file);
+  if (on) record.Change([&](FileOwner& owner) { owner.fd = fd; });
+  record.Listen(on);
+}
+
+}  // namespace runsc

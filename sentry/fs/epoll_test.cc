@@ -42,7 +42,7 @@ TEST_F(EpollTest, LevelTriggeredRepeats) {
   EXPECT_EQ(Collect(), 0u);
   file_->Become(EPOLLIN);
   EXPECT_EQ(Collect(), 1u);
-  EXPECT_EQ(events_[0].data.u64, 42u);
+  EXPECT_EQ(uint64_t{events_[0].data.u64}, 42u);
   EXPECT_EQ(Collect(), 1u);
   file_->ready = 0;
   EXPECT_EQ(Collect(), 0u);

@@ -249,6 +249,7 @@ SyscallResult SysSchedSetaffinity(Task& task, int pid, uint32_t size, GuestAddr 
 SyscallResult SysSchedGetaffinity(Task& task, int pid, uint32_t size, GuestAddr addr) {
   const size_t needed = CpuMaskSize(task.kernel());
   if (size < needed || (size & 7)) return Errno(EINVAL);
+  if (pid < 0) return Errno(ESRCH);
   const RefPtr<Task> target = TRY(FindOrSelf(task, pid));
   std::array<uint64_t, 16> mask;
   {

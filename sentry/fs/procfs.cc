@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 
 #include "sentry/fs/proc_entries.h"
+#include "sentry/fs/proc_sysvipc.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/vfs/file_locks.h"
 
@@ -70,6 +71,7 @@ RefPtr<FileSystem> NewProcfs(Kernel& kernel) {
   root->AddText("locks", &LocksText);
   AddProcMachine(*root);
   AddProcSys(root->Dir("sys"));
+  AddProcSysvIpc(root->Dir("sysvipc"));
   fs->set_root(std::move(root));
   return fs;
 }

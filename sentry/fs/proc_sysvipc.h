@@ -1,0 +1,10 @@
+// /proc/sysvipc.
+#pragma once
+
+#include "sentry/fs/simple_fs.h"
+
+namespace runsc {
+
+void AddProcSysvIpc(SimpleDir& dir);
+
+}  // namespace runsc

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/pids.h"
 #include "syscalls/handlers.h"
 
 namespace runsc {
@@ -19,7 +20,14 @@ constexpr CapabilitySet kFilesystemCaps =
     (CapabilitySet{1} << CAP_FOWNER) | (CapabilitySet{1} << CAP_FSETID) | (CapabilitySet{1} << CAP_MKNOD) |
     (CapabilitySet{1} << CAP_LINUX_IMMUTABLE) | (CapabilitySet{1} << CAP_MAC_OVERRIDE);
 
-bool IsRootAnywhere(const Credentials& c) { return c.ruid == 0 || c.euid == 0 || c.suid == 0; }
+// Root and its capabilities are those of the namespace.
+bool IsNamespaceRoot(const Credentials& c, uid_t id) {
+  return FindGuestId(c.user_ns.get(), UserNamespace::kUsers, id) == uint32_t{0};
+}
+
+bool IsRootAnywhere(const Credentials& c) {
+  return IsNamespaceRoot(c, c.ruid) || IsNamespaceRoot(c, c.euid) || IsNamespaceRoot(c, c.suid);
+}
 
 // What leaving or becoming root does to capabilities, unless securebits say otherwise.
 void FixUpCapabilities(const Credentials& old, Credentials& creds) {
@@ -28,14 +36,16 @@ void FixUpCapabilities(const Credentials& old, Credentials& creds) {
     if (!(old.securebits & SECBIT_KEEP_CAPS)) creds.permitted = creds.effective = 0;
     creds.ambient = 0;
   }
-  if (old.euid == 0 && creds.euid != 0) creds.effective = 0;
-  if (old.euid != 0 && creds.euid == 0) creds.effective = creds.permitted;
+  const bool was_root = IsNamespaceRoot(old, old.euid), is_root = IsNamespaceRoot(creds, creds.euid);
+  if (was_root && !is_root) creds.effective = 0;
+  if (!was_root && is_root) creds.effective = creds.permitted;
 }
 
 void FixUpFilesystemCapabilities(const Credentials& old, Credentials& creds) {
   if (old.securebits & SECBIT_NO_SETUID_FIXUP) return;
-  if (old.fsuid == 0 && creds.fsuid != 0) creds.effective &= ~kFilesystemCaps;
-  if (old.fsuid != 0 && creds.fsuid == 0) creds.effective |= creds.permitted & kFilesystemCaps;
+  const bool was_root = IsNamespaceRoot(old, old.fsuid), is_root = IsNamespaceRoot(creds, creds.fsuid);
+  if (was_root && !is_root) creds.effective &= ~kFilesystemCaps;
+  if (!was_root && is_root) creds.effective |= creds.permitted & kFilesystemCaps;
 }
 
 SyscallResult Publish(Task& task, const Credentials& old, RefPtr<Credentials> creds) {
@@ -46,6 +56,23 @@ SyscallResult Publish(Task& task, const Credentials& old, RefPtr<Credentials> cr
   }
   task.SetCreds(std::move(creds));
   return int64_t{0};
+}
+
+// Ids as the task's user namespace counts them. EINVAL: it has no such one.
+Result<uint32_t> IdIn(Task& task, UserNamespace::Kind kind, uint32_t id) {
+  if (id == kUnchanged) return id;
+  const auto known = IdFromGuest(task.creds()->user_ns.get(), kind, id);
+  return known ? Result<uint32_t>(*known) : Errno(EINVAL);
+}
+Result<uint32_t> UidIn(Task& task, uint32_t id) { return IdIn(task, UserNamespace::kUsers, id); }
+Result<uint32_t> GidIn(Task& task, uint32_t id) { return IdIn(task, UserNamespace::kGroups, id); }
+uint32_t UidOut(Task& task, uint32_t id) { return UidToGuest(task.creds()->user_ns.get(), id); }
+uint32_t GidOut(Task& task, uint32_t id) { return GidToGuest(task.creds()->user_ns.get(), id); }
+
+bool MaySetGroups(const Credentials& creds) {
+  const UserNamespace* ns = creds.user_ns.get();
+  if (ns != nullptr && (!ns->allows_setgroups() || ns->map(UserNamespace::kGroups) == nullptr)) return false;
+  return creds.HasOwn(CAP_SETGID);
 }
 
 bool IsOneOf(uint32_t id, uint32_t a, uint32_t b, uint32_t c) { return id == kUnchanged || id == a || id == b || id == c; }
@@ -84,8 +111,8 @@ Result<int> CapWords(Task& task, GuestAddr addr, CapHeader& header) {
 
 Result<CredentialsRef> CredsOfPid(Task& task, int pid) {
   if (pid < 0) return Errno(EINVAL);
-  if (pid == 0 || pid == task.tid()) return task.creds();
-  const RefPtr<Task> other = task.kernel().FindTask(pid);
+  if (pid == 0) return task.creds();
+  const RefPtr<Task> other = task.kernel().FindTask(PidFromGuest(task, pid));
   if (!other) return Errno(ESRCH);
   return other->CredsSnapshot();
 }
@@ -98,7 +125,7 @@ CapabilitySet Join(const CapData* data, uint32_t CapData::*field, int words) {
 
 SyscallResult SetCapabilities(Task& task, CapabilitySet effective, CapabilitySet permitted, CapabilitySet inheritable) {
   const CredentialsRef old = task.creds();
-  if ((inheritable & ~(old->inheritable | old->permitted)) && !old->Has(CAP_SETPCAP)) return Errno(EPERM);
+  if ((inheritable & ~(old->inheritable | old->permitted)) && !old->HasOwn(CAP_SETPCAP)) return Errno(EPERM);
   if (inheritable & ~(old->inheritable | old->bounding)) return Errno(EPERM);
   if (permitted & ~old->permitted) return Errno(EPERM);
   if (effective & ~permitted) return Errno(EPERM);
@@ -142,7 +169,7 @@ SyscallResult SetSecurebits(Task& task, uint64_t bits) {
   const uint32_t locked = (old->securebits & SECURE_ALL_LOCKS) >> 1;
   if (bits & ~uint64_t{SECURE_ALL_LOCKS | SECURE_ALL_BITS}) return Errno(EPERM);
   if ((locked & (old->securebits ^ bits)) || (old->securebits & SECURE_ALL_LOCKS & ~bits)) return Errno(EPERM);
-  if (!old->Has(CAP_SETPCAP)) return Errno(EPERM);
+  if (!old->HasOwn(CAP_SETPCAP)) return Errno(EPERM);
   auto creds = old->Copy();
   creds->securebits = static_cast<uint32_t>(bits);
   task.SetCreds(std::move(creds));
@@ -159,7 +186,7 @@ SyscallResult SetKeepCaps(Task& task, uint64_t value) {
 }
 
 SyscallResult DropBounding(Task& task, uint64_t cap) {
-  if (!task.creds()->Has(CAP_SETPCAP)) return Errno(EPERM);
+  if (!task.creds()->HasOwn(CAP_SETPCAP)) return Errno(EPERM);
   if (cap > CAP_LAST_CAP) return Errno(EINVAL);
   auto creds = task.creds()->Copy();
   creds->bounding &= ~(CapabilitySet{1} << cap);
@@ -190,31 +217,32 @@ SyscallResult CapabilityPrctl(Task& task, int option, uint64_t a2, uint64_t a3, 
 }
 
 // getuid(2), geteuid(2), getgid(2), getegid(2)
-SyscallResult SysGetuid(Task& task) { return int64_t{task.creds()->ruid}; }
-SyscallResult SysGeteuid(Task& task) { return int64_t{task.creds()->euid}; }
-SyscallResult SysGetgid(Task& task) { return int64_t{task.creds()->rgid}; }
-SyscallResult SysGetegid(Task& task) { return int64_t{task.creds()->egid}; }
+SyscallResult SysGetuid(Task& task) { return int64_t{UidOut(task, task.creds()->ruid)}; }
+SyscallResult SysGeteuid(Task& task) { return int64_t{UidOut(task, task.creds()->euid)}; }
+SyscallResult SysGetgid(Task& task) { return int64_t{GidOut(task, task.creds()->rgid)}; }
+SyscallResult SysGetegid(Task& task) { return int64_t{GidOut(task, task.creds()->egid)}; }
 
 // getresuid(2)
 SyscallResult SysGetresuid(Task& task, GuestAddr r, GuestAddr e, GuestAddr s) {
   const CredentialsRef c = task.creds();
-  TRY(CopyOutIds(task, r, e, s, {c->ruid, c->euid, c->suid}));
+  TRY(CopyOutIds(task, r, e, s, {UidOut(task, c->ruid), UidOut(task, c->euid), UidOut(task, c->suid)}));
   return int64_t{0};
 }
 
 // getresgid(2)
 SyscallResult SysGetresgid(Task& task, GuestAddr r, GuestAddr e, GuestAddr s) {
   const CredentialsRef c = task.creds();
-  TRY(CopyOutIds(task, r, e, s, {c->rgid, c->egid, c->sgid}));
+  TRY(CopyOutIds(task, r, e, s, {GidOut(task, c->rgid), GidOut(task, c->egid), GidOut(task, c->sgid)}));
   return int64_t{0};
 }
 
 // setuid(2)
 SyscallResult SysSetuid(Task& task, uint32_t uid) {
+  uid = TRY(UidIn(task, uid));
   if (uid == kUnchanged) return Errno(EINVAL);
   const CredentialsRef old = task.creds();
   auto creds = old->Copy();
-  if (old->Has(CAP_SETUID)) {
+  if (old->HasOwn(CAP_SETUID)) {
     creds->ruid = creds->suid = uid;
   } else if (uid != old->ruid && uid != old->suid) {
     return Errno(EPERM);
@@ -226,10 +254,11 @@ SyscallResult SysSetuid(Task& task, uint32_t uid) {
 
 // setgid(2)
 SyscallResult SysSetgid(Task& task, uint32_t gid) {
+  gid = TRY(GidIn(task, gid));
   if (gid == kUnchanged) return Errno(EINVAL);
   const CredentialsRef old = task.creds();
   auto creds = old->Copy();
-  if (old->Has(CAP_SETGID)) {
+  if (old->HasOwn(CAP_SETGID)) {
     creds->rgid = creds->sgid = gid;
   } else if (gid != old->rgid && gid != old->sgid) {
     return Errno(EPERM);
@@ -240,8 +269,10 @@ SyscallResult SysSetgid(Task& task, uint32_t gid) {
 
 // setreuid(2)
 SyscallResult SysSetreuid(Task& task, uint32_t ruid, uint32_t euid) {
+  ruid = TRY(UidIn(task, ruid));
+  euid = TRY(UidIn(task, euid));
   const CredentialsRef old = task.creds();
-  if (!old->Has(CAP_SETUID)) {
+  if (!old->HasOwn(CAP_SETUID)) {
     if (!IsOneOf(ruid, old->ruid, old->euid, old->euid)) return Errno(EPERM);
     if (!IsOneOf(euid, old->ruid, old->euid, old->suid)) return Errno(EPERM);
   }
@@ -256,8 +287,10 @@ SyscallResult SysSetreuid(Task& task, uint32_t ruid, uint32_t euid) {
 
 // setregid(2)
 SyscallResult SysSetregid(Task& task, uint32_t rgid, uint32_t egid) {
+  rgid = TRY(GidIn(task, rgid));
+  egid = TRY(GidIn(task, egid));
   const CredentialsRef old = task.creds();
-  if (!old->Has(CAP_SETGID)) {
+  if (!old->HasOwn(CAP_SETGID)) {
     if (!IsOneOf(rgid, old->rgid, old->egid, old->egid)) return Errno(EPERM);
     if (!IsOneOf(egid, old->rgid, old->egid, old->sgid)) return Errno(EPERM);
   }
@@ -271,8 +304,11 @@ SyscallResult SysSetregid(Task& task, uint32_t rgid, uint32_t egid) {
 
 // setresuid(2)
 SyscallResult SysSetresuid(Task& task, uint32_t ruid, uint32_t euid, uint32_t suid) {
+  ruid = TRY(UidIn(task, ruid));
+  euid = TRY(UidIn(task, euid));
+  suid = TRY(UidIn(task, suid));
   const CredentialsRef old = task.creds();
-  if (!old->Has(CAP_SETUID)) {
+  if (!old->HasOwn(CAP_SETUID)) {
     for (const uint32_t id : {ruid, euid, suid}) {
       if (!IsOneOf(id, old->ruid, old->euid, old->suid)) return Errno(EPERM);
     }
@@ -288,8 +324,11 @@ SyscallResult SysSetresuid(Task& task, uint32_t ruid, uint32_t euid, uint32_t su
 
 // setresgid(2)
 SyscallResult SysSetresgid(Task& task, uint32_t rgid, uint32_t egid, uint32_t sgid) {
+  rgid = TRY(GidIn(task, rgid));
+  egid = TRY(GidIn(task, egid));
+  sgid = TRY(GidIn(task, sgid));
   const CredentialsRef old = task.creds();
-  if (!old->Has(CAP_SETGID)) {
+  if (!old->HasOwn(CAP_SETGID)) {
     for (const uint32_t id : {rgid, egid, sgid}) {
       if (!IsOneOf(id, old->rgid, old->egid, old->sgid)) return Errno(EPERM);
     }
@@ -304,29 +343,31 @@ SyscallResult SysSetresgid(Task& task, uint32_t rgid, uint32_t egid, uint32_t sg
 
 // setfsuid(2): returns the old value, whatever happens.
 SyscallResult SysSetfsuid(Task& task, uint32_t uid) {
+  uid = UidIn(task, uid).value_or(kUnchanged);
   const CredentialsRef old = task.creds();
   const bool allowed = uid != kUnchanged && (uid == old->ruid || uid == old->euid || uid == old->suid ||
-                                             uid == old->fsuid || old->Has(CAP_SETUID));
+                                             uid == old->fsuid || old->HasOwn(CAP_SETUID));
   if (allowed && uid != old->fsuid) {
     auto creds = old->Copy();
     creds->fsuid = uid;
     FixUpFilesystemCapabilities(*old, *creds);
     task.SetCreds(std::move(creds));
   }
-  return int64_t{old->fsuid};
+  return int64_t{UidOut(task, old->fsuid)};
 }
 
 // setfsgid(2)
 SyscallResult SysSetfsgid(Task& task, uint32_t gid) {
+  gid = GidIn(task, gid).value_or(kUnchanged);
   const CredentialsRef old = task.creds();
   const bool allowed = gid != kUnchanged && (gid == old->rgid || gid == old->egid || gid == old->sgid ||
-                                             gid == old->fsgid || old->Has(CAP_SETGID));
+                                             gid == old->fsgid || old->HasOwn(CAP_SETGID));
   if (allowed && gid != old->fsgid) {
     auto creds = old->Copy();
     creds->fsgid = gid;
     task.SetCreds(std::move(creds));
   }
-  return int64_t{old->fsgid};
+  return int64_t{GidOut(task, old->fsgid)};
 }
 
 // getgroups(2)
@@ -336,16 +377,19 @@ SyscallResult SysGetgroups(Task& task, int size, GuestAddr addr) {
   const int count = static_cast<int>(creds->groups.size());
   if (size == 0) return count;
   if (size < count) return Errno(EINVAL);
-  TRY(task.CopyOut(addr, creds->groups.data(), creds->groups.size() * sizeof(gid_t)));
+  std::vector<gid_t> groups = creds->groups;
+  for (gid_t& gid : groups) gid = GidOut(task, gid);
+  TRY(task.CopyOut(addr, groups.data(), groups.size() * sizeof(gid_t)));
   return count;
 }
 
 // setgroups(2)
 SyscallResult SysSetgroups(Task& task, int size, GuestAddr addr) {
-  if (!task.creds()->Has(CAP_SETGID)) return Errno(EPERM);
+  if (!MaySetGroups(*task.creds())) return Errno(EPERM);
   if (size < 0 || size > kMaxGroups) return Errno(EINVAL);
   std::vector<gid_t> groups(size);
   TRY(task.CopyIn(addr, groups.data(), groups.size() * sizeof(gid_t)));
+  for (gid_t& gid : groups) gid = TRY(GidIn(task, gid));
   std::sort(groups.begin(), groups.end());
   auto creds = task.creds()->Copy();
   creds->groups = std::move(groups);
@@ -373,7 +417,7 @@ SyscallResult SysCapget(Task& task, GuestAddr header_addr, GuestAddr data_addr) 
 SyscallResult SysCapset(Task& task, GuestAddr header_addr, GuestAddr data_addr) {
   CapHeader header;
   const int words = TRY(CapWords(task, header_addr, header));
-  if (header.pid != 0 && header.pid != task.tid()) return Errno(EPERM);
+  if (header.pid != 0 && PidFromGuest(task, header.pid) != task.tid()) return Errno(EPERM);
   CapData data[2] = {};
   TRY(task.CopyIn(data_addr, data, words * sizeof(CapData)));
   return SetCapabilities(task, Join(data, &CapData::effective, words), Join(data, &CapData::permitted, words),

@@ -2,7 +2,6 @@
 #include <sys/mount.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "sentry/fs/mqueue.h"
 #include "sentry/fs/procfs.h"
@@ -22,59 +21,17 @@ constexpr uint64_t kMountFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | 
                                  MS_RELATIME | MS_SYNCHRONOUS | 256 /* MS_NOSYMFOLLOW */;
 constexpr uint64_t kPropagation = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
 
-// "64m", "50%": bytes. The whole text must be understood.
-Result<uint64_t> ParseSize(std::string_view text) {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc()) return Errno(EINVAL);
-  const std::string_view unit(end, text.data() + text.size() - end);
-  static constexpr std::string_view kUnits = "kmgt";
-  if (unit.empty()) return value;
-  const size_t index = kUnits.find(static_cast<char>(unit[0] | 0x20));
-  if (unit.size() != 1 || index == std::string_view::npos) return Errno(EINVAL);
-  uint64_t bytes;
-  if (__builtin_mul_overflow(value, uint64_t{1} << (10 * (index + 1)), &bytes)) return Errno(EINVAL);
-  return bytes;
-}
-
-Result<uint32_t> ParseNumber(std::string_view text, int base) {
-  uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  return error == std::errc() && end == text.data() + text.size() ? Result<uint32_t>(value) : Errno(EINVAL);
-}
-
-Result<void> ApplyTmpfsOption(Task& task, std::string_view name, std::string_view value, TmpfsOptions* options) {
-  if (name == "size") {
-    options->size = TRY(ParseSize(value));
-  } else if (name == "mode") {
-    options->mode = TRY(ParseNumber(value, 8)) & 07777;
-  } else if (name == "uid") {
-    options->uid = TRY(ParseNumber(value, 10));
-  } else if (name == "gid") {
-    options->gid = TRY(ParseNumber(value, 10));
-  } else if (!name.empty()) {
-    return Errno(EINVAL);
-  }
-  return {};
-}
-
 Result<RefPtr<FileSystem>> NewTmpfsFrom(Task& task, std::string_view data) {
   TmpfsOptions options;
   options.uid = task.creds()->fsuid;
   options.gid = task.creds()->fsgid;
-  while (!data.empty()) {
-    const std::string_view option = data.substr(0, data.find(','));
-    data.remove_prefix(std::min(option.size() + 1, data.size()));
-    const size_t equals = std::min(option.find('='), option.size());
-    const std::string_view value = option.substr(std::min(equals + 1, option.size()));
-    TRY(ApplyTmpfsOption(task, option.substr(0, equals), value, &options));
-  }
+  TRY(ParseTmpfsOptions(data, &options));
   return NewTmpfs(task.kernel().backing(), options);
 }
 
 Result<RefPtr<FileSystem>> NewFileSystem(Task& task, std::string_view type, std::string_view data) {
   if (type == "tmpfs" || type == "ramfs") return NewTmpfsFrom(task, data);
-  if (type == "proc") return NewProcfs(task.kernel());
+  if (type == "proc") return NewProcfs(task.kernel(), task.thread_group().pid_ns);
   if (type == "sysfs") return NewSysfs(task.kernel());
   if (type == "mqueue") return RefPtr<FileSystem>(MqueuesOf(task));
   return Errno(ENODEV);
@@ -111,6 +68,15 @@ Result<std::string> CopyInOptional(Task& task, GuestAddr addr) {
   return task.CopyInString(addr, 4096);
 }
 
+// With MS_BIND only the mount changes, else its filesystem too, as far as that has something to change.
+SyscallResult Remount(Task& task, const Path& target, uint64_t flags, const std::string& data) {
+  if (target.dentry != target.mount->root()) return Errno(EINVAL);
+  FileSystem& fs = *target.mount->fs();
+  if (!(flags & MS_BIND) && !data.empty() && fs.type() == "tmpfs") TRY(RemountTmpfs(fs, data));
+  TRY(task.vfs().Remount(target, flags & kMountFlags));
+  return 0;
+}
+
 }  // namespace
 
 // mount(2)
@@ -120,10 +86,7 @@ SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr,
   if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;
   const Path target = TRY(LookupAt(task, AT_FDCWD, target_addr, 0));
   if (!MayMount(task)) return Errno(EPERM);
-  if (flags & MS_REMOUNT) {
-    TRY(task.vfs().Remount(target, flags & kMountFlags));
-    return 0;
-  }
+  if (flags & MS_REMOUNT) return Remount(task, target, flags, TRY(CopyInOptional(task, data_addr)));
   if (flags & MS_BIND) return Bind(task, source_addr, target, flags);
   if (flags & kPropagation) return ChangePropagation(task, target, flags);
   if (flags & MS_MOVE) return Move(task, source_addr, target);

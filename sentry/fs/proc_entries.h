@@ -34,6 +34,7 @@ Result<std::string> ProcAuxv(const ProcTarget& target, Task& reader);
 Result<std::string> ProcMaps(const ProcTarget& target, Task& reader);
 Result<std::string> ProcSmaps(const ProcTarget& target, Task& reader);
 Result<std::string> ProcSmapsRollup(const ProcTarget& target, Task& reader);
+RefPtr<SimpleNode> NewProcPagemap(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
 RefPtr<SimpleNode> NewProcMem(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
 
 // proc_mounts.cc
@@ -45,6 +46,14 @@ Result<std::string> ProcMountstats(const ProcTarget& target, Task& reader);
 enum class ProcLinkKind { kCwd, kRoot, kExe };
 RefPtr<SimpleNode> NewProcLink(SimpleFs& fs, const ProcTarget& target, ProcLinkKind kind, uint64_t ino);
 RefPtr<SimpleNode> NewProcNsDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
+
+// proc_user_ns.cc
+Result<std::string> ProcUidMap(const ProcTarget& target, Task& reader);
+Result<std::string> ProcGidMap(const ProcTarget& target, Task& reader);
+Result<std::string> ProcSetgroups(const ProcTarget& target, Task& reader);
+Result<void> StoreProcUidMap(const ProcTarget& target, Task& writer, std::string_view text);
+Result<void> StoreProcGidMap(const ProcTarget& target, Task& writer, std::string_view text);
+Result<void> StoreProcSetgroups(const ProcTarget& target, Task& writer, std::string_view text);
 
 // proc_fd.cc
 RefPtr<SimpleNode> NewProcFdDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino);

@@ -3,6 +3,7 @@
 
 #include "sentry/fs/dir_file.h"
 #include "sentry/fs/proc_entries.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/vfs/file.h"
 
 namespace runsc {
@@ -63,9 +64,6 @@ RefPtr<SimpleNode> MakeNet(SimpleFs& fs, const ProcTarget&, uint64_t ino) {
 
 RefPtr<SimpleNode> MakeTaskDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
 
-
-Result<std::string> IdMap(const ProcTarget&, Task&) { return std::string("         0          0 4294967295\n"); }
-Result<std::string> Setgroups(const ProcTarget&, Task&) { return std::string("allow\n"); }
 Result<std::string> Cgroup(const ProcTarget&, Task&) { return std::string("0::/\n"); }
 Result<std::string> Cpuset(const ProcTarget&, Task&) { return std::string("/\n"); }
 Result<std::string> Unset(const ProcTarget&, Task&) { return std::string("4294967295"); }
@@ -87,7 +85,7 @@ constexpr ProcEntry kEntries[] = {
     Made("exe", kBoth, S_IFLNK | 0777, &MakeLink<ProcLinkKind::kExe>),
     Made("fd", kBoth, S_IFDIR | 0500, &NewProcFdDir),
     Made("fdinfo", kBoth, S_IFDIR | 0555, &NewProcFdinfoDir),
-    Text("gid_map", kBoth, 0444, &IdMap),
+    Text("gid_map", kBoth, 0644, &ProcGidMap, &StoreProcGidMap),
     Text("limits", kBoth, 0444, &ProcLimits),
     Text("loginuid", kBoth, 0444, &Unset),
     Text("maps", kBoth, 0444, &ProcMaps),
@@ -100,19 +98,20 @@ constexpr ProcEntry kEntries[] = {
     Text("oom_adj", kBoth, 0644, &ProcOomAdj, &StoreProcOomAdj),
     Text("oom_score", kBoth, 0444, &ProcOomScore),
     Text("oom_score_adj", kBoth, 0644, &ProcOomScoreAdj, &StoreProcOomScoreAdj),
+    Made("pagemap", kBoth, S_IFREG | 0400, &NewProcPagemap),
     Text("personality", kBoth, 0400, &Personality),
     Made("root", kBoth, S_IFLNK | 0777, &MakeLink<ProcLinkKind::kRoot>),
     Text("sched", kBoth, 0444, &ProcSched),
     Text("schedstat", kBoth, 0444, &ProcSchedstat),
     Text("sessionid", kBoth, 0444, &Unset),
-    Text("setgroups", kProcess, 0444, &Setgroups),
+    Text("setgroups", kProcess, 0644, &ProcSetgroups, &StoreProcSetgroups),
     Text("smaps", kBoth, 0444, &ProcSmaps),
     Text("smaps_rollup", kBoth, 0444, &ProcSmapsRollup),
     Text("stat", kBoth, 0444, &ProcStat),
     Text("statm", kBoth, 0444, &ProcStatm),
     Text("status", kBoth, 0444, &ProcStatus),
     Made("task", kProcess, S_IFDIR | 0555, &MakeTaskDir),
-    Text("uid_map", kBoth, 0444, &IdMap),
+    Text("uid_map", kBoth, 0644, &ProcUidMap, &StoreProcUidMap),
     Text("wchan", kBoth, 0444, &Wchan),
 };
 
@@ -179,7 +178,13 @@ class TaskDir : public ProcDir {
   Result<Attr> GetAttr() override;
   Result<RefPtr<Inode>> Lookup(std::string_view name) override;
   Result<std::vector<DirEntry>> Entries() override;
+
+ private:
+  int NumberOf(const Task& task) const;
 };
+
+// As its own process knows it.
+int TaskDir::NumberOf(const Task& task) const { return PidToGuest(task, task.tid()); }
 
 Result<Attr> TaskDir::GetAttr() {
   Attr attr = TRY(ProcDir::GetAttr());
@@ -190,7 +195,7 @@ Result<Attr> TaskDir::GetAttr() {
 Result<RefPtr<Inode>> TaskDir::Lookup(std::string_view name) {
   const int tid = ParsePid(name);
   for (const RefPtr<Task>& task : target_.tasks()) {
-    if (task->tid() != tid) continue;
+    if (NumberOf(*task) != tid) continue;
     const ProcTarget thread(RefPtr<ThreadGroup>(&target_.group()), task);
     return RefPtr<Inode>(NewProcPidDir(simple_fs(), thread));
   }
@@ -202,7 +207,7 @@ Result<std::vector<DirEntry>> TaskDir::Entries() {
   std::vector<DirEntry> entries;
   for (const RefPtr<Task>& task : target_.tasks()) {
     const ProcTarget thread(RefPtr<ThreadGroup>(&target_.group()), task);
-    entries.push_back({ProcIno(thread, 1), 0, DT_DIR, std::to_string(task->tid())});
+    entries.push_back({ProcIno(thread, 1), 0, DT_DIR, std::to_string(NumberOf(*task))});
   }
   return entries;
 }

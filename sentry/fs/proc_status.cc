@@ -8,6 +8,7 @@
 #include "sentry/fs/proc_sizes.h"
 #include "sentry/fs/simple_fs_cpus.h"
 #include "sentry/fs/simple_fs_text.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/terminal.h"
 
@@ -24,7 +25,7 @@ uint64_t NsOf(const timeval& tv) { return tv.tv_sec * uint64_t{kNsPerSecond} + t
 
 // What the task set lock guards, copied out.
 struct Snapshot {
-  int ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, nice = 0, exit_signal = 0, exit_status = 0;
+  int tgid = 0, tid = 0, ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, nice = 0, exit_signal = 0, exit_status = 0;
   uint64_t tty = 0;
   int64_t start_ns = 0;
   Times times, children;
@@ -48,22 +49,24 @@ void CopySignalsLocked(ThreadGroup& group, const Task& task, Snapshot* s)
   }
 }
 
-void CopyJobControlLocked(ThreadGroup& group, Snapshot* s)
+void CopyJobControlLocked(ThreadGroup& group, const Task& reader, Snapshot* s)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
-  s->ppid = group.parent != nullptr ? group.parent->pid() : 0;
-  s->pgid = group.pgid;
-  s->sid = group.sid;
+  s->ppid = group.parent != nullptr ? PidToGuestLocked(reader, group.parent->pid()) : 0;
+  s->pgid = PidToGuestLocked(reader, group.pgid);
+  s->sid = PidToGuestLocked(reader, group.sid);
   if (!group.terminal) return;
   s->tty = group.terminal->rdev;
-  s->tpgid = group.terminal->foreground_pgid;
+  s->tpgid = PidToGuestLocked(reader, group.terminal->foreground_pgid);
 }
 
-Snapshot TakeSnapshot(const ProcTarget& target, const Task& task) {
+Snapshot TakeSnapshot(const ProcTarget& target, const Task& task, const Task& reader) {
   Snapshot s;
   ThreadGroup& group = target.group();
   {
     MutexLock l(target.kernel().task_set_mu());
-    CopyJobControlLocked(group, &s);
+    CopyJobControlLocked(group, reader, &s);
+    s.tgid = PidToGuestLocked(reader, group.pid());
+    s.tid = PidToGuestLocked(reader, task.tid());
     CopySignalsLocked(group, task, &s);
     s.threads = static_cast<int>(group.tasks.size());
     s.nice = group.nice;
@@ -93,12 +96,14 @@ std::string StateText(char letter) {
   }
 }
 
-void AppendIds(const ProcTarget& target, const Task& task, const Snapshot& s, std::string* out) {
+void AppendIds(const ProcTarget& target, const Task& task, const Snapshot& s, Task& reader, std::string* out) {
   CredentialsRef c = task.CredsSnapshot();
-  AppendFormat(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", target.group().pid(),
-               task.tid(), s.ppid);
-  AppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", c->ruid, c->euid, c->suid, c->fsuid);
-  AppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", c->rgid, c->egid, c->sgid, c->fsgid);
+  const UserNamespace* ns = reader.creds()->user_ns.get();
+  AppendFormat(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", s.tgid, s.tid, s.ppid);
+  AppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", UidToGuest(ns, c->ruid), UidToGuest(ns, c->euid),
+               UidToGuest(ns, c->suid), UidToGuest(ns, c->fsuid));
+  AppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", GidToGuest(ns, c->rgid), GidToGuest(ns, c->egid),
+               GidToGuest(ns, c->sgid), GidToGuest(ns, c->fsgid));
 }
 
 // The table's size, as Linux grows it: in powers of two from 64.
@@ -111,11 +116,31 @@ int FdTableSize(const Task& task) {
   return size;
 }
 
-void AppendGroups(const ProcTarget& target, const Task& task, const Snapshot& s, std::string* out) {
+// Its numbers from the reader's pid namespace down to its own.
+std::string NumbersText(const ProcTarget& target, Task& reader, int tid) {
+  MutexLock l(target.kernel().task_set_mu());
+  std::string text;
+  const PidNamespace* const own = reader.thread_group().pid_ns.get();
+  const size_t hidden = own != nullptr ? static_cast<size_t>(own->level()) - 1 : 0;
+  if (own == nullptr) AppendFormat(&text, "\t%d", tid);
+  const std::vector<int> inner = InnerPidsLocked(target.group(), tid);
+  for (size_t i = hidden; i < inner.size(); ++i) AppendFormat(&text, "\t%d", inner[i]);
+  return text;
+}
+
+void AppendGroups(const ProcTarget& target, const Task& task, Task& reader, std::string* out) {
   AppendFormat(out, "FDSize:\t%d\nGroups:\t", FdTableSize(task));
-  for (gid_t gid : task.CredsSnapshot()->groups) AppendFormat(out, "%u ", gid);
-  AppendFormat(out, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n", target.group().pid(),
-               task.tid(), s.pgid, s.sid);
+  const UserNamespace* ns = reader.creds()->user_ns.get();
+  for (gid_t gid : task.CredsSnapshot()->groups) AppendFormat(out, "%u ", GidToGuest(ns, gid));
+  int pgid, sid;
+  {
+    MutexLock l(target.kernel().task_set_mu());
+    pgid = target.group().pgid, sid = target.group().sid;
+  }
+  *out += "\nNStgid:" + NumbersText(target, reader, target.group().pid());
+  *out += "\nNSpid:" + NumbersText(target, reader, task.tid());
+  *out += "\nNSpgid:" + NumbersText(target, reader, pgid) + "\nNSsid:" + NumbersText(target, reader, sid);
+  *out += "\nKthread:\t0\n";
 }
 
 struct MemoryLine {
@@ -223,10 +248,10 @@ Result<std::string> ProcStat(const ProcTarget& target, Task& reader) {
   RefPtr<Task> task = TRY(target.task());
   RefPtr<MemoryManager> mm = TRY(target.mm());
   const bool permitted = target.CheckMayInspect(reader).ok();
-  const Snapshot s = TakeSnapshot(target, *task);
+  const Snapshot s = TakeSnapshot(target, *task, reader);
   const uint64_t blocked = task->StateLetter() == 'Z' ? 0 : task->MaskFromAnyThread();
   constexpr uint64_t kShown = 0x7fffffff;
-  std::string out = Format("%d (%s) %c", task->tid(), task->name().c_str(), task->StateLetter());
+  std::string out = Format("%d (%s) %c", s.tid, task->name().c_str(), task->StateLetter());
   out += StatProcess(*task, s);
   out += StatMemory(mm.get(), permitted);
   AppendFormat(&out, " %lu %lu %lu %lu 0 0 0 %d 0 0 %d 0 0 0", s.pending & kShown, blocked & kShown,
@@ -241,16 +266,16 @@ Result<std::string> ProcStatm(const ProcTarget& target, Task&) {
   return Format("%lu %lu %lu %lu 0 %lu 0\n", s.total, s.resident, s.shared, s.text, s.data + s.stack);
 }
 
-Result<std::string> ProcStatus(const ProcTarget& target, Task&) {
+Result<std::string> ProcStatus(const ProcTarget& target, Task& reader) {
   RefPtr<Task> task = TRY(target.task());
   RefPtr<MemoryManager> mm = TRY(target.mm());
   RefPtr<FsContext> fs = task->FsSnapshot();
-  const Snapshot s = TakeSnapshot(target, *task);
+  const Snapshot s = TakeSnapshot(target, *task, reader);
   std::string out = "Name:\t" + task->name() + "\n";
   if (fs) AppendFormat(&out, "Umask:\t%04o\n", fs->umask());
   out += "State:\t" + StateText(task->StateLetter()) + "\n";
-  AppendIds(target, *task, s, &out);
-  AppendGroups(target, *task, s, &out);
+  AppendIds(target, *task, s, reader, &out);
+  AppendGroups(target, *task, reader, &out);
   AppendMemory(mm.get(), &out);
   AppendFormat(&out, "CoreDumping:\t0\nTHP_enabled:\t1\n");
   AppendSignals(*task, s, &out);

@@ -2,16 +2,9 @@
 
 #include <charconv>
 
+#include "sentry/kernel/trace_access.h"
+
 namespace runsc {
-namespace {
-
-bool SameIds(const Credentials& reader, const Credentials& target) {
-  return reader.fsuid == target.ruid && reader.fsuid == target.euid && reader.fsuid == target.suid &&
-         reader.fsgid == target.rgid && reader.fsgid == target.egid && reader.fsgid == target.sgid;
-}
-
-}  // namespace
-
 ProcTarget::ProcTarget(RefPtr<ThreadGroup> group) : group_(std::move(group)) {}
 
 ProcTarget::ProcTarget(RefPtr<ThreadGroup> group, RefPtr<Task> task)
@@ -47,15 +40,7 @@ std::vector<RefPtr<Task>> ProcTarget::tasks() const {
 
 Result<void> ProcTarget::CheckMayInspect(Task& reader) const {
   RefPtr<Task> target = TRY(task());
-  if (&reader.thread_group() == group_.get() || reader.creds()->Has(CAP_SYS_PTRACE)) return {};
-  bool dumpable;
-  {
-    MutexLock l(kernel().task_set_mu());
-    dumpable = group_->dumpable;
-  }
-  CredentialsRef creds = target->CredsSnapshot();
-  const bool capable = (creds->permitted & ~reader.creds()->permitted) == 0;
-  return dumpable && capable && SameIds(*reader.creds(), *creds) ? Result<void>() : Errno(EACCES);
+  return CheckTraceAccess(reader, *target, EACCES, /*real_ids=*/false);
 }
 
 Result<ProcTarget> FindProcess(Kernel& kernel, int pid) {

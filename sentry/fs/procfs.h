@@ -9,5 +9,7 @@ class Kernel;
 
 // One instance shows one kernel; it may be mounted in several places. `kernel` must outlive it.
 RefPtr<FileSystem> NewProcfs(Kernel& kernel);
+// The processes of a pid namespace, by its numbers (null: all).
+RefPtr<FileSystem> NewProcfs(Kernel& kernel, RefPtr<class PidNamespace> ns);
 
 }  // namespace runsc

@@ -329,8 +329,9 @@ Result<void> Task::WriteImage(ExecRequest& request) {
   if (as.CopyOut(stack.sp, stack.bytes.data(), stack.bytes.size()) != stack.bytes.size()) return Errno(EFAULT);
   const auto record = request.ImageRecord();
   mm_->SetBreak(record.start_brk);
-  for (const MapOp& op : request.ops) {
-    if (op.host_fd < 0) continue;
+  for (int last_fd = -1; const MapOp& op : request.ops) {
+    if (op.host_fd < 0 || op.host_fd == last_fd) continue;
+    last_fd = op.host_fd;
     const bool is_exe = op.addr >= request.image.low + request.place.exe_bias &&
                         op.addr < request.image.high + request.place.exe_bias;
     mm_->NoteFile(op.host_fd, is_exe ? request.image.file : request.interpreter->file);
@@ -383,7 +384,12 @@ Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flag
   TRY(request.FollowScripts(*this));
   TRY(request.LoadHeaders(*this));
   const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID);
-  request.creds = CredentialsAfterExec(*creds_, request.program.attr, honour);
+  std::optional<FileCapabilities> caps;
+  if (honour && !creds_->no_new_privs && HeedsFileCapabilities(*creds_)) {
+    const auto value = request.program.file->path().dentry->inode()->GetXattr("security.capability");
+    if (value.ok()) caps = ParseFileCapabilities(*value, creds_->user_ns.get());
+  }
+  request.creds = TRY(CredentialsAfterExec(*creds_, request.program.attr, honour, caps));
   return request.Plan(*this, kernel_.platform().layout());
 }
 

@@ -11,6 +11,7 @@
 #include "sentry/fs/tty_session.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/device.h"
+#include "sentry/vfs/mount.h"
 
 namespace runsc {
 namespace {
@@ -136,6 +137,14 @@ Result<RefPtr<File>> OpenPts(Task& task, const Path& path, int flags) {
   return OpenSlave(task, FindPty(static_cast<int>(minor(attr.rdev))), path, flags);
 }
 
+// The slave's name: beside the master in devpts, or below "pts" beside a device node.
+Result<Path> PeerPath(Task& task, const Path& master, int index) {
+  if (!master) return Errno(EIO);  // a console, which has no name here
+  const bool in_devpts = master.mount->fs()->type() == "devpts";
+  const Path directory(master.mount, master.dentry->parent());
+  return task.vfs().Lookup(task.resolver(), directory, (in_devpts ? "" : "pts/") + std::to_string(index), Vfs::kNoFollow);
+}
+
 Result<RefPtr<File>> OpenPtmx(Task& task, const Path& path, int flags) {
   gid_t group = task.creds()->fsgid;
   {
@@ -231,6 +240,13 @@ void RemovePty(Tty& tty) {
   MutexLock l(table.mu);
   auto it = table.ptys.find(tty.index());
   if (it != table.ptys.end() && it->second == &tty) table.ptys.erase(it);
+}
+
+Result<int> OpenPeer(Task& task, const File& master, Tty& tty, int flags) {
+  const Path path = TRY(PeerPath(task, master.path(), tty.index()));
+  constexpr int kKept = O_ACCMODE | O_NONBLOCK;
+  RefPtr<File> slave = TRY(OpenSlave(task, RefPtr<Tty>(&tty), path, (flags & kKept) | O_NOCTTY));
+  return task.fds().Install(std::move(slave), flags & O_CLOEXEC, 0, task.rlimit(RLIMIT_NOFILE));
 }
 
 RefPtr<File> NewPtyMaster(Kernel& kernel, RefPtr<Tty> tty, const Path& path, int flags) {

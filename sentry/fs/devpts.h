@@ -27,6 +27,8 @@ void RegisterTerminals();
 // A new pair; its slave is not open yet. ENOSPC. The caller makes the master.
 Result<RefPtr<Tty>> NewPty(Kernel& kernel, uid_t owner, gid_t group);
 void RemovePty(Tty& tty);
+// TIOCGPTPEER: a new descriptor of the slave, whatever /dev/pts is in the caller's view.
+Result<int> OpenPeer(Task& task, const File& master, Tty& tty, int flags);
 // Opens the master end, outside any file system (consoles of containers).
 RefPtr<File> NewPtyMaster(Kernel& kernel, RefPtr<Tty> tty, const Path& path, int flags);
 

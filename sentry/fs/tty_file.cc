@@ -173,8 +173,10 @@ Result<int64_t> TtyMasterFile::Ioctl(Task& task, uint32_t request, uint64_t arg)
     case TIOCOUTQ:
       value = 0;
       break;
+    case TIOCGPTPEER:
+      return int64_t{TRY(OpenPeer(task, *this, *tty_, static_cast<int>(arg)))};
     default:
-      return CommonIoctl(task, request, arg);  // TIOCPKT, TIOCGPTPEER: not served yet
+      return CommonIoctl(task, request, arg);  // TIOCPKT: not served yet
   }
   TRY(task.CopyOutObject(arg, value));
   return int64_t{0};

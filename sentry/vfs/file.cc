@@ -11,7 +11,7 @@
 
 namespace runsc {
 
-File::File(Path path, int flags) : path_(std::move(path)), flags_(flags) {
+File::File(Path path, int flags) : path_(std::move(path)), flags_(flags & ~O_NOCTTY) {
   if (path_) path_.dentry->inode()->opens_.fetch_add(1, std::memory_order_relaxed);
 }
 

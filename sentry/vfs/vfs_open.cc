@@ -13,8 +13,9 @@
 namespace runsc {
 namespace {
 
-// What F_GETFL shows: not what only the opening was about. All files are "large" on x86-64.
-constexpr int kOpenOnly = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
+// What F_GETFL shows: not what only the opening was about (File drops O_NOCTTY, which terminals ask for). All
+// files are "large" on x86-64.
+constexpr int kOpenOnly = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
 constexpr int kLargeFile = 0100000;
 // O_TMPFILE contains O_DIRECTORY.
 constexpr int kTmpfileBit = O_TMPFILE & ~O_DIRECTORY;

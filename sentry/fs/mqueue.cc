@@ -154,7 +154,7 @@ EventMask MqueueInode::Readiness(EventMask mask) {
 }
 
 MqueueFile::MqueueFile(RefPtr<MqueueInode> queue, const Path& path, int flags)
-    : File(path, flags), queue_(std::move(queue)) {}
+    : File(path, flags), fs_(RefPtr<FileSystem>(&queue->fs())), queue_(std::move(queue)) {}
 
 Result<size_t> MqueueFile::Read(Task&, IoSink& dst, const int64_t* offset) {
   const int64_t at = offset != nullptr ? *offset : offset_.load();

@@ -98,6 +98,7 @@ class MqueueFile : public File {
   std::string Describe() const override { return "/" + queue_->name(); }
 
  private:
+  const RefPtr<FileSystem> fs_;  // the queue needs it until it is gone: before `queue_`
   const RefPtr<MqueueInode> queue_;
   std::atomic<int64_t> offset_{0};
 };
@@ -118,8 +119,8 @@ class MqueueFs : public SimpleFs {
   Result<void> CheckLimitsLocked(Task& task, const mq_attr* attr, MqueueInode::Shape& shape)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Mutex mu_{LockRank::kDentry};
+  std::map<uid_t, uint64_t> charged_ ABSL_GUARDED_BY(mu_);  // before queues_, which give back to it
   std::map<std::string, RefPtr<MqueueInode>, std::less<>> queues_ ABSL_GUARDED_BY(mu_);
-  std::map<uid_t, uint64_t> charged_ ABSL_GUARDED_BY(mu_);
 };
 
 // The one whose queues `task` opens and mounts.

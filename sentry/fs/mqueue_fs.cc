@@ -3,6 +3,7 @@
 
 #include "sentry/fs/dir_file.h"
 #include "sentry/fs/mqueue.h"
+#include "sentry/ipc/ipc_namespace.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/permission.h"
 
@@ -114,9 +115,11 @@ void MqueueFs::Uncharge(uid_t user, uint64_t bytes) {
   if (it->second == 0) charged_.erase(it);
 }
 
-RefPtr<MqueueFs> MqueuesOf(Task&) {
-  static MqueueFs* const first = new MqueueFs;
-  return RefPtr<MqueueFs>(first);
+RefPtr<MqueueFs> MqueuesOf(Task& task) {
+  IpcNamespace& ipc = IpcOf(task);
+  RefPtr<RefCounted> kept = ipc.mqueues();
+  if (!kept) kept = ipc.KeepMqueues(MakeRef<MqueueFs>());
+  return RefPtr<MqueueFs>(static_cast<MqueueFs*>(kept.get()));
 }
 
 }  // namespace runsc

@@ -51,6 +51,16 @@ Result<RefPtr<PidNamespace>> NewPidNamespace(const NamespaceSet& current, const 
 
 PlainNamespace::PlainNamespace(RefPtr<UserNamespace> owner) : owner_(std::move(owner)), ino_(NextIno()) {}
 
+PlainNamespace::~PlainNamespace() {
+  if (RefCounted* state = state_.load()) state->DecRef();
+}
+
+RefCounted* PlainNamespace::KeepState(RefPtr<RefCounted> state) {
+  RefCounted* expected = nullptr;
+  if (!state_.compare_exchange_strong(expected, state.get(), std::memory_order_acq_rel)) return expected;
+  return state.release();
+}
+
 RefPtr<NamespaceSet> NamespaceSet::Copy() const {
   auto copy = MakeRef<NamespaceSet>();
   copy->uts = uts, copy->ipc = ipc, copy->net = net, copy->mounts = mounts;

@@ -3,6 +3,7 @@
 
 #include <linux/sched.h>
 
+#include <atomic>
 #include <memory>
 
 #include "sentry/kernel/kernel.h"
@@ -23,10 +24,17 @@ class PlainNamespace : public RefCounted {
   explicit PlainNamespace(RefPtr<UserNamespace> owner);
   const RefPtr<UserNamespace>& owner() const { return owner_; }
   uint64_t ino() const { return ino_; }
+  // What its subsystem keeps in it, null at first. Whoever sets it first wins; returns what is kept.
+  RefCounted* state() const { return state_.load(std::memory_order_acquire); }
+  RefCounted* KeepState(RefPtr<RefCounted> state);
+
+ protected:
+  ~PlainNamespace() override;
 
  private:
   const RefPtr<UserNamespace> owner_;
   const uint64_t ino_;
+  std::atomic<RefCounted*> state_{nullptr};  // owns a reference
 };
 
 class UtsNamespace : public PlainNamespace {

@@ -296,6 +296,31 @@ TEST_F(OperationsTest, StatfsAndOpenTmp) {
   EXPECT_EQ(client().OpenTmp(7).error(), Errno(ENOENT));
 }
 
+TEST_F(OperationsTest, FilesWithoutANameGetOneByLink) {
+  GoferHandle root = Root();
+  auto made = client().CreateTmp(root, 0, {.mode = 0640});
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->node.attr.nlink, 0u);
+  EXPECT_EQ(made->node.attr.mode & 07777, 0640u);
+  EXPECT_EQ(pwrite(made->fd.get(), "text", 4, 0), 4);
+  ASSERT_TRUE(client().Link(made->node.handle, root, "named").ok());
+  EXPECT_EQ(HostStat("named").st_size, 4);
+  auto nameless = client().CreateTmp(root, O_EXCL, {});
+  ASSERT_TRUE(nameless.ok());
+  EXPECT_EQ(client().Link(nameless->node.handle, root, "never").error(), Errno(ENOENT));
+  EXPECT_EQ(client().CreateTmp(Root(1), 0, {}).error(), Errno(EROFS));
+  EXPECT_EQ(client().CreateTmp(made->node.handle, 0, {}).error(), Errno(ENOTDIR));
+}
+
+TEST_F(OperationsTest, DirectoriesAndFilesAreSynced) {
+  tree_.Write("f", "x");
+  ASSERT_EQ(symlink("f", (tree_ / "l").c_str()), 0);
+  EXPECT_TRUE(client().Sync(Root(), false).ok());
+  EXPECT_TRUE(client().Sync(Root(1), true).ok());
+  EXPECT_TRUE(client().Sync(Lookup(Root(), {"f"}).handle, false).ok());
+  EXPECT_EQ(client().Sync(Lookup(Root(), {"l"}).handle, false).error(), Errno(EINVAL));
+}
+
 TEST_F(OperationsTest, NothingCrossesAttachPoints) {
   tree_.Write("f", "");
   GoferHandle writable = Root(0);

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "sentry/vfs/posix_acl.h"
+
 namespace runsc {
 namespace {
 
@@ -20,6 +22,9 @@ FileAttrChange ToHost(const AttrChange& change) {
   host.mtime = change.mtime;
   return host;
 }
+
+// Access lists are asked for by every permission check: that there is none is remembered.
+uint32_t AclBit(std::string_view name) { return name == kAccessAcl ? 1 : name == kDefaultAcl ? 2 : 0; }
 
 }  // namespace
 
@@ -138,12 +143,18 @@ Result<std::string> GoferInode::Readlink(Task& task) {
 }
 
 Result<std::string> GoferInode::GetXattr(std::string_view name) {
-  return gofer_fs_.client().GetXattr(handle_, name);
+  const uint32_t bit = AclBit(name);
+  if (no_acl_.load(std::memory_order_relaxed) & bit) return Errno(ENODATA);
+  Result<std::string> value = gofer_fs_.client().GetXattr(handle_, name);
+  const bool absent = !value.ok() && (value.error() == Errno(ENODATA) || value.error() == Errno(EOPNOTSUPP));
+  if (absent && !gofer_fs_.shared()) no_acl_.fetch_or(bit, std::memory_order_relaxed);
+  return value;
 }
 
 Result<void> GoferInode::SetXattr(std::string_view name, std::string_view value, int flags) {
   TRY(gofer_fs_.CheckWritable());
   TRY(gofer_fs_.client().SetXattr(handle_, name, value, flags));
+  no_acl_ = 0;
   MarkStale();
   return {};
 }

@@ -101,6 +101,7 @@ class GoferInode final : public Inode {
   mutable Mutex mu_{LockRank::kInode};
   Attr attr_ ABSL_GUARDED_BY(mu_);
   bool stale_ ABSL_GUARDED_BY(mu_) = false;
+  std::atomic<uint32_t> no_acl_{0};  // bit per kind of access list: known to be absent (exclusive mounts)
   UniqueFd read_fd_ ABSL_GUARDED_BY(mu_);   // once set, stays
   UniqueFd write_fd_ ABSL_GUARDED_BY(mu_);  // likewise
   // Names resolved ahead of their lookup; null: known to be absent. Used up by it.

@@ -67,6 +67,7 @@ void LayeredDir::Prefetch(std::string_view path) {
 }
 
 Result<RefPtr<Inode>> LayeredDir::Create(std::string_view name, const NewFile& file) {
+  TRY(layered().CheckInodes());
   RefPtr<LayeredNode> node =
       LayeredNode::Make(layered(), NewAttr(layered(), file), nullptr, file.symlink_target);
   {
@@ -81,6 +82,7 @@ Result<RefPtr<Inode>> LayeredDir::Create(std::string_view name, const NewFile& f
 }
 
 Result<RefPtr<Inode>> LayeredDir::CreateTmpfile(const NewFile& file) {
+  TRY(layered().CheckInodes());
   Attr attr = NewAttr(layered(), file);
   attr.nlink = 0;
   RefPtr<LayeredNode> node = LayeredNode::Make(layered(), attr, nullptr);

@@ -35,7 +35,7 @@ timespec CoarseNow() {
 
 LayeredFs::LayeredFs(Options options)
     : FileSystem(Vfs::NewDev()), options_(std::move(options)),
-      limit_pages_((options_.size_limit + kPage - 1) / kPage),
+      limit_pages_((options_.size_limit + kPage - 1) / kPage), limit_inodes_(options_.inode_limit),
       next_ino_(options_.lower ? kFirstUpperIno : 1) {}
 
 // Nodes refer to their filesystem: they go first.
@@ -87,6 +87,21 @@ uint64_t LayeredFs::PagesAvailable() const {
   return used >= limit ? 0 : static_cast<uint64_t>(limit - used);
 }
 
+Result<void> LayeredFs::CheckInodes() const {
+  const uint64_t limit = limit_inodes_.load(std::memory_order_relaxed);
+  const bool full = limit != 0 && used_inodes_.load(std::memory_order_relaxed) >= static_cast<int64_t>(limit);
+  return full ? Errno(ENOSPC) : Result<void>();
+}
+
+Result<void> LayeredFs::SetLimits(uint64_t bytes, uint64_t inodes) {
+  const uint64_t pages = (bytes + kPage - 1) / kPage;
+  if (bytes != 0 && static_cast<int64_t>(pages) < used_pages_) return Errno(EINVAL);
+  if (inodes != 0 && static_cast<int64_t>(inodes) < used_inodes_) return Errno(EINVAL);
+  if (bytes != 0) limit_pages_ = pages;
+  if (inodes != 0) limit_inodes_ = inodes;
+  return {};
+}
+
 Result<struct statfs> LayeredFs::Statfs() {
   struct statfs info = {};
   if (!limited() && options_.lower) {
@@ -95,7 +110,8 @@ Result<struct statfs> LayeredFs::Statfs() {
     info.f_bsize = info.f_frsize = kPage;
     info.f_blocks = limit_pages_;
     info.f_bfree = info.f_bavail = PagesAvailable();
-    info.f_files = info.f_ffree = limit_pages_;
+    info.f_files = limit_inodes_;
+    info.f_ffree = limit_inodes_ - std::min<uint64_t>(limit_inodes_, used_inodes_);
   }
   info.f_type = options_.lower ? kOverlayMagic : TMPFS_MAGIC;
   info.f_namelen = 255;
@@ -111,12 +127,20 @@ std::string LayeredFs::options() const {
 
 RefPtr<FileSystem> NewTmpfs(BackingStore& backing, const TmpfsOptions& options) {
   const uint64_t size = options.size != 0 ? options.size : HalfOfMemory();
-  auto fs = MakeRef<LayeredFs>(
-      LayeredFs::Options{.type = options.type, .backing = backing, .size_limit = size});
+  const uint64_t inodes = options.inodes != 0 ? options.inodes : HalfOfMemory() / kPage;
+  auto fs = MakeRef<LayeredFs>(LayeredFs::Options{
+      .type = options.type, .backing = backing, .size_limit = size, .inode_limit = inodes});
   Attr attr = LayeredNode::NewAttr(
       *fs, {.mode = S_IFDIR | (options.mode & 07777), .uid = options.uid, .gid = options.gid});
   fs->set_root(LayeredNode::Make(*fs, attr, nullptr));
   return fs;
+}
+
+Result<void> RemountTmpfs(FileSystem& fs, std::string_view data) {
+  if (fs.type() != "tmpfs") return Errno(EINVAL);
+  TmpfsOptions options;
+  TRY(ParseTmpfsOptions(data, &options));
+  return static_cast<LayeredFs&>(fs).SetLimits(options.size, options.inodes);
 }
 
 Result<RefPtr<FileSystem>> NewOverlay(BackingStore& backing, RefPtr<FileSystem> lower,

@@ -25,6 +25,7 @@ class LayeredFs final : public FileSystem {
     BackingStore& backing;
     RefPtr<FileSystem> lower;  // null: tmpfs
     uint64_t size_limit = 0;   // bytes; 0: none
+    uint64_t inode_limit = 0;  // nodes that stand on nothing; 0: none
   };
   explicit LayeredFs(Options options);
   ~LayeredFs() override;
@@ -50,6 +51,11 @@ class LayeredFs final : public FileSystem {
   void Account(int64_t pages) { used_pages_.fetch_add(pages, std::memory_order_relaxed); }
   uint64_t new_dir_size() const { return options_.lower ? 4096 : 40; }
   bool limited() const { return limit_pages_ != 0; }
+  // Room for one more node; ENOSPC.
+  Result<void> CheckInodes() const;
+  void AccountInodes(int delta) { used_inodes_.fetch_add(delta, std::memory_order_relaxed); }
+  // EINVAL if more is in use. 0: stays as it is.
+  Result<void> SetLimits(uint64_t bytes, uint64_t inodes);
 
  private:
   using LowerKey = std::pair<uint64_t, uint64_t>;
@@ -58,9 +64,9 @@ class LayeredFs final : public FileSystem {
   };
 
   const Options options_;
-  const uint64_t limit_pages_;
+  std::atomic<uint64_t> limit_pages_, limit_inodes_;
   std::atomic<uint64_t> next_ino_;
-  std::atomic<int64_t> used_pages_{0};
+  std::atomic<int64_t> used_pages_{0}, used_inodes_{0};
   Mutex tree_mu_{LockRank::kOverlay};
   std::unordered_map<LowerKey, LayeredNode*, KeyHash> by_lower_ ABSL_GUARDED_BY(tree_mu_);
   std::unordered_map<LowerKey, RefPtr<LayeredNode>, KeyHash> pinned_ ABSL_GUARDED_BY(tree_mu_);
@@ -74,6 +80,7 @@ class LayeredNode : public Inode {
   // A node of the right class for attr.mode.
   static RefPtr<LayeredNode> Make(LayeredFs& fs, const Attr& attr, RefPtr<Inode> lower,
                                   std::string symlink_target = "");
+  ~LayeredNode() override;
   // Attributes of something new.
   static Attr NewAttr(LayeredFs& fs, const NewFile& file);
 

@@ -29,6 +29,11 @@ LayeredNode::LayeredNode(LayeredFs& fs, const Attr& attr, RefPtr<Inode> lower,
   if (lower_) lower_key_ = {attr.dev, attr.ino};
   attr_.dev = fs.dev();
   attr_.ino = ino_;
+  if (!lower_) fs.AccountInodes(1);
+}
+
+LayeredNode::~LayeredNode() {
+  if (!lower_) layered_.AccountInodes(-1);
 }
 
 RefPtr<LayeredNode> LayeredNode::Make(LayeredFs& fs, const Attr& attr, RefPtr<Inode> lower,

@@ -59,7 +59,7 @@ bool MayMount(const Task& task) {
 
 SyscallResult Bind(Task& task, GuestAddr source, const Path& target, uint64_t flags) {
   const Path from = TRY(LookupAt(task, AT_FDCWD, source, 0));
-  TRY(task.vfs().BindMount(from, target, from.mount->flags()));
+  TRY(task.vfs().BindMount(from, target, from.mount->flags() | (flags & MS_REC)));
   return 0;
 }
 

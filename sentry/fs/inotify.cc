@@ -35,7 +35,7 @@ class InotifyFile::Watch final : public InodeWatch {
     const bool ends = (mask & IN_DELETE_SELF) || (wanted && (mask_ & IN_ONESHOT));
     if (ends) {
       owner_.PushLocked({wd_, IN_IGNORED, 0, ""});
-      owner_.watches_.erase(wd_);
+      owner_.ForgetLocked(*this);
     }
     return ends;
   }
@@ -64,10 +64,13 @@ InotifyFile::~InotifyFile() {
 }
 
 InotifyFile::Watch* InotifyFile::FindLocked(const Inode& inode) const {
-  for (const auto& [wd, watch] : watches_) {
-    if (watch->inode().get() == &inode) return watch;
-  }
-  return nullptr;
+  const auto it = by_inode_.find(&inode);
+  return it != by_inode_.end() ? it->second : nullptr;
+}
+
+void InotifyFile::ForgetLocked(Watch& watch) {
+  by_inode_.erase(watch.inode().get());
+  watches_.erase(watch.wd());
 }
 
 Result<int> InotifyFile::ChangeLocked(Watch& watch, uint32_t mask) {
@@ -82,6 +85,7 @@ Result<int> InotifyFile::AddWatch(RefPtr<Inode> inode, uint32_t mask) {
   if (watches_.size() >= kMaxWatches) return Errno(ENOSPC);
   auto* watch = new Watch(*this, next_wd_++, mask);
   watches_[watch->wd()] = watch;
+  by_inode_[inode.get()] = watch;
   watch->AttachLocked(std::move(inode));
   return watch->wd();
 }
@@ -91,10 +95,11 @@ Result<void> InotifyFile::RemoveWatch(int wd) {
   MutexLock l(InodeWatch::Lock());
   const auto it = watches_.find(wd);
   if (it == watches_.end()) return Errno(EINVAL);
+  Watch* const watch = it->second;
   PushLocked({wd, IN_IGNORED, 0, ""});
-  released = it->second->DetachLocked();
-  delete it->second;
-  watches_.erase(it);
+  ForgetLocked(*watch);
+  released = watch->DetachLocked();
+  delete watch;
   return {};
 }
 

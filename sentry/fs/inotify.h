@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <unordered_map>
 
 #include "sentry/fs/anon_file.h"
 #include "sentry/vfs/notify.h"
@@ -40,10 +41,12 @@ class InotifyFile : public AnonFile {
   };
   void PushLocked(Event event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(InodeWatch::Lock());
   Watch* FindLocked(const Inode& inode) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(InodeWatch::Lock());
+  void ForgetLocked(Watch& watch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(InodeWatch::Lock());
   Result<int> ChangeLocked(Watch& watch, uint32_t mask);
   std::string TakeLocked(size_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(InodeWatch::Lock());
 
   std::map<int, Watch*> watches_;
+  std::unordered_map<const Inode*, Watch*> by_inode_;
   std::deque<Event> events_;
   int next_wd_ = 1;
   WaitQueue queue_;

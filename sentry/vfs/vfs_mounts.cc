@@ -1,4 +1,7 @@
 // Vfs: mounting, unmounting and the list of mounts.
+#include <map>
+#include <set>
+
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs_impl.h"
 
@@ -62,12 +65,54 @@ Result<void> Vfs::MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t fl
   return impl_->mounts.Attach(std::move(mount), target);
 }
 
-Result<void> Vfs::BindMount(const Path& source, const Path& target, uint64_t flags) {
-  TRY(CheckMountPoint(*source.dentry, *target.dentry));
+namespace {
+
+Result<RefPtr<Mount>> BindOne(MountTable& mounts, const Path& source, const Path& target, uint64_t flags) {
   auto mount = MakeRef<Mount>(source.mount->fs(), source.mount->tree(), source.dentry, flags,
                               source.mount->source());
-  TRY(impl_->mounts.JoinPeers(*source.mount, *mount));
-  return impl_->mounts.Attach(std::move(mount), target);
+  TRY(mounts.JoinPeers(*source.mount, *mount));
+  TRY(mounts.Attach(mount, target));
+  return mount;
+}
+
+// The mounts below `top`, parents first.
+std::vector<MountTable::Entry> MountsBelow(const MountTable& mounts, const Path& top) {
+  std::vector<MountTable::Entry> below, rest = mounts.List(mounts.NamespaceOf(*top.mount));
+  std::set<const Mount*> taken;
+  const auto is_below = [&](const MountTable::Entry& entry) {
+    if (!entry.parent) return false;
+    if (entry.parent != top.mount) return taken.contains(entry.parent.get());
+    return top.mount->tree()->IsAncestor(*top.dentry, *entry.mount_point);
+  };
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (const MountTable::Entry& entry : rest) {
+      if (taken.contains(entry.mount.get()) || !is_below(entry)) continue;
+      taken.insert(entry.mount.get());
+      below.push_back(entry);
+      grown = true;
+    }
+  }
+  return below;
+}
+
+}  // namespace
+
+// With MS_REC in `flags`, the mounts below the source too; those that may not be bound stay away.
+Result<void> Vfs::BindMount(const Path& source, const Path& target, uint64_t flags) {
+  TRY(CheckMountPoint(*source.dentry, *target.dentry));
+  std::vector<MountTable::Entry> below;
+  if (flags & MS_REC) below = MountsBelow(impl_->mounts, source);
+  std::map<const Mount*, RefPtr<Mount>> copies;
+  copies[source.mount.get()] = TRY(BindOne(impl_->mounts, source, target, flags & ~uint64_t{MS_REC}));
+  for (const MountTable::Entry& entry : below) {
+    const auto parent = copies.find(entry.parent.get());
+    if (parent == copies.end()) continue;
+    auto copy = BindOne(impl_->mounts, Path(entry.mount, entry.mount->root()),
+                        Path(parent->second, entry.mount_point), entry.mount->flags());
+    if (copy.ok()) copies[entry.mount.get()] = std::move(*copy);
+  }
+  return {};
 }
 
 Result<void> Vfs::Unmount(const Path& path, int flags) {

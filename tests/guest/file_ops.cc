@@ -146,7 +146,6 @@ TEST(PathDescriptors) {
   struct stat st;
   EXPECT_OK(fstat(fd, &st));
   EXPECT_EQ(st.st_size, 4);
-  EXPECT_ERRNO(poll(nullptr, 0, 0) == 0 ? -1 : 0, errno);
   pollfd p = {fd, POLLIN, 0};
   EXPECT_EQ(poll(&p, 1, 0), 1);
   EXPECT_EQ(p.revents, POLLNVAL);
@@ -636,7 +635,9 @@ TEST(HugeDirectory) {
   EXPECT_EQ(left, kFiles + 2u - removed);
   closedir(dir);
   char small[24];
-  EXPECT_ERRNO(syscall(SYS_getdents64, open(".", O_RDONLY), small, sizeof(small)) == 24 ? -1 : -1, errno);
+  const int fd = open(".", O_RDONLY);
+  EXPECT_EQ(syscall(SYS_getdents64, fd, small, sizeof(small)), 24);  // "." alone
+  EXPECT_ERRNO(syscall(SYS_getdents64, fd, small, 16), EINVAL);
 }
 
 TEST(RunningProgramsAreNotWritten) {

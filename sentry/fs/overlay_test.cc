@@ -185,7 +185,7 @@ TEST_F(OverlayTest, TruncateToNothingReadsNothingBelow) {
 
 TEST_F(OverlayTest, MappedForWritingMovesToAHostFile) {
   auto& file = static_cast<LayeredFile&>(File("/file"));
-  const auto map = file.Map(0, true);
+  const auto map = file.Map(0, true, true);
   ASSERT_TRUE(map.ok());
   ASSERT_EQ(pwrite(map->host_fd, "MM", 2, 0), 2);
   EXPECT_EQ(Get(file), "MMwer");

@@ -22,7 +22,7 @@ inline constexpr int kSemMsl = 32000, kSemOpm = 500, kSemMni = 32000, kSemVmx = 
 class SemaphoreSet : public IpcObject {
  public:
   SemaphoreSet(const Credentials& creds, key_t key, uint32_t mode, int count);
-  int size() const { return static_cast<int>(semaphores_.size()); }
+  int size() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return static_cast<int>(semaphores_.size()); }
   WaitQueue& queue() { return queue_; }
 
   // Who sleeps for what, for GETNCNT and GETZCNT.

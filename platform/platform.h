@@ -74,11 +74,11 @@ struct ThreadStart {
 
 // One step of a batch of mapping changes, executed in the stub in order.
 struct MapOp {
-  enum Kind { kMap, kUnmap, kProtect, kRemap, kAdvise } kind;
+  enum Kind { kMap, kUnmap, kProtect, kRemap, kAdvise, kLock, kUnlock, kLockAll, kUnlockAll } kind;
   GuestAddr addr = 0;
   uint64_t length = 0;
   int prot = 0;
-  int flags = 0;     // MAP_*; for kAdvise the advice; for kRemap MREMAP_*
+  int flags = 0;     // MAP_*; kAdvise: the advice; kRemap: MREMAP_*; kLock: MLOCK_*; kLockAll: MCL_*
   int host_fd = -1;  // file to map, or -1 for anonymous
   uint64_t offset = 0;
   uint64_t new_length = 0;  // kRemap

@@ -20,6 +20,10 @@ bool RunsNatively(int command) {
     case FUTEX_WAKE_OP:
     case FUTEX_WAIT_BITSET:
     case FUTEX_WAKE_BITSET:
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_UNLOCK_PI:
+    case FUTEX_TRYLOCK_PI:
       return true;
     default:
       return false;
@@ -51,17 +55,23 @@ SyscallResult SysGetRobustList(Task& task, int tid, GuestAddr head_addr, GuestAd
     Task* other = task.kernel().FindTaskLocked(tid);
     if (other == nullptr) return Errno(ESRCH);
     TRY(CheckKillPermission(task, *other, SIGKILL));
-    head = other->robust_list;
+    head = other->RobustList();
   }
   TRY(task.CopyOutObject(size_addr, kRobustHeadSize));
   TRY(task.CopyOutObject(head_addr, head));
   return int64_t{0};
 }
 
-// membarrier(2): no command is offered, so MEMBARRIER_CMD_QUERY says none.
-SyscallResult SysMembarrier(Task&, int command, uint32_t flags, int) {
-  if (command == 0) return flags == 0 ? SyscallResult(int64_t{0}) : Errno(EINVAL);
-  return Errno(EINVAL);
+// membarrier(2): the host's, made by the stub for the threads it has.
+SyscallResult SysMembarrier(Task& task, int command, uint32_t flags, int cpu) {
+  task.SubmitNative({SYS_membarrier, {static_cast<uint64_t>(command), flags, static_cast<uint64_t>(cpu)}});
+  return int64_t{0};
+}
+
+// futex_waitv(2)
+SyscallResult SysFutexWaitv(Task& task, GuestAddr waiters, uint32_t count, uint32_t flags, GuestAddr timeout, int clock) {
+  task.SubmitNative({SYS_futex_waitv, {waiters, count, flags, timeout, static_cast<uint64_t>(clock)}});
+  return int64_t{0};
 }
 
 }  // namespace runsc

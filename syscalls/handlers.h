@@ -156,6 +156,7 @@ SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_
 SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice);
 SyscallResult SysBrk(Task& task, GuestAddr addr);
 SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags);
+SyscallResult SysMincore(Task& task, GuestAddr addr, uint64_t length, GuestAddr vector);
 SyscallResult SysMlock(Task&, GuestAddr, uint64_t);
 SyscallResult SysMlock2(Task&, GuestAddr, uint64_t, int flags);
 SyscallResult SysMlockall(Task&, int flags);
@@ -206,7 +207,8 @@ SyscallResult SysRtTgsigqueueinfo(Task& task, int tgid, int tid, int signo, Gues
 SyscallResult SysFutex(Task& task, GuestAddr addr, int op, uint32_t value, uint64_t timeout, GuestAddr addr2, uint32_t value3);
 SyscallResult SysSetRobustList(Task& task, GuestAddr head, uint64_t size);
 SyscallResult SysGetRobustList(Task& task, int tid, GuestAddr head_addr, GuestAddr size_addr);
-SyscallResult SysMembarrier(Task&, int command, uint32_t flags, int);
+SyscallResult SysMembarrier(Task& task, int command, uint32_t flags, int cpu);
+SyscallResult SysFutexWaitv(Task& task, GuestAddr waiters, uint32_t count, uint32_t flags, GuestAddr timeout, int clock);
 
 // time.cc
 SyscallResult SysClockGettime(Task& task, int id, GuestAddr addr);

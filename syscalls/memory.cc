@@ -1,5 +1,7 @@
 // Memory: what the stub leaves to the sentry (files, shared memory, the break), and other processes' memory.
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 
@@ -11,6 +13,7 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr size_t kCopyChunk = 64 << 10;
+constexpr int kMlockOnFault = 1;
 constexpr int kProtBits = PROT_READ | PROT_WRITE | PROT_EXEC;
 
 GuestAddr PageUp(GuestAddr a) { return (a + kPage - 1) & ~(kPage - 1); }
@@ -117,6 +120,19 @@ Result<std::vector<RefPtr<File>>> MappedFiles(Task& task, GuestAddr start, Guest
   return files;
 }
 
+// One step for each mapping of the guest's. ENOMEM when they are more than `limit` allows.
+Result<std::vector<MapOp>> LockEverything(Task& task, int flags, uint64_t limit) {
+  std::vector<MapOp> ops;
+  uint64_t total = 0;
+  for (const auto& m : TRY(task.mm().Mappings())) {
+    total += m.end - m.start;
+    if (m.end > task.mm().layout().max_addr || m.perms.compare(0, 3, "---") == 0) continue;
+    ops.push_back({MapOp::kLock, m.start, m.end - m.start, 0, flags});
+  }
+  if (total > limit) return Errno(ENOMEM);
+  return ops;
+}
+
 }  // namespace
 
 // mmap(2)
@@ -181,19 +197,53 @@ SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags) {
   return int64_t{0};
 }
 
-// mlock(2) and relatives: guest memory is never locked in host memory, and saying so beats pretending.
-SyscallResult SysMlock(Task&, GuestAddr, uint64_t) { return Errno(ENOMEM); }
-SyscallResult SysMlock2(Task&, GuestAddr, uint64_t, int flags) { return Errno((flags & ~1) ? EINVAL : ENOMEM); }
-SyscallResult SysMlockall(Task&, int flags) { return Errno((flags & ~7) || flags == 0 || flags == 4 ? EINVAL : ENOMEM); }
+// mlock(2), mlock2(2): the host locks and counts, up to the guest's limit and its own.
+SyscallResult SysMlock(Task& task, GuestAddr addr, uint64_t length) { return SysMlock2(task, addr, length, 0); }
+
+SyscallResult SysMlock2(Task& task, GuestAddr addr, uint64_t length, int flags) {
+  if (flags & ~kMlockOnFault) return Errno(EINVAL);
+  const uint64_t within = addr & (kPage - 1);
+  if (length + within < length) return Errno(EINVAL);
+  const uint64_t size = TRY(CheckRange(task, addr - within, length + within, ENOMEM));
+  task.mm().ApplyLockLimit(task);
+  return ApplyOne(task, {MapOp::kLock, addr - within, size, 0, flags});
+}
 
 // munlock(2)
 SyscallResult SysMunlock(Task& task, GuestAddr addr, uint64_t length) {
-  TRY(CheckRange(task, addr & ~(kPage - 1), length, ENOMEM));
+  const uint64_t within = addr & (kPage - 1);
+  if (length + within < length) return Errno(EINVAL);
+  const uint64_t size = TRY(CheckRange(task, addr - within, length + within, ENOMEM));
+  return ApplyOne(task, {MapOp::kUnlock, addr - within, size});
+}
+
+// mlockall(2): what is there is locked range by range, so that the engine's own mappings are left alone.
+SyscallResult SysMlockall(Task& task, int flags) {
+  if (flags == 0 || flags == MCL_ONFAULT || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))) return Errno(EINVAL);
+  const bool privileged = task.creds()->Has(CAP_IPC_LOCK);
+  const uint64_t limit = privileged ? RLIM_INFINITY : task.rlimit(RLIMIT_MEMLOCK);
+  if (limit == 0) return Errno(EPERM);
+  task.mm().ApplyLockLimit(task);
+  std::vector<MapOp> ops;
+  if (flags & MCL_CURRENT) ops = TRY(LockEverything(task, flags & MCL_ONFAULT ? kMlockOnFault : 0, limit));
+  if (flags & MCL_FUTURE) TRY(ApplyOne(task, {MapOp::kLockAll, 0, 0, 0, flags & ~MCL_CURRENT}));
+  for (const MapOp& op : ops) {
+    // What cannot be made present is skipped, as on Linux; a limit of the host's is said.
+    if (const auto done = ApplyOne(task, op); !done.ok() && done.error() == Errno(EAGAIN)) return done;
+  }
   return int64_t{0};
 }
 
 // munlockall(2)
-SyscallResult SysMunlockall(Task&) { return int64_t{0}; }
+SyscallResult SysMunlockall(Task& task) { return ApplyOne(task, {MapOp::kUnlockAll}); }
+
+// mincore(2): the host knows.
+SyscallResult SysMincore(Task& task, GuestAddr addr, uint64_t length, GuestAddr vector) {
+  const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
+  if (vector >= task.mm().layout().max_addr || size / kPage > task.mm().layout().max_addr - vector) return Errno(EFAULT);
+  task.SubmitNative({SYS_mincore, {addr, length, vector}});
+  return int64_t{0};
+}
 
 // process_vm_readv(2)
 SyscallResult SysProcessVmReadv(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote,

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/wait.h"
@@ -46,6 +47,15 @@ Result<struct rlimit> ExchangeLimit(Task& task, Task& target, int resource, cons
   __atomic_store_n(&slot.rlim_cur, wanted->rlim_cur, __ATOMIC_RELAXED);
   __atomic_store_n(&slot.rlim_max, wanted->rlim_max, __ATOMIC_RELAXED);
   return old;
+}
+
+// What holds a limit elsewhere than where it is looked up.
+void LimitChanged(Task& target, int resource) {
+  if (resource == RLIMIT_CPU) {
+    target.thread_group().timers->ArmCpuLimit();
+  } else if (resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_STACK) {
+    if (const RefPtr<MemoryManager> mm = target.MmSnapshot()) mm->ApplyLimits(target);
+  }
 }
 
 Result<RefPtr<Task>> FindOrSelf(Task& task, int pid) {
@@ -121,7 +131,7 @@ SyscallResult SysSetrlimit(Task& task, int resource, GuestAddr addr) {
   const auto wanted = TRY(task.CopyInObject<struct rlimit>(addr));
   if (!IsResource(resource)) return Errno(EINVAL);
   TRY(ExchangeLimit(task, task, resource, &wanted));
-  if (resource == RLIMIT_CPU) task.thread_group().timers->ArmCpuLimit();
+  LimitChanged(task, resource);
   return int64_t{0};
 }
 
@@ -132,7 +142,7 @@ SyscallResult SysPrlimit64(Task& task, int pid, int resource, GuestAddr new_addr
   if (new_addr != 0) wanted = TRY(task.CopyInObject<struct rlimit>(new_addr));
   const RefPtr<Task> target = TRY(LimitsTarget(task, pid));
   const auto old = TRY(ExchangeLimit(task, *target, resource, new_addr != 0 ? &wanted : nullptr));
-  if (new_addr != 0 && resource == RLIMIT_CPU && target.get() == &task) task.thread_group().timers->ArmCpuLimit();
+  if (new_addr != 0) LimitChanged(*target, resource);
   if (old_addr != 0) TRY(task.CopyOutObject(old_addr, old));
   return int64_t{0};
 }
@@ -167,10 +177,15 @@ SyscallResult SysSetpriority(Task& task, int which, int who, int nice) {
   const auto targets = TRY(PriorityTargets(task, which, who));
   nice = std::clamp(nice, -20, 19);
   Result<void> result;
-  MutexLock l(task.kernel().task_set_mu());
-  for (const auto& group : targets) {
-    if (auto r = SetNiceLocked(task, *group, nice); !r.ok()) result = r;
+  std::vector<RefPtr<Task>> changed;
+  {
+    MutexLock l(task.kernel().task_set_mu());
+    for (const auto& group : targets) {
+      if (auto r = SetNiceLocked(task, *group, nice); !r.ok()) result = r;
+      for (Task* member : group->tasks) changed.emplace_back(member);
+    }
   }
+  for (const auto& member : changed) HostPriorityChanged(*member);
   if (!result.ok()) return result.error();
   return int64_t{0};
 }
@@ -183,6 +198,7 @@ SyscallResult SysSchedSetscheduler(Task& task, int pid, int policy, GuestAddr pa
   TRY(CheckPolicy(policy & ~SCHED_RESET_ON_FORK, priority));
   if (!MaySchedule(task, *target)) return Errno(EPERM);
   target->sched_policy = policy & ~SCHED_RESET_ON_FORK;
+  HostPriorityChanged(*target);
   return int64_t{0};
 }
 
@@ -240,8 +256,11 @@ SyscallResult SysSchedSetaffinity(Task& task, int pid, uint32_t size, GuestAddr 
   bool any = false;
   for (size_t i = 0; i < mask.size(); ++i) any |= (mask[i] &= all[i]) != 0;
   if (!any) return Errno(EINVAL);
-  MutexLock l(task.kernel().task_set_mu());
-  target->affinity = mask;
+  {
+    MutexLock l(task.kernel().task_set_mu());
+    target->affinity = mask;
+  }
+  HostCpusChanged(*target, mask);
   return int64_t{0};
 }
 
@@ -286,9 +305,9 @@ SyscallResult SysArchPrctl(Task& task, int code, GuestAddr addr) {
     TRY(task.CopyOutObject(addr, code == ARCH_GET_FS ? regs.fs_base : regs.gs_base));
     return int64_t{0};
   }
-  if (code != ARCH_SET_FS) return Errno(EINVAL);  // GS is the engine's
+  if (code != ARCH_SET_FS && code != ARCH_SET_GS) return Errno(EINVAL);
   if (addr >= task.mm().layout().max_addr) return Errno(EPERM);
-  regs.fs_base = addr;
+  (code == ARCH_SET_FS ? regs.fs_base : regs.gs_base) = addr;
   regs.rax = 0;
   task.ReplaceRegisters(regs);
   return int64_t{0};

@@ -101,6 +101,26 @@ void PlaceFds(ChildPlan& plan) {
   Check(plan, CloseOnExec(next, ~0u), ChildStep::kCloseFds);
 }
 
+// Guests set their own memory limits, within none of ours; what is in force stays. Without the right to
+// raise them, the caller's hard limits hold for guests too.
+void OpenHardLimits() {
+  constexpr __rlimit_resource_t kMemory[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK};
+  for (auto resource : kMemory) {
+    rlimit limit{};
+    if (getrlimit(resource, &limit) != 0) continue;
+    limit.rlim_max = RLIM_INFINITY;
+    setrlimit(resource, &limit);
+  }
+  // A guest thread that was made nice may come back to where all began, not beyond.
+  constexpr int kHighest = 20;
+  const rlim_t start = static_cast<rlim_t>(kHighest - getpriority(PRIO_PROCESS, 0));
+  rlimit nice{};
+  if (getrlimit(RLIMIT_NICE, &nice) != 0 || nice.rlim_cur >= start) return;
+  nice.rlim_cur = start;
+  nice.rlim_max = nice.rlim_max < start ? start : nice.rlim_max;
+  setrlimit(RLIMIT_NICE, &nice);
+}
+
 }  // namespace
 
 const char* ChildStepName(ChildStep step) {
@@ -122,6 +142,7 @@ const char* ChildStepName(ChildStep step) {
 
 void RunChild(ChildPlan& plan) {
   WaitForParent(plan);
+  OpenHardLimits();
   Check(plan, !plan.new_session || setsid() >= 0, ChildStep::kSession);
   TakeIds(plan);
   ResetSignals();

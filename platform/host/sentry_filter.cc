@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <termios.h>
 
@@ -85,6 +86,10 @@ void AddThreads(Calls& calls) {
       {SYS_sched_yield, "short waits for a stub on the same CPU"},
       {SYS_sched_setaffinity, "keeping a guest thread and its sentry thread together"},
       {SYS_sched_getaffinity, "number of CPUs, guest sched_getaffinity"},
+      {SYS_setpriority, "nice of guest threads", {ArgIs(0, PRIO_PROCESS)}},
+      {SYS_sched_setscheduler, "policies of guest threads: never a real-time one", {ArgIs(1, SCHED_OTHER)}},
+      {SYS_sched_setscheduler, "policies of guest threads: never a real-time one", {ArgIs(1, SCHED_BATCH)}},
+      {SYS_sched_setscheduler, "policies of guest threads: never a real-time one", {ArgIs(1, SCHED_IDLE)}},
       {SYS_prctl, "timers as exact as the guest's", {ArgIs(0, PR_SET_TIMERSLACK)}},
       {SYS_prctl, "names of threads in host tools", {ArgIs(0, PR_SET_NAME)}},
       {SYS_gettid, "thread identity, abort"},
@@ -100,6 +105,10 @@ void AddStubControl(Calls& calls) {
       {SYS_kill, "ending stubs; pid namespace holds only stubs"},
       {SYS_waitid, "reaping stubs"},
       {SYS_pidfd_open, "noticing the end of a stub"},
+      {SYS_prlimit64, "guest RLIMIT_AS, enforced on the stub", {ArgIs(1, RLIMIT_AS)}},
+      {SYS_prlimit64, "guest RLIMIT_DATA, enforced on the stub", {ArgIs(1, RLIMIT_DATA)}},
+      {SYS_prlimit64, "guest RLIMIT_STACK, enforced on the stub", {ArgIs(1, RLIMIT_STACK)}},
+      {SYS_prlimit64, "guest RLIMIT_MEMLOCK, enforced on the stub", {ArgIs(1, RLIMIT_MEMLOCK)}},
       {SYS_getrusage, "faults and switches in /proc/vmstat and /proc/stat"},
   });
 }

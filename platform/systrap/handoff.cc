@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "platform/systrap/futex_unsafe.h"
+#include "platform/thread_cpus.h"
 
 namespace runsc::systrap {
 namespace {
@@ -49,7 +50,19 @@ void Handoff::Attach(pid_t guest_tid) {
   guest_bound_ = self_bound_ = true;
 }
 
+void Handoff::TakeCpus() {
+  cpus_version_ = current_thread_cpus->version();
+  cpu_set_t cpus = current_thread_cpus->Get();
+  CPU_AND(&cpus, &cpus, &policy_.cpus);
+  if (CPU_COUNT(&cpus) == 0) return;
+  cpus_ = cpus;
+  LeaveSplit();
+  guest_bound_ = self_bound_ = true;
+  Release();
+}
+
 void Handoff::Reply(stub::ThreadPage* page) {
+  if (current_thread_cpus != nullptr && current_thread_cpus->version() != cpus_version_) TakeCpus();
   if (!split_ && LoadState(page) == stub::kRequestGuestAsleep) Place();
   const uint32_t old = __atomic_exchange_n(&page->line.state, stub::kReply, __ATOMIC_SEQ_CST);
   if (old == stub::kRequestGuestAsleep) FutexWakeAll(&page->line.state);
@@ -63,6 +76,7 @@ void Handoff::Place() {
   if (expired || !IsDense(kSameGapUs)) return Release();
   const uint32_t cpu = CurrentCpu();
   if (home_ == cpu) return;
+  if (!CPU_ISSET(cpu, &cpus_)) return Release();  // it takes us where the guest may be
   BindToCpu(0, cpu);
   BindToCpu(guest_tid_, cpu);
   self_bound_ = guest_bound_ = true;
@@ -70,7 +84,7 @@ void Handoff::Place() {
   home_since_ = now;
 }
 
-void Handoff::Unbind(pid_t tid) { sched_setaffinity(tid, sizeof policy_.cpus, &policy_.cpus); }
+void Handoff::Unbind(pid_t tid) { sched_setaffinity(tid, sizeof cpus_, &cpus_); }
 
 void Handoff::Release() {
   if (guest_bound_ && guest_tid_ != 0) Unbind(guest_tid_);

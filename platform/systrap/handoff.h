@@ -39,7 +39,7 @@ uint32_t CurrentCpu();
 class Handoff {
  public:
   explicit Handoff(HandoffPolicy& policy)
-      : policy_(policy), mean_gap_(kFirstGapUs * policy.cycles_per_us) {}
+      : policy_(policy), cpus_(policy.cpus), mean_gap_(kFirstGapUs * policy.cycles_per_us) {}
 
   // The guest thread. It and the sentry thread may still be bound where their makers were.
   void Attach(pid_t guest_tid);
@@ -52,6 +52,8 @@ class Handoff {
   void Follow(stub::ThreadPage* page, uint32_t cpu);
   // The sentry thread will do something else: gives the token back, releases its binding.
   void Rest();
+  // The sentry thread has a CPU to itself, so the guest thread may be spinning on its own.
+  bool is_split() const { return split_; }
 
  private:
   bool Spin(stub::ThreadPage* page);
@@ -62,9 +64,12 @@ class Handoff {
   void Place();
   void Release();
   void Unbind(pid_t tid);
+  void TakeCpus();  // follows what the guest thread is restricted to
   bool IsDense(uint64_t gap_us) const { return mean_gap_ < gap_us * policy_.cycles_per_us; }
 
   HandoffPolicy& policy_;
+  cpu_set_t cpus_;             // where the guest thread may run
+  unsigned cpus_version_ = 0;  // of ThreadCpus
   pid_t guest_tid_ = 0;
   bool split_ = false;
   bool guest_bound_ = false, self_bound_ = false;

@@ -38,6 +38,15 @@ Result<stub::HelperOp> RemapHelperOp(const MapOp& op) {
             {op.addr, op.length, op.new_length, static_cast<uint64_t>(op.flags), op.new_addr});
 }
 
+// The host accounts for what is locked, against the stub's own limit.
+Result<stub::HelperOp> LockHelperOp(const MapOp& op) {
+  if (op.kind == MapOp::kLockAll) return Op(SYS_mlockall, {static_cast<uint64_t>(op.flags)});
+  if (op.kind == MapOp::kUnlockAll) return Op(SYS_munlockall, {});
+  if (!InGuest(op.addr, op.length)) return Errno(ENOMEM);
+  if (op.kind == MapOp::kUnlock) return Op(SYS_munlock, {op.addr, op.length});
+  return Op(SYS_mlock2, {op.addr, op.length, static_cast<uint64_t>(op.flags)});
+}
+
 }  // namespace
 
 Result<stub::HelperOp> ToHelperOp(const MapOp& op) {
@@ -55,6 +64,11 @@ Result<stub::HelperOp> ToHelperOp(const MapOp& op) {
     case MapOp::kAdvise:
       if (!InGuest(op.addr, op.length)) return Errno(ENOMEM);
       return Op(SYS_madvise, {op.addr, op.length, static_cast<uint64_t>(op.flags)});
+    case MapOp::kLock:
+    case MapOp::kUnlock:
+    case MapOp::kLockAll:
+    case MapOp::kUnlockAll:
+      return LockHelperOp(op);
   }
   return Errno(EINVAL);
 }

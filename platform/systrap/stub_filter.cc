@@ -94,6 +94,7 @@ BpfAssembler FutexRule() {
 BpfAssembler ArchPrctlRule(uint64_t secret) {
   BpfAssembler rule;
   rule.LoadArgLow(0);
+  rule.ReturnIfEqual(0x1001 /* ARCH_SET_GS */, kAllow);  // as guest code may where the CPU lets it
   rule.ReturnIfEqual(0x1002 /* ARCH_SET_FS */, kAllow);
   AllowIfSecret(rule, secret);
   rule.Return(kDeny);
@@ -130,19 +131,22 @@ std::vector<sock_filter> BuildStubFilter(uint64_t secret) {
   TrapUnlessStubText(filter);
   filter.LoadNumber();
   filter.IfEqual(SYS_futex, FutexRule());
-  for (uint32_t number : {SYS_munmap, SYS_mprotect, SYS_madvise}) {
+  for (uint32_t number : {SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mincore}) {
     filter.IfEqual(number, GuestRangeRule(secret));
   }
   filter.IfEqual(SYS_mmap, MmapRule(secret));
   filter.IfEqual(SYS_mremap, MremapRule(secret));
   filter.IfEqual(SYS_arch_prctl, ArchPrctlRule(secret));
+  // Waits on words as futex does; barriers between the threads of this process.
+  for (uint32_t number : {SYS_futex_waitv, SYS_membarrier}) filter.IfEqual(number, Always());
   // No fds, no effect: bulk transfers of the helper.
   for (uint32_t number : {SYS_exit, SYS_sched_yield, SYS_clock_gettime, SYS_readv, SYS_writev,
                           SYS_preadv, SYS_pwritev}) {
     filter.IfEqual(number, Always());
   }
   for (uint32_t number :
-       {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl}) {
+       {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl, SYS_mlock2,
+        SYS_munlock, SYS_mlockall, SYS_munlockall}) {
     filter.IfEqual(number, SecretRule(secret));
   }
   filter.Return(kDeny);

@@ -11,7 +11,7 @@
 #define STUB_ACK 0x7e0000103000      // the helper's results
 #define STUB_LOCAL 0x7e0000110000    // private to the address space: call-site bookkeeping
 #define STUB_LOCAL_SIZE 0x3000
-#define STUB_VDSO 0x7e0000200000
+#define STUB_VDSO 0x7e0000180000  // in the 2 MiB of the above: one page table for all
 #define STUB_SLOTS 0x7e0010000000
 #define STUB_SLOT_SIZE 0x40000
 #define STUB_TOP 0x7ffffffff000  // end of user addresses
@@ -99,6 +99,7 @@ inline constexpr int kMetaKindShift = 12;
 inline constexpr uint32_t kMetaInterrupted = 1u << 16;
 inline constexpr uint32_t kMetaTrapped = 1u << 17;  // came by SIGSYS, not through a thunk
 inline constexpr uint32_t kMetaFpSaved = 1u << 18;  // FP state is in memory (signal frame)
+inline constexpr uint32_t kMetaFpCopied = 1u << 19;  // SLOT_FP holds a copy of it
 inline constexpr int kMetaStagedShift = 20;         // one bit per row entry of the marshal table
 
 enum Action : uint64_t {
@@ -154,9 +155,13 @@ struct ThreadPage {
   uint32_t forward_all;  // answer nothing in the stub
   uint32_t new_process;  // first thread after a fork
   IretFrame iret;
+  uint64_t gs_base;      // the guest's
+  uint32_t gs_taken;     // %gs is not the engine's now
   uint64_t cpu_base_ns;  // CPU time of the host thread when this guest thread started
   uint64_t robust_list;
-  uint64_t pad1[2];
+  uint32_t output_ready;  // bytes of the first staged output that are final although the call goes on
+  uint32_t output_taken;  // of them, copied out already
+  uint64_t pad1[1];
   alignas(64) ThreadRegs regs;
   alignas(64) RequestLine line;
 };
@@ -220,6 +225,7 @@ struct LocalPages {
   uint8_t hits[4096];
   uint64_t arenas[kMaxArenas];
   uint32_t used[kMaxArenas][kArenaSize / 64 / 32];
+  uint32_t uses_gs;  // guest threads have a %gs of their own: nothing is rewritten
 };
 static_assert(sizeof(LocalPages) <= STUB_LOCAL_SIZE);
 

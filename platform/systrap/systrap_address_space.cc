@@ -114,10 +114,12 @@ Result<int64_t> SystrapAddressSpace::FutexWake(GuestAddr addr, uint32_t count, b
 Result<size_t> SystrapAddressSpace::Transfer(bool write, int host_fd, int64_t offset,
                                              std::span<const iovec> guest) {
   constexpr size_t kMaxVectors = 32;
+  constexpr uint64_t kVdsoRoom = 0x100000;  // its strings may be written out
   std::vector<iovec> vectors;
   for (const iovec& v : guest.first(std::min(guest.size(), kMaxVectors))) {
     const auto addr = reinterpret_cast<uint64_t>(v.iov_base);
-    if (addr >= GUEST_MAX_ADDR || v.iov_len > GUEST_MAX_ADDR - addr) return Errno(EFAULT);
+    const bool in_vdso = write && addr - STUB_VDSO < kVdsoRoom && v.iov_len <= kVdsoRoom - (addr - STUB_VDSO);
+    if (!in_vdso && (addr >= GUEST_MAX_ADDR || v.iov_len > GUEST_MAX_ADDR - addr)) return Errno(EFAULT);
     vectors.push_back(v);
   }
   const bool positioned = offset >= 0;

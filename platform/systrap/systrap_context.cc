@@ -163,6 +163,7 @@ void SystrapContext::WriteReply() {
       p->line.args[0] = fp_dirty_;
       p->regs = ToThreadRegs(regs_);
       p->fs_base = regs_.fs_base;
+      p->gs_base = regs_.gs_base;
       if (fp_dirty_) memcpy(memory_ + SLOT_FP, fp_.data(), fp_.size());
       break;
   }
@@ -264,6 +265,7 @@ const Registers& SystrapContext::ReadRegisters() {
   const stub::ThreadRegs regs = ReadRegsOnce(page()->regs);
   const bool is_call = kind_ == stub::kEventSyscall;
   regs_ = ToRegisters(regs, is_call ? request_.number : ~0UL, ReadOnce(page()->fs_base));
+  regs_.gs_base = ReadOnce(page()->gs_base);
   if (is_call) {
     regs_.rip = CanonicalRip(regs_.rip);
     regs_.rcx = regs_.rip;
@@ -302,7 +304,9 @@ bool SystrapContext::SaveState() {
 std::span<const std::byte> SystrapContext::ReadFpState() {
   if (have_fp_) return fp_;
   uint64_t offset = SLOT_FP;
-  if (request_.meta & stub::kMetaFpSaved) {
+  if (request_.meta & stub::kMetaFpCopied) {
+    // Where it already is.
+  } else if (request_.meta & stub::kMetaFpSaved) {
     offset = ReadOnce(page()->fp) - SlotAddress(slot_);
   } else if (dead_ || !SaveState()) {
     offset = ~0UL;
@@ -383,11 +387,19 @@ std::byte* SystrapContext::StagedOutput(GuestAddr addr, size_t size) {
     if (addr == request_.args[a.arg]) granted_[i] = 0;  // a restarted call begins anew
     const GuestAddr next = request_.args[a.arg] + granted_[i];
     if (room > stub::StagedCapacity(a) || addr != next || size > room - granted_[i]) continue;
+    if (i == 0) AnnounceOutput();
     granted_[i] += size;
     last_grant_ = i;
     return Staging(i) + (granted_[i] - size);
   }
   return nullptr;
+}
+
+// Who asks for more has filled what was granted before: a guest thread that spins can take it already.
+void SystrapContext::AnnounceOutput() {
+  constexpr uint64_t kWorthIt = 8192;
+  if (granted_[0] < kWorthIt || row_->args[0].kind != Staging::kOut || !handoff_.is_split()) return;
+  __atomic_store_n(&page()->output_ready, static_cast<uint32_t>(granted_[0]), __ATOMIC_RELEASE);
 }
 
 bool SystrapContext::TrimStagedOutput(GuestAddr end) {
@@ -437,6 +449,9 @@ void SystrapContext::Exit() {
 
 // Two numbers of the host's schedstat; the first is the time on a CPU.
 uint64_t SystrapContext::CpuTimeNs() {
+  // The last thread of a process that was told to end accounts for all of it: /proc may no longer
+  // show the threads, and looking there makes the end of a process dearer.
+  if (process_->was_killed()) return process_->CpuTimeNs();
   const pid_t tid = tid_.load();
   if (tid == 0) return 0;
   auto text = engine_.ReadProc(process_->pid(), absl::StrCat("task/", tid, "/schedstat"));

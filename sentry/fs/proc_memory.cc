@@ -73,6 +73,41 @@ std::string RenameMappings(const std::string& host, const std::vector<MemoryMana
   return out;
 }
 
+// Calls f(line with its newline) for each line.
+template <typename F>
+void ForEachLine(const std::string& text, F f) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size() - 1);
+    f(text.substr(at, end + 1 - at));
+    at = end + 1;
+  }
+}
+
+// "Rss:   12 kB" as its name and number; false for other lines.
+bool ParseSize(const std::string& line, std::string* name, uint64_t* kb) {
+  char text[32];
+  if (sscanf(line.c_str(), "%31[^: ]: %lu kB", text, kb) != 2) return false;
+  *name = text;
+  return true;
+}
+
+// The host's lines with the sums of the guest's mappings: the engine has memory of its own there.
+std::string SumUp(const std::string& host, const std::string& smaps, const std::string& heading) {
+  std::map<std::string, uint64_t> sums;
+  std::string name;
+  uint64_t kb;
+  ForEachLine(smaps, [&](const std::string& line) {
+    if (ParseSize(line, &name, &kb)) sums[name] += kb;
+  });
+  std::string out = heading;
+  ForEachLine(host, [&](const std::string& line) {
+    if (!ParseSize(line, &name, &kb)) return;
+    if (const auto it = sums.find(name); it != sums.end()) kb = it->second;
+    AppendFormat(&out, "%-16s%8lu kB\n", (name + ":").c_str(), kb);
+  });
+  return out;
+}
+
 Result<RefPtr<MemoryManager>> InspectMemory(const ProcTarget& target, Task& reader) {
   TRY(target.CheckMayInspect(reader));
   return target.mm();
@@ -182,7 +217,11 @@ Result<std::string> ProcSmaps(const ProcTarget& target, Task& reader) {
 Result<std::string> ProcSmapsRollup(const ProcTarget& target, Task& reader) {
   RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
   if (!mm) return Errno(ESRCH);
-  return mm->address_space().ReadHostProc("smaps_rollup");
+  const auto mappings = TRY(mm->Mappings());
+  if (mappings.empty()) return std::string();
+  const std::string smaps = RenameMappings(TRY(mm->address_space().ReadHostProc("smaps")), mappings, reader);
+  MemoryManager::Mapping whole{mappings.front().start, mappings.back().end, "---p", 0, 0, 0, "[rollup]", nullptr};
+  return SumUp(TRY(mm->address_space().ReadHostProc("smaps_rollup")), smaps, MapsLine(whole, reader));
 }
 
 RefPtr<SimpleNode> NewProcMem(SimpleFs& fs, const ProcTarget& target, uint64_t ino) {

@@ -15,10 +15,9 @@ namespace runsc {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-// What of the guest's flags the host is asked for; MAP_LOCKED becomes MAP_POPULATE (nothing of a guest is
-// locked in host memory, table note).
+// What of the guest's flags the host is asked for.
 constexpr int kHostFlags = MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_POPULATE | MAP_STACK |
-                           MAP_32BIT | MAP_GROWSDOWN;
+                           MAP_32BIT | MAP_GROWSDOWN | MAP_LOCKED;
 
 GuestAddr PageUp(GuestAddr a) { return (a + kPage - 1) & ~(kPage - 1); }
 
@@ -109,7 +108,7 @@ Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t lengt
   length = PageUp(length);
   TRY(CheckRange(layout_, addr, length, flags));
   MapOp op{MapOp::kMap, addr, length, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & kHostFlags};
-  if (flags & MAP_LOCKED) op.flags |= MAP_POPULATE;
+  if (flags & MAP_LOCKED) ApplyLockLimit(task);
   op.offset = offset;
   if (!file) {
     if (flags & MAP_HUGETLB) return Errno(ENOMEM);  // the pool of huge pages is empty
@@ -162,6 +161,9 @@ RefPtr<MemoryManager> MemoryManager::AdoptFork(std::unique_ptr<AddressSpace> as)
   copy->brk_ = brk_;
   copy->mapped_files_ = mapped_files_;
   copy->image_ = image_;
+  copy->applied_.space = applied_.space;
+  copy->applied_.data = applied_.data;
+  copy->applied_.stack = applied_.stack;  // locks are not inherited
   return copy;
 }
 
@@ -235,14 +237,27 @@ void MemoryManager::NameMapping(Mapping& m) const {
   if (m.start <= image_.start_stack && image_.start_stack < m.end) m.name = "[stack]";
 }
 
-Result<std::vector<MemoryManager::Mapping>> MemoryManager::Mappings() {
+// What keeps the engine from placing mappings above the base exec chose; no mapping of the guest's.
+bool MemoryManager::IsReservation(const Mapping& m) const {
+  MutexLock l(mu_);
+  return image_.mmap_base != 0 && m.start >= image_.mmap_base && m.end <= layout_.max_addr && m.perms == "---p" &&
+         m.ino == 0;
+}
+
+Result<std::vector<MemoryManager::Mapping>> MemoryManager::HostMappings() const {
   const std::string text = TRY(as_->ReadHostProc("maps"));
   std::vector<Mapping> mappings;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    if (auto mapping = ParseMapsLine(text.substr(at, end - at))) mappings.push_back(std::move(*mapping));
+    auto mapping = ParseMapsLine(text.substr(at, end - at));
+    if (mapping && !IsReservation(*mapping)) mappings.push_back(std::move(*mapping));
     at = end + 1;
   }
+  return mappings;
+}
+
+Result<std::vector<MemoryManager::Mapping>> MemoryManager::Mappings() {
+  std::vector<Mapping> mappings = TRY(HostMappings());
   for (Mapping& m : mappings) NameMapping(m);
   return mappings;
 }

@@ -25,6 +25,15 @@ class MemoryManager : public RefCounted {
   Result<GuestAddr> Brk(Task& task, GuestAddr addr);   // returns the new or unchanged break
   RefPtr<MemoryManager> AdoptFork(std::unique_ptr<AddressSpace> as) const;  // copy of the records
 
+  // Limits (memory_limits.cc): the host enforces the process' limits, as limits of its stub.
+  void ApplyLimits(const Task& task);
+  void LiftLimits();                        // exec: until the new image is there
+  void ApplyLockLimit(const Task& task);    // before anything is locked
+  // Another thread, whatever the limits are: what the engine needs for it is not the guest's.
+  Result<std::unique_ptr<Context>> NewThread(const Task& task, const ThreadStart& start);
+  // The kernel's own access to the stack below what is mapped of it. True: `addr` is mapped now.
+  bool GrowStack(const Task& task, GuestAddr addr);
+
   // exec: a fresh break, no files mapped; and the files it maps.
   void SetBreak(GuestAddr start);
   void ForgetMappings();
@@ -34,6 +43,8 @@ class MemoryManager : public RefCounted {
   struct Image {
     GuestAddr start_code = 0, end_code = 0, start_data = 0, end_data = 0, start_brk = 0, start_stack = 0;
     GuestAddr arg_start = 0, arg_end = 0, env_start = 0, env_end = 0;
+    GuestAddr mmap_base = 0;  // from here up the engine must not place mappings: a reservation lies there
+    GuestAddr stack_top = 0;
     std::string auxv;
     RefPtr<File> exe;
   };
@@ -58,10 +69,25 @@ class MemoryManager : public RefCounted {
   RefPtr<File> FindMappedFile(uint64_t dev, uint64_t ino) const;
   std::optional<Mapping> ParseMapsLine(const std::string& line) const;
   void NameMapping(Mapping& mapping) const;
+  Result<std::vector<Mapping>> HostMappings() const;  // without guest names
+  bool IsReservation(const Mapping& mapping) const;
+
+  // memory_limits.cc
+  struct Limits {
+    uint64_t space, data, stack, lock;
+  };
+  static constexpr uint64_t kNothingLocked = ~uint64_t{0} - 1;  // Limits::lock: never applied
+  static Limits InitialLimits();
+  struct Overhead;
+  Result<Overhead> MeasureOverhead() const;
+  bool SetHostLimit(int resource, uint64_t value);
+  void ApplyLimitsLocked(const Limits& wanted);
 
   std::unique_ptr<AddressSpace> as_;
   const Layout layout_;
   mutable Mutex mu_{LockRank::kMemory};
+  std::mutex limits_mu_;  // guards applied_; unranked, outermost: host calls are made under it
+  Limits applied_ = InitialLimits();
   std::mutex brk_mu_;  // serialises brk(2), held while the stub maps; unranked, taken before mu_
   GuestAddr brk_start_ ABSL_GUARDED_BY(mu_) = 0;
   GuestAddr brk_ ABSL_GUARDED_BY(mu_) = 0;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kMaxTransfer = INT_MAX & ~size_t{4095};  // MAX_RW_COUNT
 constexpr size_t kStringChunk = 512;
+constexpr GuestAddr kTaskSize = 0x7ffffffff000;  // as on Linux; the vDSO lies above what guests may map
 
 }  // namespace
 
@@ -19,7 +20,12 @@ size_t Task::CopyInPartial(GuestAddr addr, void* dst, size_t size) {
   const size_t have = std::min(staged.size(), size);
   if (have > 0) std::memcpy(dst, staged.data(), have);
   if (have == size) return size;
-  return have + mm_->address_space().CopyIn(addr + have, static_cast<char*>(dst) + have, size - have);
+  char* rest = static_cast<char*>(dst) + have;
+  size_t n = mm_->address_space().CopyIn(addr + have, rest, size - have);
+  if (n < size - have && mm_->GrowStack(*this, addr + have + n)) {
+    n += mm_->address_space().CopyIn(addr + have + n, rest + n, size - have - n);
+  }
+  return have + n;
 }
 
 size_t Task::CopyOutPartial(GuestAddr addr, const void* src, size_t size) {
@@ -28,7 +34,11 @@ size_t Task::CopyOutPartial(GuestAddr addr, const void* src, size_t size) {
     std::memcpy(room, src, size);
     return size;
   }
-  return mm_->address_space().CopyOut(addr, src, size);
+  size_t n = mm_->address_space().CopyOut(addr, src, size);
+  if (n < size && mm_->GrowStack(*this, addr + n)) {
+    n += mm_->address_space().CopyOut(addr + n, static_cast<const char*>(src) + n, size - n);
+  }
+  return n;
 }
 
 Result<void> Task::CopyIn(GuestAddr addr, void* dst, size_t size) {
@@ -77,7 +87,7 @@ Result<std::vector<iovec>> Task::CopyInIovecs(GuestAddr addr, size_t count) {
   for (iovec& v : iovecs) {
     if (static_cast<ssize_t>(v.iov_len) < 0) return Errno(EINVAL);
     const GuestAddr base = reinterpret_cast<GuestAddr>(v.iov_base);
-    if (base + v.iov_len < base || base + v.iov_len > mm_->layout().max_addr) return Errno(EFAULT);
+    if (base + v.iov_len < base || base + v.iov_len > kTaskSize) return Errno(EFAULT);
     v.iov_len = std::min(v.iov_len, kMaxTransfer - total);
     total += v.iov_len;
   }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "sentry/vfs/stub_proc.h"
+
 namespace runsc {
 namespace {
 
@@ -18,6 +20,13 @@ Result<UniqueFd> ReopenReadOnly(int fd) {
   if (proc_root < 0) return Errno(ENOENT);
   char name[32];
   snprintf(name, sizeof(name), "self/fd/%d", fd);
+  return UniqueFd(TRY(FromHost(openat(proc_root, name, O_RDONLY | O_CLOEXEC))));
+}
+
+Result<UniqueFd> OpenStubProc(pid_t pid, const char* file) {
+  if (proc_root < 0) return Errno(ENOENT);
+  char name[64];
+  snprintf(name, sizeof(name), "%d/%s", pid, file);
   return UniqueFd(TRY(FromHost(openat(proc_root, name, O_RDONLY | O_CLOEXEC))));
 }
 

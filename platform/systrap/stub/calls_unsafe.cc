@@ -6,7 +6,7 @@
 namespace runsc::stub {
 namespace {
 
-constexpr int64_t kEperm = -1, kEnomem = -12, kEfault = -14, kEinval = -22;
+constexpr int64_t kEperm = -1, kEnomem = -12, kEfault = -14, kEinval = -22, kEnosys = -38;
 constexpr int64_t kForward = 1 - (1L << 62);  // no result of any call: ask the sentry
 constexpr uint64_t kPageMask = 4095, kRobustHeadSize = 24;
 
@@ -18,6 +18,13 @@ bool InGuest(uint64_t addr, uint64_t length) {
 
 int64_t Native(ThreadPage* t, uint64_t number, const uint64_t* args) {
   return native_call(t, number, args);
+}
+
+int64_t NativeMapping(ThreadPage* t, uint64_t number, const uint64_t* args) {
+  EnterMapping();
+  const int64_t result = native_call(t, number, args);
+  LeaveMapping();
+  return result;
 }
 
 int64_t Mmap(ThreadPage* t, const uint64_t* a) {
@@ -34,7 +41,7 @@ int64_t Mmap(ThreadPage* t, const uint64_t* a) {
     addr = 0;
   }
   const uint64_t args[6] = {addr, a[1], a[2] & 0xffffffff, flags, ~0UL, 0};
-  return Native(t, __NR_mmap, args);
+  return NativeMapping(t, __NR_mmap, args);
 }
 
 int64_t Mremap(ThreadPage* t, const uint64_t* a) {
@@ -42,7 +49,7 @@ int64_t Mremap(ThreadPage* t, const uint64_t* a) {
   if (!InGuest(0, a[2])) return kEnomem;
   if (a[3] & MREMAP_FIXED && !InGuest(a[4], a[2])) return kEinval;
   const uint64_t args[6] = {a[0], a[1], a[2], a[3], a[4], 0};
-  return Native(t, __NR_mremap, args);
+  return NativeMapping(t, __NR_mremap, args);
 }
 
 bool IsPlainAdvice(uint64_t advice) {
@@ -93,13 +100,20 @@ bool FutexUsesSecondWord(uint64_t op) {
 
 // -EINTR stands for "interrupted": the caller reports the call to the sentry.
 int64_t Futex(ThreadPage* t, const uint64_t* a) {
+  if (IsPiFutex(a[1])) return PiFutex(t, a);
   if (!IsPlainFutexOp(a[1])) return kForward;
   if (!InGuest(a[0], 4) || (FutexUsesSecondWord(a[1]) && !InGuest(a[4], 4))) return kEfault;
   return Native(t, __NR_futex, a);
 }
 
 int64_t ArchPrctl(ThreadPage* t, uint64_t code, uint64_t addr) {
-  constexpr uint64_t kSetFs = 0x1002, kGetFs = 0x1003;
+  constexpr uint64_t kSetGs = 0x1001, kSetFs = 0x1002, kGetFs = 0x1003, kGetGs = 0x1004;
+  if (code == kGetGs) return CopyToGuest(addr, t->gs_base) ? 0 : kEfault;
+  if (code == kSetGs) {
+    if (addr >= STUB_TOP) return kEperm;
+    if (addr != t->gs_base) SetGsBase(t, addr);
+    return 0;
+  }
   if (code == kGetFs) {
     if (Info().has_fsgsbase) asm volatile("rdfsbase %0" : "=r"(t->fs_base));
     return CopyToGuest(addr, t->fs_base) ? 0 : kEfault;
@@ -143,9 +157,9 @@ int64_t Memory(ThreadPage* t, uint64_t number, const uint64_t* a) {
     case __NR_mmap:
       return Mmap(t, a);
     case __NR_munmap:
-      return InGuest(a[0], a[1]) ? Native(t, number, a) : kEinval;
+      return InGuest(a[0], a[1]) ? NativeMapping(t, number, a) : kEinval;
     case __NR_mprotect:
-      return InGuest(a[0], a[1]) ? Native(t, number, a) : kEnomem;
+      return InGuest(a[0], a[1]) ? NativeMapping(t, number, a) : kEnomem;
     case __NR_madvise:
       if (!IsPlainAdvice(a[2] & 0xffffffff)) return kForward;
       return InGuest(a[0], a[1]) ? Native(t, number, a) : kEnomem;
@@ -170,6 +184,8 @@ int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
       return t->identity.gid;
     case __NR_getegid:
       return t->identity.egid;
+    case __NR_rseq:  // the kernel has none, and every program and thread asks
+      return kEnosys;
     case __NR_sched_yield:
       return Syscall(__NR_sched_yield);
     case __NR_rt_sigprocmask:
@@ -201,7 +217,9 @@ int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
 bool ServeSyscall(ThreadPage* t, uint32_t meta) {
   constexpr int64_t kEintr = -4, kNotStarted = -512;
   ThreadRegs& r = t->regs;
-  const Call call{r.rax, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
+  // The kernel looks at eax alone; as it does, with its sign.
+  const uint64_t number = static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(r.rax)));
+  const Call call{number, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
   if (!t->forward_all) {
     const int64_t result = Local(t, call.number, call.args);
     if (result == kEintr || result == kNotStarted) meta |= kMetaInterrupted;
@@ -216,7 +234,7 @@ bool ServeSyscall(ThreadPage* t, uint32_t meta) {
 extern "C" void tramp_main(ThreadPage* t) {
   t->fp = 0;
   t->handler_sp = t->stack_top;
-  if (ServeSyscall(t, 0) || t->stepping) Finish(t);
+  if (ServeSyscall(t, 0) || t->stepping || t->gs_taken) Finish(t);
 }
 
 }  // namespace runsc::stub

@@ -124,7 +124,7 @@ helper_fork:
   mov %r12, %rdi
   mov $0x3000, %esi
   mov $1, %edx
-  mov $0x11, %r10d  // MAP_FIXED | MAP_SHARED
+  mov $0x8011, %r10d  // MAP_FIXED | MAP_SHARED | MAP_POPULATE
   mov %r15, %r8
   mov %r13, %r9
   mov $__NR_mmap, %eax
@@ -134,7 +134,7 @@ helper_fork:
   lea ACK_OFFSET(%r12), %rdi
   mov $0x1000, %esi
   mov $3, %edx
-  mov $0x11, %r10d
+  mov $0x8011, %r10d
   mov %rbx, %r8
   lea ACK_OFFSET(%r13), %r9
   mov $__NR_mmap, %eax
@@ -388,6 +388,24 @@ safe_probe_write:  // (address): 0 if the byte there can be written
   lock orb $0, (%rdi)
 safe_probe_write_end:
   xor %eax, %eax
+  ret
+
+.globl safe_cmpxchg, safe_cmpxchg_end
+safe_cmpxchg:  // (address, old, new): 0 exchanged, 1 not
+  mov %esi, %eax
+  lock cmpxchgl %edx, (%rdi)
+safe_cmpxchg_end:
+  setne %al
+  movzbl %al, %eax
+  ret
+
+.globl safe_cmpxchg8, safe_cmpxchg8_end
+safe_cmpxchg8:  // (address, old, new): 0 exchanged, 1 not
+  mov %rsi, %rax
+  lock cmpxchgq %rdx, (%rdi)
+safe_cmpxchg8_end:
+  setne %al
+  movzbl %al, %eax
   ret
 
 .balign 8

@@ -19,7 +19,7 @@ constexpr uint64_t kRead = 1, kWrite = 2, kExec = 4;
 
 struct PatchState {
   uint32_t lock;
-  uint32_t pad;
+  uint32_t mappers;   // threads in calls that change mappings
   uint64_t site;      // being rewritten in steps, else 0
   uint64_t original;  // its eight bytes before
 };
@@ -63,7 +63,14 @@ int MovableLength(const uint8_t* p) {
   return 0;
 }
 
-bool TryLock() { return __atomic_exchange_n(&Patch().lock, 1, __ATOMIC_ACQUIRE) == 0; }
+bool TryLock() { return __atomic_exchange_n(&Patch().lock, 1, __ATOMIC_SEQ_CST) == 0; }
+// Alone: nobody changes mappings while it is held (EnterMapping waits).
+bool TryLockAlone() {
+  if (!TryLock()) return false;
+  if (__atomic_load_n(&Patch().mappers, __ATOMIC_SEQ_CST) == 0) return true;
+  __atomic_store_n(&Patch().lock, 0, __ATOMIC_RELEASE);
+  return false;
+}
 void Unlock() { __atomic_store_n(&Patch().lock, 0, __ATOMIC_RELEASE); }
 
 bool Protect(uint64_t addr, uint64_t length, uint64_t prot) {
@@ -128,8 +135,9 @@ uint64_t FindThunk(uint64_t site) {
   return 0;
 }
 
-void FillThunk(Thunk* thunk, const uint8_t* bytes, uint64_t site, uint64_t moved) {
-  uint8_t* p = thunk->code;
+Thunk MakeThunk(uint64_t at, const uint8_t* bytes, uint64_t site, uint64_t moved) {
+  Thunk thunk{};
+  uint8_t* p = thunk.code;
   // lea kThunkReturn(thunk), %rcx; jmp *%gs:TP_ENTRY
   constexpr uint8_t kEnter[] = {0x48, 0x8d, 0x0d, 8,        0, 0, 0, 0x65,
                                 0xff, 0x24, 0x25, TP_ENTRY, 0, 0, 0};
@@ -138,45 +146,56 @@ void FillThunk(Thunk* thunk, const uint8_t* bytes, uint64_t site, uint64_t moved
   for (uint64_t i = 0; i < moved; i++) p[kThunkReturn + i] = bytes[2 + i];
   const uint64_t back = kThunkReturn + moved;
   p[back] = 0xe9;
-  const uint64_t from = reinterpret_cast<uint64_t>(p) + back + 5;
-  const uint32_t distance = static_cast<uint32_t>(site + 2 + moved - from);
+  const uint32_t distance = static_cast<uint32_t>(site + 2 + moved - (at + back + 5));
   __builtin_memcpy(p + back + 1, &distance, 4);
-  thunk->site = site;
-  thunk->moved = moved;
-  thunk->magic = kThunkMagic;
+  thunk.site = site;
+  thunk.moved = moved;
+  thunk.magic = kThunkMagic;
+  return thunk;
 }
 
-// Replaces five bytes so that another thread executes either the old or the new instruction.
-void WriteJump(uint64_t site, uint64_t thunk) {
-  uint64_t word;
-  __builtin_memcpy(&word, reinterpret_cast<void*>(site), 8);
-  const uint64_t old = word;
-  const uint64_t jump = 0xe9 | ((thunk - (site + 5)) & 0xffffffff) << 8;
-  word = (word & ~0xffffffffffUL) | jump;
-  if ((site & (kLine - 1)) <= kLine - 8) {
-    __atomic_store_n(reinterpret_cast<uint64_t*>(site), word, __ATOMIC_SEQ_CST);
-    return;
-  }
-  auto* bytes = reinterpret_cast<volatile uint8_t*>(site);
+bool StoreByte(uint64_t addr, uint64_t value) {
+  const uint8_t byte = static_cast<uint8_t>(value);
+  const bool ok = CopyToGuest(addr, byte);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  return ok;
+}
+
+// As WriteSite, for bytes in two cache lines: whoever comes by meanwhile traps and tries again.
+bool WriteInSteps(uint64_t site, uint64_t old, uint64_t word) {
   Patch().original = old;
   __atomic_store_n(&Patch().site, site, __ATOMIC_SEQ_CST);
-  bytes[0] = 0xcc;  // whoever comes by traps and tries again
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  for (int i = 1; i < 5; i++) bytes[i] = static_cast<uint8_t>(word >> (8 * i));
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  bytes[0] = 0xe9;
+  bool ok = StoreByte(site, 0xcc);
+  for (uint64_t i = 1; i < 5 && ok; i++) ok = StoreByte(site + i, word >> (8 * i));
+  ok = ok && StoreByte(site, word);
   __atomic_store_n(&Patch().site, 0, __ATOMIC_SEQ_CST);
+  return ok;
+}
+
+// Replaces the five bytes of a site so that another thread executes either the old or the new
+// instruction. False if the eight bytes there are no longer `old`, or no longer there.
+bool WriteSite(uint64_t site, uint64_t old, uint64_t five) {
+  const uint64_t word = (old & ~0xffffffffffUL) | five;
+  if ((site & (kLine - 1)) <= kLine - 8) return safe_cmpxchg8(site, old, word) == 0;
+  uint64_t now;
+  return CopyFromGuest(&now, site) && now == old && WriteInSteps(site, old, word);
+}
+
+bool WriteJump(uint64_t site, const uint8_t* bytes, uint64_t thunk) {
+  uint64_t old;
+  __builtin_memcpy(&old, bytes, 8);
+  return WriteSite(site, old, 0xe9 | ((thunk - (site + 5)) & 0xffffffff) << 8);
 }
 
 bool Rewrite(uint64_t site, const uint8_t* bytes, uint64_t moved) {
   const uint64_t at = FindThunk(site);
   if (at == 0 || !Protect(at, sizeof(Thunk), kRead | kWrite | kExec)) return false;
-  FillThunk(reinterpret_cast<Thunk*>(at), bytes, site, moved);
+  const bool filled = CopyToGuest(at, MakeThunk(at, bytes, site, moved));
   Protect(at, sizeof(Thunk), kRead | kExec);
-  if (!Protect(site, 8, kRead | kWrite | kExec)) return false;
-  WriteJump(site, at);
+  if (!filled || !Protect(site, 8, kRead | kWrite | kExec)) return false;
+  const bool written = WriteJump(site, bytes, at);
   Protect(site, 8, kRead | kExec);
-  return true;
+  return written;
 }
 
 // The thunk a call site jumps to; false if `site` is not rewritten. Reads guest memory safely.
@@ -196,29 +215,73 @@ bool InArena(uint64_t rip) {
   return false;
 }
 
+// Puts back what the thunk at `at` stands for. Padding that the jump overwrote becomes padding.
+void RestoreSite(uint64_t at) {
+  Thunk thunk, found;
+  uint64_t target;
+  if (!CopyFromGuest(&thunk, at) || thunk.magic != kThunkMagic) return;
+  if (!FindThunkOf(thunk.site, &target, &found) || target != at) return;
+  uint8_t bytes[8] = {0x0f, 0x05, 0xcc, 0xcc, 0xcc};
+  for (uint64_t i = 0; i < 3 && i < thunk.moved; i++) bytes[2 + i] = thunk.code[kThunkReturn + i];
+  uint64_t five;
+  __builtin_memcpy(&five, bytes, 8);
+  uint64_t old;
+  if (!CopyFromGuest(&old, thunk.site) || !Protect(thunk.site, 8, kRead | kWrite | kExec)) return;
+  WriteSite(thunk.site, old, five & 0xffffffffffUL);
+  Protect(thunk.site, 8, kRead | kExec);
+}
+
+// Writable code may be rewritten by its owner; a shared page is not ours to change.
+bool IsWritable(uint64_t site) {
+  return safe_probe_write(reinterpret_cast<void*>(site)) == 0 ||
+         safe_probe_write(reinterpret_cast<void*>(site + 7)) == 0;
+}
+
 bool TryPatch(ThreadPage* t, uint64_t site) {
   uint8_t bytes[16];
   if (safe_copy(bytes, reinterpret_cast<void*>(site), 10) != 0) return false;
   if (bytes[0] != 0x0f || bytes[1] != 0x05) return false;
   const int moved = MovableLength(bytes + 2);
-  if (moved == 0) return false;
-  // Writable code may be rewritten by its owner; a shared page is not ours to change.
-  auto* code = reinterpret_cast<void*>(site);
-  if (safe_probe_write(code) == 0 || safe_probe_write(reinterpret_cast<uint8_t*>(code) + 7) == 0) {
-    return false;
-  }
+  if (moved == 0 || IsWritable(site)) return false;
   if (Ask(t, kEventPatchQuery, site) != 1) return false;
-  if (!TryLock()) return true;  // next time
-  const bool done = Rewrite(site, bytes, static_cast<uint64_t>(moved));
+  if (!TryLockAlone()) return true;  // next time
+  // Once more: others may have changed the mapping before the lock.
+  const bool done =
+      !Local().uses_gs && !IsWritable(site) && Rewrite(site, bytes, static_cast<uint64_t>(moved));
   Unlock();
   return done;
 }
 
 }  // namespace
 
+// A guest that wrote over the counters waits for nobody for ever.
+void EnterMapping() {
+  constexpr int kPatience = 10000;
+  for (int i = 0; i < kPatience; i++) {
+    __atomic_fetch_add(&Patch().mappers, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&Patch().lock, __ATOMIC_SEQ_CST) == 0) return;
+    LeaveMapping();
+    Syscall(__NR_sched_yield);
+  }
+  __atomic_fetch_add(&Patch().mappers, 1, __ATOMIC_SEQ_CST);
+}
+
+void LeaveMapping() { __atomic_fetch_sub(&Patch().mappers, 1, __ATOMIC_SEQ_CST); }
+
+void StopPatching() {
+  while (!TryLockAlone()) Syscall(__NR_sched_yield);
+  __atomic_store_n(&Local().uses_gs, 1, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < kMaxArenas && Local().arenas[i]; i++) {
+    for (uint64_t k = 1; k < kArenaSize / sizeof(Thunk); k++) {
+      if (Local().used[i][k / 32] >> (k % 32) & 1) RestoreSite(Local().arenas[i] + k * sizeof(Thunk));
+    }
+  }
+  Unlock();
+}
+
 uint64_t MaybePatch(ThreadPage* t, uint64_t after_site) {
   const uint64_t site = after_site - 2;
-  if (site >= Info().max_addr || t->regs.rflags & 1 << 8) return after_site;
+  if (site >= Info().max_addr || t->regs.rflags & 1 << 8 || Local().uses_gs) return after_site;
   uint8_t* hits = &Local().hits[(site ^ site >> 12) & (sizeof(LocalPages::hits) - 1)];
   if (*hits == kGiveUp || ++*hits <= Info().patch_after) return after_site;
   *hits = TryPatch(t, site) ? 0 : kGiveUp;
@@ -258,6 +321,7 @@ void RepairAfterFork() {
   }
   Patch().site = 0;
   Patch().lock = 0;
+  Patch().mappers = 0;
 }
 
 }  // namespace runsc::stub

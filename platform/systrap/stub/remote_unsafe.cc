@@ -48,7 +48,10 @@ bool UnstageOutputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args,
     uint64_t size = sizes[i];
     if (size == 0) continue;
     if (size > StagedCapacity(a)) size = StagedCapacity(a);
-    if (safe_copy(reinterpret_cast<void*>(args[a.arg]), Staging(t, i), size) != 0) return false;
+    const uint64_t taken = i == 0 ? t->output_taken : 0;
+    if (taken >= size) continue;
+    auto* to = reinterpret_cast<uint8_t*>(args[a.arg]) + taken;
+    if (safe_copy(to, Staging(t, i) + taken, size - taken) != 0) return false;
   }
   return true;
 }
@@ -65,11 +68,22 @@ bool Post(ThreadPage* t, uint32_t meta) {
   return t->sentry_cpu != cpu;
 }
 
-bool SpinForReply(ThreadPage* t) {
+// Copies out what the sentry has filled so far, while it fills the rest.
+void TakeOutput(ThreadPage* t, const Call& call) {
+  const uint32_t ready = __atomic_load_n(&t->output_ready, __ATOMIC_ACQUIRE);
+  const uint32_t taken = t->output_taken;
+  const MarshalRow* row = FindMarshalRow(call.number);
+  if (ready <= taken || !row || ready > StagedCapacity(row->args[0])) return;
+  auto* to = reinterpret_cast<uint8_t*>(call.args[row->args[0].arg]) + taken;
+  if (safe_copy(to, Staging(t, 0) + taken, ready - taken) == 0) t->output_taken = ready;
+}
+
+bool SpinForReply(ThreadPage* t, const Call& call) {
   const uint64_t budget = Info().spin_cycles;
   if (budget == 0) return false;
   const uint64_t start = Cycles();
   while (__atomic_load_n(&t->line.state, __ATOMIC_ACQUIRE) < kReply) {
+    if (t->output_ready != t->output_taken) TakeOutput(t, call);
     __builtin_ia32_pause();
     if (Cycles() - start > budget) return false;
   }
@@ -93,7 +107,8 @@ void PostAndWait(ThreadPage* t, const Call& call, uint32_t meta) {
   for (int i = 0; i < 6; i++) t->line.args[i] = call.args[i];
   if (t->fp) meta |= kMetaFpSaved;
   if (Info().has_fsgsbase) asm volatile("rdfsbase %0" : "=r"(t->fs_base));
-  if (!Post(t, meta) || !SpinForReply(t)) SleepForReply(t);
+  t->output_ready = t->output_taken = 0;
+  if (!Post(t, meta) || !SpinForReply(t, call)) SleepForReply(t);
 }
 
 void SaveFp(ThreadPage* t) {
@@ -111,6 +126,10 @@ void SaveFp(ThreadPage* t) {
   }
 }
 
+bool MakesTask(uint64_t number) {
+  return number == __NR_clone || number == __NR_fork || number == __NR_vfork || number == __NR_clone3;
+}
+
 void SetFsBase(uint64_t base) {
   if (Info().has_fsgsbase) {
     asm volatile("wrfsbase %0" : : "r"(base));
@@ -119,12 +138,15 @@ void SetFsBase(uint64_t base) {
   }
 }
 
+constexpr uint64_t kSetGs = 0x1001;
+
 void Restore(ThreadPage* t, bool with_fp) {
   if (with_fp) {
     t->fp = reinterpret_cast<uint64_t>(t) + SLOT_FP;
     t->handler_sp = t->stack_top;
   }
   SetFsBase(t->fs_base);
+  if (t->gs_base | t->gs_taken | Local().uses_gs) SetGsBase(t, t->gs_base);
   t->regs.rip = ResumableRip(t->regs.rip);
 }
 
@@ -133,6 +155,7 @@ void Restore(ThreadPage* t, bool with_fp) {
     const uint32_t zero = 0;
     if (CopyToGuest(t->clear_tid, zero)) Syscall(__NR_futex, t->clear_tid, kFutexWake, 1);
   }
+  TakeBackGs(t);
   if (park) thread_park(t);
   thread_exit();
 }
@@ -150,7 +173,8 @@ bool RunNative(ThreadPage* t, Call* call) {
   Call native;
   native.number = t->line.number >> 8;
   for (int i = 0; i < 6; i++) native.args[i] = t->line.args[i];
-  const int64_t result = native_call(t, native.number, native.args);
+  const bool owned = native.number == __NR_futex && IsPiFutex(native.args[1]);
+  const int64_t result = owned ? PiFutex(t, native.args) : native_call(t, native.number, native.args);
   if (result == kNotStarted || result == kEintr) {
     *call = native;
     return false;
@@ -202,8 +226,26 @@ bool Perform(ThreadPage* t, Call call, uint32_t meta) {
 
 }  // namespace
 
+void SetGsBase(ThreadPage* t, uint64_t base) {
+  if (base != 0 && !Local().uses_gs) StopPatching();
+  t->gs_base = base;
+  if (!Local().uses_gs) return TakeBackGs(t);  // exec made a fresh address space
+  t->gs_taken = 1;
+  Syscall(__NR_arch_prctl, kSetGs, base);
+}
+
+void TakeBackGs(ThreadPage* t) {
+  if (!t->gs_taken) return;
+  Syscall(__NR_arch_prctl, kSetGs, t->self);
+  t->gs_taken = 0;
+}
+
 bool Remote(ThreadPage* t, EventKind kind, const Call& call, uint32_t meta) {
   meta |= static_cast<uint32_t>(kind) << kMetaKindShift;
+  if (kind == kEventSyscall && MakesTask(call.number)) {  // the sentry would have to ask for it
+    SaveFp(t);
+    meta |= kMetaFpCopied;
+  }
   if (kind == kEventSyscall && !(meta & kMetaInterrupted)) {
     if (const MarshalRow* row = FindMarshalRow(call.number)) meta |= StageInputs(t, row, call.args);
   }

@@ -76,7 +76,9 @@ bool InExit(uint64_t rip) {
 bool FixUp(MachineContext* m) {
   if (Within(m->rip, reinterpret_cast<char*>(safe_copy), safe_copy_end) ||
       Within(m->rip, reinterpret_cast<char*>(safe_string), safe_string_end) ||
-      Within(m->rip, reinterpret_cast<char*>(safe_probe_write), safe_probe_write_end)) {
+      Within(m->rip, reinterpret_cast<char*>(safe_probe_write), safe_probe_write_end) ||
+      Within(m->rip, reinterpret_cast<char*>(safe_cmpxchg), safe_cmpxchg_end) ||
+      Within(m->rip, reinterpret_cast<char*>(safe_cmpxchg8), safe_cmpxchg8_end)) {
     m->rip = Address(safe_fault);
     return true;
   }

@@ -32,10 +32,13 @@ struct SignalInfo {
 extern "C" {
 extern char exit_fast[], exit_fast_end[], exit_mem[], exit_live[], exit_live_end[];
 extern char native_check[], native_after[], native_interrupted[];
-extern char safe_copy_end[], safe_fault[], safe_string_end[], safe_probe_write_end[];
+extern char safe_copy_end[], safe_fault[], safe_string_end[], safe_probe_write_end[], safe_cmpxchg_end[];
 int64_t safe_copy(void* dst, const void* src, uint64_t n);
 int64_t safe_string(void* dst, const void* src, uint64_t max);
 int64_t safe_probe_write(void* at);
+int64_t safe_cmpxchg(uint64_t at, uint32_t old_value, uint32_t new_value);  // 0: exchanged, 1: not, or -EFAULT
+extern char safe_cmpxchg8_end[];
+int64_t safe_cmpxchg8(uint64_t at, uint64_t old_value, uint64_t new_value);  // the same, eight bytes
 int64_t native_call(ThreadPage* t, uint64_t number, const uint64_t* args);
 [[noreturn]] void thread_exit();
 [[noreturn]] void resume_frame(MachineContext* m, uint64_t fp, uint64_t mask);
@@ -102,14 +105,28 @@ bool ServeSyscall(ThreadPage* t, uint32_t meta);
 // Resumes the guest at ThreadRegs.
 [[noreturn]] void Finish(ThreadPage* t);
 
+// futex(2) with an operation on a word that names its owner.
+bool IsPiFutex(uint64_t op);
+int64_t PiFutex(ThreadPage* t, const uint64_t* args);
+
 // Rewrites the call site if it is worth it and safe; the address to return to afterwards.
 uint64_t MaybePatch(ThreadPage* t, uint64_t after_site);
+// Undoes all rewriting in this address space, for good: thunks need %gs.
+void StopPatching();
+// Gives the thread the %gs base its guest wants; the first one that is not 0 stops rewriting.
+void SetGsBase(ThreadPage* t, uint64_t base);
+// The engine's own again, before the thread serves another guest thread or program.
+void TakeBackGs(ThreadPage* t);
 // The guest-visible address for an address that may be inside a thunk.
 uint64_t CanonicalRip(uint64_t rip);
 // The inverse: where to resume for an address that may be inside a rewritten call site.
 uint64_t ResumableRip(uint64_t rip);
 // True if the trap at `rip` - 1 is our own half-written jump.
 bool IsPatchTrap(uint64_t rip);
+// Around a call that changes mappings: none while a site is being rewritten, which changes protections
+// back to what they were.
+void EnterMapping();
+void LeaveMapping();
 // In a new process: undoes a rewrite the fork cut in half.
 void RepairAfterFork();
 

@@ -209,18 +209,20 @@ static int odd_entries(void) {
   EXPECT(status == SIGSEGV || WEXITSTATUS(status) == 5);
   EXPECT(raw(0x40000000 | 39, 0, 0, 0) == -ENOSYS);
   EXPECT(raw(-1, 0, 0, 0) == -ENOSYS);
-  EXPECT(raw(0x10000270fL, 1, 2, 3) == -ENOSYS);
+  EXPECT(raw(0x10000270fL, 1, 2, 3) == raw(9999, 1, 2, 3));  // the low half counts
   return 0;
 }
 
 // Children that attack the stub; whatever they do, this process and the engine go on.
 enum { BATCH = 16 };
+static volatile int attacker;  // a jump may well end in main()
 static void run_attackers(void (*attack)(unsigned), unsigned first, unsigned step, unsigned rounds, int usec) {
   for (unsigned round = 0; round < rounds; round++) {
     pid_t kids[BATCH];
     for (int i = 0; i < BATCH; i++) {
       kids[i] = fork();
       if (kids[i] == 0) {
+        attacker = 1;
         attack(first + (round * BATCH + i) * step);
         _exit(7);
       }
@@ -317,7 +319,7 @@ static int rogue_helper(uint64_t address) {
       {0x10000, {17}}, {0x10001, {0x50f00}}, {SYS_close_range, {0, ~0ul}}, {SYS_sigaltstack, {0, 0}},
       {SYS_rt_sigprocmask, {0, 0, 0, 8}}, {SYS_execve, {(uint64_t)"/bin/sh"}}, {SYS_ptrace, {0}},
       {SYS_process_vm_readv, {1}}, {SYS_io_uring_setup, {8}}, {SYS_userfaultfd, {0}}, {SYS_seccomp, {1}},
-      {SYS_prctl, {4, 0}}, {SYS_prctl, {1, 0}}, {SYS_memfd_create, {(uint64_t)"x"}}, {SYS_arch_prctl, {0x1001, 5}},
+      {SYS_prctl, {4, 0}}, {SYS_prctl, {1, 0}}, {SYS_memfd_create, {(uint64_t)"x"}},
       {SYS_rt_sigreturn, {0}}, {SYS_readv, {0, 0, 1}}, {SYS_preadv, {3, (uint64_t)&forged, 1}},
       {0x40000000 | SYS_getpid, {0}}, {SYS_setuid, {0}}, {SYS_unshare, {0x10000000}}, {SYS_ptrace, {16, 1}},
   };
@@ -479,6 +481,6 @@ int main(int argc, char** argv) {
     }
   }
   if (!strcmp(what, "hang")) for (;;) ;
-  if (r == 0) printf("ok\n");
+  if (r == 0 && !attacker) printf("ok\n");
   return r;
 }

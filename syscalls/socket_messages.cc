@@ -47,7 +47,11 @@ Result<void> ParseCredentials(Task& task, std::span<const std::byte> data, Contr
 }
 
 Result<void> ParseOne(Task& task, const cmsghdr& header, std::span<const std::byte> data, ControlData& control) {
-  if (header.cmsg_level != SOL_SOCKET) return {};
+  if (header.cmsg_level != SOL_SOCKET) {
+    const auto* bytes = reinterpret_cast<const char*>(data.data());
+    control.items.push_back({header.cmsg_level, header.cmsg_type, std::string(bytes, data.size())});
+    return {};
+  }
   if (header.cmsg_type == SCM_RIGHTS) return ParseRights(task, data, control);
   if (header.cmsg_type == SCM_CREDENTIALS) return ParseCredentials(task, data, control);
   return Errno(EINVAL);
@@ -58,10 +62,10 @@ class ControlWriter {
  public:
   explicit ControlWriter(size_t room) : room_(std::min<size_t>(room, kMaxControl)) {}
   // False when the data had to be cut or did not fit at all.
-  bool Put(int type, const void* data, size_t size) {
+  bool Put(int level, int type, const void* data, size_t size) {
     if (room_ - bytes_.size() < kHeader) return false;
     const size_t fits = std::min(size, room_ - bytes_.size() - kHeader);
-    cmsghdr header{kHeader + fits, SOL_SOCKET, type};
+    cmsghdr header{kHeader + fits, level, type};
     Append(&header, kHeader);
     Append(data, fits);
     bytes_.resize(std::min(Align(bytes_.size()), room_));
@@ -91,7 +95,7 @@ bool PutRights(Task& task, std::vector<RefPtr<File>>& files, bool cloexec, Contr
     if (!fd.ok()) break;
     fds.push_back(static_cast<int>(*fd));
   }
-  if (!fds.empty()) writer.Put(SCM_RIGHTS, fds.data(), fds.size() * sizeof(int));
+  if (!fds.empty()) writer.Put(SOL_SOCKET, SCM_RIGHTS, fds.data(), fds.size() * sizeof(int));
   return fds.size() == files.size();
 }
 
@@ -146,8 +150,11 @@ Result<uint64_t> CopyOutControl(Task& task, const GuestMsghdr& header, ControlDa
                                 int* flags) {
   ControlWriter writer(header.control == 0 ? 0 : header.control_size);
   bool complete = true;
+  for (const ControlItem& item : control.items) {
+    complete = writer.Put(item.level, item.type, item.data.data(), item.data.size()) && complete;
+  }
   if (control.credentials) {
-    complete = writer.Put(SCM_CREDENTIALS, &*control.credentials, sizeof(ucred));
+    complete = writer.Put(SOL_SOCKET, SCM_CREDENTIALS, &*control.credentials, sizeof(ucred)) && complete;
   }
   if (!control.files.empty()) complete = PutRights(task, control.files, cloexec, writer) && complete;
   if (!complete) *flags |= MSG_CTRUNC;

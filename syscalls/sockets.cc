@@ -177,9 +177,12 @@ SyscallResult SysAccept4(Task& task, int fd, GuestAddr addr, GuestAddr size_addr
 SyscallResult SysConnect(Task& task, int fd, GuestAddr addr, int size) {
   RefPtr<Socket> socket = TRY(GetSocket(task, fd));
   const SocketAddress address = TRY(CopyInAddress(task, addr, size));
-  TRY(Await(task, *socket, kWriteEvents, false, socket->send_timeout_ns(),
-            [&] { return socket->Connect(task, address); }));
-  return int64_t{0};
+  const auto connected = Await(task, *socket, kWriteEvents, false, socket->send_timeout_ns(),
+                               [&] { return socket->Connect(task, address); });
+  if (connected.ok()) return int64_t{0};
+  // A connection goes on being made after SO_SNDTIMEO.
+  const bool goes_on = connected.error() == Errno(EAGAIN) && socket->domain() != AF_UNIX;
+  return goes_on ? Errno(EINPROGRESS) : connected.error();
 }
 
 // getsockname(2)

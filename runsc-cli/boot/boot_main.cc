@@ -22,12 +22,11 @@
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/pipe_file.h"
-#include "sentry/fs/proc_net.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/stdio_file.h"
 #include "sentry/kernel/fd_table.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/unix_names.h"
+#include "sentry/net/socket_listing.h"
 #include "syscalls/strace.h"
 #include "syscalls/table.h"
 
@@ -108,7 +107,7 @@ absl::Status OpenFiles(const Invocation& invocation, Sentry& sentry) {
   RegisterMemoryDevices();
   RegisterFifos();
   RegisterTerminals();
-  SetUnixSocketLister(DescribeUnixSockets);
+  PublishProcNet();
   sentry.vfs = MakeRef<Vfs>();
   return MountGuestRoot(*sentry.vfs, *sentry.gofer, *sentry.upper, sentry.spec, sentry.overlay);
 }

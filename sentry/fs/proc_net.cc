@@ -1,5 +1,7 @@
-// /proc/net: the sandbox has a loopback interface and, so far, no Internet sockets.
+// /proc/net: headings here, lines from whoever has the sockets.
 #include "sentry/fs/proc_net.h"
+
+#include <map>
 
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/simple_fs_text.h"
@@ -10,9 +12,7 @@ namespace {
 constexpr char kDev[] =
     "Inter-|   Receive                                                |  Transmit\n"
     " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo "
-    "colls carrier compressed\n"
-    "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     "
-    "0       0          0\n";
+    "colls carrier compressed\n";
 constexpr char kTcp[] =
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
     "                                                     \n";
@@ -34,9 +34,11 @@ constexpr char kNetlink[] =
     "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n";
 constexpr char kPacket[] = "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n";
 constexpr char kIfInet6[] = "00000000000000000000000000000001 01 80 10 80       lo\n";
-constexpr char kSockstat[] =
-    "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\nUDPLITE: inuse 0\n"
-    "RAW: inuse 0\nFRAG: inuse 0 memory 0\n";
+constexpr char kRoute6[] =
+    "00000000000000000000000000000001 80 00000000000000000000000000000000 00 "
+    "00000000000000000000000000000000 00000100 00000001 00000000 00000001       lo\n"
+    "00000000000000000000000000000001 80 00000000000000000000000000000000 00 "
+    "00000000000000000000000000000000 00000000 00000002 00000000 80200001       lo\n";
 
 struct NetFile {
   const char* name;
@@ -46,21 +48,32 @@ struct NetFile {
 constexpr NetFile kFiles[] = {
     {"arp", kArp},         {"dev", kDev},     {"if_inet6", kIfInet6}, {"netlink", kNetlink},
     {"packet", kPacket},   {"raw", kUdp},     {"raw6", kUdp6},        {"route", kRoute},
-    {"sockstat", kSockstat}, {"tcp", kTcp},   {"tcp6", kTcp6},        {"udp", kUdp},
-    {"udp6", kUdp6},       {"ipv6_route", ""},     {"protocols", ""},
+    {"sockstat", ""}, {"tcp", kTcp},   {"tcp6", kTcp6},        {"udp", kUdp},
+    {"udp6", kUdp6},       {"ipv6_route", kRoute6},     {"protocols", ""},
+    {"sockstat6", ""},     {"unix", kUnix},
 };
 
-UnixSocketLister unix_sockets = nullptr;
+// Constant once guests run.
+std::map<std::string, ProcNetText>& Texts() {
+  static auto* const texts = new std::map<std::string, ProcNetText>;
+  return *texts;
+}
 
 }  // namespace
 
-void SetUnixSocketLister(UnixSocketLister lister) { unix_sockets = lister; }
+void SetProcNetText(const char* name, ProcNetText text) { Texts()[name] = text; }
 
 void AddProcNet(SimpleDir& dir) {
-  for (const NetFile& file : kFiles) dir.AddFixed(file.name, file.text);
-  dir.AddText("unix", [](Task&) -> Result<std::string> {
-    return unix_sockets != nullptr ? kUnix + unix_sockets() : std::string(kUnix);
-  });
+  for (const NetFile& file : kFiles) {
+    auto lines = Texts().find(file.name);
+    if (lines == Texts().end()) {
+      dir.AddFixed(file.name, file.text);
+      continue;
+    }
+    dir.AddText(file.name, [heading = file.text, text = lines->second](Task&) -> Result<std::string> {
+      return heading + text();
+    });
+  }
 }
 
 }  // namespace runsc

@@ -1,12 +1,12 @@
-// /proc/net/unix: the sockets themselves are in a layer above.
+// /proc/net: the sockets themselves are in a layer above.
 #pragma once
 
 #include <string>
 
 namespace runsc {
 
-// The lines after the heading. Set at boot.
-using UnixSocketLister = std::string (*)();
-void SetUnixSocketLister(UnixSocketLister lister);
+// The lines of a file after its heading. Set at boot, before anybody reads.
+using ProcNetText = std::string (*)();
+void SetProcNetText(const char* name, ProcNetText text);
 
 }  // namespace runsc

@@ -1,6 +1,8 @@
 // Reading and writing sockets as files, and choosing the family.
 #include "sentry/net/socket.h"
 
+#include "sentry/net/inet_socket.h"
+#include "sentry/net/netlink_socket.h"
 #include "sentry/net/unix_socket.h"
 
 namespace runsc {
@@ -19,6 +21,8 @@ Result<size_t> Socket::Write(Task& task, IoSource& src, const int64_t* offset) {
 }
 
 Result<RefPtr<Socket>> NewSocket(Task& task, int domain, int type, int protocol) {
+  if (domain == AF_INET || domain == AF_INET6) return NewInetSocket(task, domain, type, protocol);
+  if (domain == AF_NETLINK) return NewNetlinkSocket(task, type, protocol);
   if (domain != AF_UNIX) return Errno(EAFNOSUPPORT);
   return NewUnixSocket(task, type, protocol);
 }

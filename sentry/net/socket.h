@@ -20,10 +20,17 @@ struct SocketAddress {
   uint16_t family() const { return storage.ss_family; }
 };
 
+// A piece of ancillary data that is bytes only.
+struct ControlItem {
+  int level, type;
+  std::string data;
+};
+
 // Ancillary data in the making or received.
 struct ControlData {
   std::vector<RefPtr<File>> files;   // SCM_RIGHTS
   std::optional<ucred> credentials;  // SCM_CREDENTIALS
+  std::vector<ControlItem> items;    // the rest
 };
 
 struct SendRequest {

@@ -1,20 +1,12 @@
 // Socket options of unix sockets: those of level SOL_SOCKET.
 #include <algorithm>
-#include <cstring>
 
 #include "sentry/kernel/task.h"
+#include "sentry/net/option_values.h"
 #include "sentry/net/unix_socket.h"
 
 namespace runsc {
 namespace {
-
-constexpr int kMaxBuffer = 212992;  // net.core.wmem_max
-constexpr int kMinBuffer = 4608;
-
-template <typename T>
-std::string Bytes(const T& value) {
-  return std::string(reinterpret_cast<const char*>(&value), sizeof(value));
-}
 
 // The option's bit in plain_options_, or 0.
 uint32_t PlainBit(int name) {
@@ -34,21 +26,6 @@ uint32_t PlainBit(int name) {
     default:
       return 0;
   }
-}
-
-// The guest's value is doubled, as Linux does for its own overhead.
-int BufferSize(int wanted) { return std::max(2 * std::clamp(wanted, 0, kMaxBuffer), kMinBuffer); }
-
-timeval ToTimeval(int64_t ns) { return {ns / kNsPerSecond, (ns % kNsPerSecond) / 1000}; }
-
-Result<int64_t> ParseTimeout(std::string_view value) {
-  timeval tv;
-  if (value.size() < sizeof(tv)) return Errno(EINVAL);
-  std::memcpy(&tv, value.data(), sizeof(tv));
-  if (tv.tv_usec < 0 || tv.tv_usec >= 1'000'000) return Errno(EDOM);
-  if (tv.tv_sec < 0) return int64_t{1};  // expires at once
-  const int64_t ns = ToNs({tv.tv_sec, tv.tv_usec * 1000});
-  return ns == kNever ? int64_t{0} : ns;
 }
 
 }  // namespace
@@ -86,20 +63,18 @@ Result<std::optional<int>> UnixSocket::GetIntOption(int name) {
 
 Result<std::string> UnixSocket::GetOption(Task& task, int level, int name) {
   if (level != SOL_SOCKET) return Errno(EOPNOTSUPP);
-  if (const auto value = TRY(GetIntOption(name))) return Bytes(*value);
+  if (const auto value = TRY(GetIntOption(name))) return OptionBytes(*value);
   switch (name) {
     case SO_PEERCRED:
-      return Bytes(endpoint_->peer_credentials());
+      return OptionBytes(endpoint_->peer_credentials());
     case SO_RCVTIMEO:
-      return Bytes(ToTimeval(receive_timeout_ns_));
+      return TimeoutOption(receive_timeout_ns_);
     case SO_SNDTIMEO:
-      return Bytes(ToTimeval(send_timeout_ns_));
-    case SO_LINGER: {
-      const int seconds = linger_seconds_.load();
-      return Bytes(linger{seconds >= 0, std::max(seconds, 0)});
-    }
+      return TimeoutOption(send_timeout_ns_);
+    case SO_LINGER:
+      return LingerOption(linger_seconds_);
     case SO_COOKIE:
-      return Bytes(uint64_t{ino()});
+      return OptionBytes(uint64_t{ino()});
     default:
       return Errno(ENOPROTOOPT);
   }
@@ -125,9 +100,9 @@ Result<void> UnixSocket::SetIntOption(Task& task, int name, int value) {
     case SO_SNDBUF:
     case SO_RCVBUF:
       if (name == SO_SNDBUF || name == SO_SNDBUFFORCE) {
-        endpoint_->send_buffer = static_cast<size_t>(BufferSize(value));
+        endpoint_->send_buffer = static_cast<size_t>(BufferSizeOption(value, name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE));
       } else {
-        receive_buffer_ = BufferSize(value);
+        receive_buffer_ = BufferSizeOption(value, name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
       }
       return {};
     case SO_RCVLOWAT:
@@ -142,25 +117,18 @@ Result<void> UnixSocket::SetOption(Task& task, int level, int name, std::string_
   if (level != SOL_SOCKET) return Errno(EOPNOTSUPP);
   switch (name) {
     case SO_RCVTIMEO:
-      receive_timeout_ns_ = TRY(ParseTimeout(value));
+      receive_timeout_ns_ = TRY(ParseTimeoutOption(value));
       return {};
     case SO_SNDTIMEO:
-      send_timeout_ns_ = TRY(ParseTimeout(value));
+      send_timeout_ns_ = TRY(ParseTimeoutOption(value));
       return {};
-    case SO_LINGER: {
-      linger l;
-      if (value.size() < sizeof(l)) return Errno(EINVAL);
-      std::memcpy(&l, value.data(), sizeof(l));
-      linger_seconds_ = l.l_onoff ? l.l_linger : -1;
+    case SO_LINGER:
+      linger_seconds_ = TRY(ParseLingerOption(value));
       return {};
-    }
     default:
       break;
   }
-  int number;
-  if (value.size() < sizeof(number)) return Errno(EINVAL);
-  std::memcpy(&number, value.data(), sizeof(number));
-  return SetIntOption(task, name, number);
+  return SetIntOption(task, name, TRY(ParseIntOption(value)));
 }
 
 }  // namespace runsc

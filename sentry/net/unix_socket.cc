@@ -5,6 +5,7 @@
 
 #include "sentry/fs/sigpipe.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/interfaces.h"
 #include "sentry/net/unix_garbage.h"
 
 #ifndef SIOCOUTQ
@@ -168,7 +169,7 @@ Result<int64_t> UnixSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   } else if (request == SIOCOUTQ) {
     value = static_cast<int>(endpoint_->UnsentBytes());
   } else {
-    return Errno(ENOTTY);
+    return InterfaceIoctl(task, request, arg);
   }
   TRY(task.CopyOutObject(arg, value));
   return int64_t{0};

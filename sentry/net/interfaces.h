@@ -1,0 +1,11 @@
+// The network interfaces guests see (today: lo), for the old ioctls. Netlink says the same at more length.
+#pragma once
+
+#include "sentry/net/net_stack.h"
+
+namespace runsc {
+
+// SIOCGIF* and their like, on any socket. ENODEV: no such interface; ENOTTY: not one of them.
+Result<int64_t> InterfaceIoctl(Task& task, uint32_t request, uint64_t arg);
+
+}  // namespace runsc

@@ -1,0 +1,126 @@
+// Listing sockets, and the texts of /proc/net/{tcp,udp,...}.
+#include "sentry/net/socket_listing.h"
+
+#include <cstring>
+
+#include "sentry/fs/proc_net.h"
+#include "sentry/fs/simple_fs_text.h"
+#include "sentry/net/tcp_endpoint.h"
+#include "sentry/net/udp_socket.h"
+#include "sentry/net/unix_endpoint.h"
+
+namespace runsc {
+namespace {
+
+// Addresses are shown as the words they are in memory.
+std::string Hex(const IpEndpoint& endpoint, int family) {
+  std::string out;
+  for (size_t at = family == AF_INET ? 12 : 0; at < 16; at += 4) {
+    uint32_t word;
+    std::memcpy(&word, endpoint.address.bytes.data() + at, sizeof(word));
+    AppendFormat(&out, "%08X", family == AF_INET && !endpoint.address.is_v4() ? 0 : word);
+  }
+  AppendFormat(&out, ":%04X", endpoint.port);
+  return out;
+}
+
+std::string Line(size_t number, const SocketListing& s) {
+  return Format("%4zu: %s %s %02X %08zX:%08zX 00:00000000 00000000 %5u %8d %lu ", number,
+                Hex(s.local, s.family).c_str(), Hex(s.remote, s.family).c_str(), s.state,
+                s.state == TCP_LISTEN ? 0 : s.send_queue, s.receive_queue, s.uid, 0, s.ino);
+}
+
+std::string TcpText(int family) {
+  std::string text;
+  size_t number = 0;
+  for (const SocketListing& s : ListTcp()) {
+    if (s.family != family) continue;
+    const char* tail = s.state == TCP_LISTEN ? "1 0000000000000000 100 0 0 10 0"
+                                             : "1 0000000000000000 20 4 30 10 -1";
+    const std::string line = Line(number++, s) + tail;
+    text += family == AF_INET ? Format("%-149s\n", line.c_str()) : line + '\n';
+  }
+  return text;
+}
+
+std::string UdpText(int family) {
+  std::string text;
+  size_t number = 0;
+  for (const SocketListing& s : ListUdp()) {
+    if (s.family != family) continue;
+    const std::string line = ' ' + Line(number++, s) + Format("2 0000000000000000 %lu", s.drops);
+    text += family == AF_INET ? Format("%-127s\n", line.c_str()) : line.substr(1) + '\n';
+  }
+  return text;
+}
+
+std::string Tcp4Text() { return TcpText(AF_INET); }
+std::string Tcp6Text() { return TcpText(AF_INET6); }
+std::string Udp4Text() { return UdpText(AF_INET); }
+std::string Udp6Text() { return UdpText(AF_INET6); }
+
+size_t Count(const std::vector<SocketListing>& sockets, int family) {
+  size_t n = 0;
+  for (const SocketListing& s : sockets) n += s.family == family;
+  return n;
+}
+
+std::string SockstatText() {
+  const auto tcp = ListTcp(), udp = ListUdp();
+  const size_t used = tcp.size() + udp.size() + UnixNames::Get().All().size();
+  return Format("sockets: used %zu\nTCP: inuse %zu orphan 0 tw 0 alloc %zu mem 0\nUDP: inuse %zu mem 0\n"
+                "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n",
+                used, Count(tcp, AF_INET), tcp.size(), Count(udp, AF_INET));
+}
+
+std::string Sockstat6Text() {
+  return Format("TCP6: inuse %zu\nUDP6: inuse %zu\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n",
+                Count(ListTcp(), AF_INET6), Count(ListUdp(), AF_INET6));
+}
+
+std::string DevText() {
+  const NetStack& stack = NetStack::Get();
+  const uint64_t bytes = stack.bytes(), packets = stack.packets();
+  return Format("    lo: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0"
+                "          0\n",
+                bytes, packets, bytes, packets);
+}
+
+}  // namespace
+
+std::vector<SocketListing> ListTcp() {
+  std::vector<SocketListing> out;
+  for (const RefPtr<PortOwner>& owner : NetStack::Get().tcp().All()) {
+    const auto& endpoint = static_cast<const TcpEndpoint&>(*owner);
+    const TcpEndpoint::Status s = endpoint.status();
+    if (s.state == TCP_CLOSE) continue;  // bound only
+    out.push_back({endpoint.family(), s.state, s.local, s.remote, s.receive_queue, s.send_queue, endpoint.uid(),
+                   endpoint.ino.load(), 0});
+  }
+  return out;
+}
+
+std::vector<SocketListing> ListUdp() {
+  std::vector<SocketListing> out;
+  for (const RefPtr<PortOwner>& owner : NetStack::Get().udp().All()) {
+    const auto& endpoint = static_cast<const UdpEndpoint&>(*owner);
+    const auto remote = endpoint.remote();
+    out.push_back({endpoint.family(), remote ? TCP_ESTABLISHED : TCP_CLOSE, endpoint.local(),
+                   remote.value_or(IpEndpoint{IpAddress::AnyOf(endpoint.family()), 0}), endpoint.QueuedBytes(), 0,
+                   endpoint.uid(), endpoint.ino.load(), endpoint.drops()});
+  }
+  return out;
+}
+
+void PublishProcNet() {
+  SetProcNetText("unix", DescribeUnixSockets);
+  SetProcNetText("tcp", Tcp4Text);
+  SetProcNetText("tcp6", Tcp6Text);
+  SetProcNetText("udp", Udp4Text);
+  SetProcNetText("udp6", Udp6Text);
+  SetProcNetText("dev", DevText);
+  SetProcNetText("sockstat", SockstatText);
+  SetProcNetText("sockstat6", Sockstat6Text);
+}
+
+}  // namespace runsc

@@ -1,0 +1,23 @@
+// What /proc/net and sock_diag tell about Internet sockets.
+#pragma once
+
+#include "sentry/net/ip_address.h"
+
+namespace runsc {
+
+struct SocketListing {
+  int family;
+  int state;  // TCP_*; a UDP socket's is TCP_CLOSE, or TCP_ESTABLISHED with a peer
+  IpEndpoint local, remote;
+  size_t receive_queue, send_queue;
+  uid_t uid;
+  uint64_t ino, drops;
+};
+
+std::vector<SocketListing> ListTcp();
+std::vector<SocketListing> ListUdp();
+
+// Makes the files of /proc/net that speak of sockets do so. Once, at boot.
+void PublishProcNet();
+
+}  // namespace runsc

@@ -1,0 +1,219 @@
+// Binding, listening, connecting and shutting down TCP over loopback.
+#include <algorithm>
+
+#include "sentry/net/tcp_endpoint.h"
+
+namespace runsc {
+namespace {
+
+constexpr size_t kSomaxconn = 4096;
+constexpr EventMask kConnected = EPOLLOUT | EPOLLWRNORM;
+
+}  // namespace
+
+Result<void> TcpEndpoint::Bind(const PortClaim& claim) {
+  TRY(stack_.tcp().Bind(*this, claim));
+  return {};
+}
+
+Result<void> TcpEndpoint::Listen(const PortClaim& claim_if_unbound, int backlog) {
+  {
+    MutexLock l(mu_);
+    if (phase_ != Phase::kIdle && phase_ != Phase::kListening) return Errno(EINVAL);
+    // Negative means the largest, as the comparison is unsigned on Linux.
+    max_backlog_ = std::min<size_t>(static_cast<unsigned>(backlog), kSomaxconn);
+  }
+  if (!stack_.tcp().LocalOf(*this)) TRY(stack_.tcp().Bind(*this, claim_if_unbound));
+  TRY(stack_.tcp().SetListening(*this));
+  {
+    MutexLock l(mu_);
+    phase_ = Phase::kListening;
+    sent_fin_ = got_fin_ = no_receive_ = reset_ = false;
+  }
+  ServeWaiting();
+  return {};
+}
+
+// What an earlier connect(2) left: nothing (start now), or its outcome (true), or a wait.
+Result<std::optional<bool>> TcpEndpoint::ContinueConnect(bool nonblocking) {
+  MutexLock l(mu_);
+  if (step_ == Step::kConnected || phase_ == Phase::kListening) return Errno(EISCONN);
+  if (step_ == Step::kUnconnected) {
+    if (phase_ != Phase::kIdle) return Errno(EISCONN);
+    step_ = Step::kConnecting;
+    phase_ = Phase::kConnecting;
+    sent_fin_ = got_fin_ = no_receive_ = reset_ = false;
+    error_ = 0;
+    return std::optional<bool>();
+  }
+  if (phase_ == Phase::kConnecting) return nonblocking ? Errno(EALREADY) : Errno(EAGAIN);
+  const bool connected = phase_ == Phase::kConnected && error_ == 0;
+  step_ = connected ? Step::kConnected : Step::kUnconnected;
+  if (connected) return std::optional<bool>(true);
+  const int error = std::exchange(error_, 0);
+  return Errno(error != 0 ? error : ECONNABORTED);
+}
+
+// The address and port to connect from.
+Result<IpEndpoint> TcpEndpoint::ChooseLocal(const IpEndpoint& to, PortClaim claim) {
+  const IpAddress source = TRY(stack_.Route(to.address));
+  if (const auto bound = stack_.tcp().LocalOf(*this)) {
+    if (bound->address.is_any()) return IpEndpoint{source, bound->port};
+    if (bound->address.is_v4() != source.is_v4()) return Errno(EINVAL);
+    return *bound;
+  }
+  claim.local = {source, 0};
+  const auto bound = stack_.tcp().Bind(*this, claim);
+  if (!bound.ok()) return bound.error() == Errno(EADDRINUSE) ? Errno(EADDRNOTAVAIL) : bound.error();
+  MutexLock l(mu_);
+  auto_bound_ = true;
+  return *bound;
+}
+
+Result<TcpEndpoint::Joined> TcpEndpoint::StartConnect(const IpEndpoint& to, const PortClaim& claim) {
+  const IpEndpoint local = TRY(ChooseLocal(to, claim));
+  const IpEndpoint target{to.address.OrLoopback(), to.port};
+  TRY(stack_.tcp().SetRemote(*this, local.address, target));
+  {
+    MutexLock l(mu_);
+    remote_ = target;
+    last_local_ = local;
+  }
+  const RefPtr<PortOwner> found = stack_.tcp().Find(target, local);
+  stack_.CountPackets(3, 180);
+  return found ? Join(*this, static_cast<TcpEndpoint&>(*found)) : Joined::kRefused;
+}
+
+// With both locked. `server` is new: nobody else knows it.
+TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener, const RefPtr<TcpEndpoint>& server)
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (listener.phase_ != Phase::kListening || phase_ != Phase::kConnecting) return Joined::kRefused;
+  if (listener.backlog_.size() > listener.max_backlog_) {
+    listener.waiting_.push_back(RefPtr<TcpEndpoint>(this));
+    return Joined::kPending;
+  }
+  server->peer_ = RefPtr<TcpEndpoint>(this);
+  server->remote_ = last_local_;
+  server->phase_ = phase_ = Phase::kConnected;
+  server->step_ = Step::kConnected;
+  peer_ = server;
+  listener.backlog_.push_back(server);
+  return Joined::kEstablished;
+}
+
+TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener)
+    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const RefPtr<TcpEndpoint> server = MakeRef<TcpEndpoint>(client.stack_, listener.family_, listener.uid_);
+  client.stack_.tcp().BindChild(*server, listener, client.remote_, client.last_local_);
+  server->send_buffer_ = listener.send_buffer_.load();
+  server->receive_buffer_ = listener.receive_buffer_.load();
+  Joined joined;
+  {
+    MutexLockPair l(client.mu_, listener.mu_);
+    joined = client.JoinLocked(listener, server);
+  }
+  if (joined != Joined::kEstablished) {
+    client.stack_.tcp().Unbind(*server);
+    return joined;
+  }
+  server->UpdateLimit();
+  client.UpdateLimit();
+  client.queue_.Notify(kConnected);
+  listener.queue_.Notify(EPOLLIN | EPOLLRDNORM);
+  return joined;
+}
+
+// Nobody there, or no longer.
+void TcpEndpoint::Refuse(int error) {
+  bool auto_bound = false;
+  {
+    MutexLock l(mu_);
+    if (phase_ != Phase::kConnecting) return;
+    phase_ = Phase::kIdle;
+    error_ = error;
+    auto_bound = std::exchange(auto_bound_, false);
+  }
+  if (auto_bound) {
+    stack_.tcp().Unbind(*this);
+  } else {
+    stack_.tcp().ClearRemote(*this);
+  }
+  queue_.Notify(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
+}
+
+// A non-blocking connect(2) is always said to be in progress first, as on Linux.
+Result<void> TcpEndpoint::FinishConnect(Joined joined, bool nonblocking) {
+  if (joined == Joined::kRefused) Refuse(ECONNREFUSED);
+  if (nonblocking) return Errno(EINPROGRESS);
+  TRY(ContinueConnect(false));
+  return {};
+}
+
+Result<void> TcpEndpoint::Connect(const IpEndpoint& to, const PortClaim& claim_if_unbound, bool nonblocking) {
+  if (TRY(ContinueConnect(nonblocking))) return {};
+  const auto joined = StartConnect(to, claim_if_unbound);
+  if (joined.ok()) return FinishConnect(*joined, nonblocking);
+  Refuse(0);
+  MutexLock l(mu_);
+  step_ = Step::kUnconnected;
+  return joined.error();
+}
+
+Result<RefPtr<TcpEndpoint>> TcpEndpoint::Accept() {
+  RefPtr<TcpEndpoint> accepted;
+  {
+    MutexLock l(mu_);
+    if (phase_ != Phase::kListening) return Errno(EINVAL);
+    if (backlog_.empty()) return Errno(EAGAIN);
+    accepted = std::move(backlog_.front());
+    backlog_.pop_front();
+  }
+  ServeWaiting();
+  return accepted;
+}
+
+// Room in the backlog: whoever waits for it longest is connected.
+void TcpEndpoint::ServeWaiting() {
+  for (;;) {
+    RefPtr<TcpEndpoint> client;
+    {
+      MutexLock l(mu_);
+      if (waiting_.empty() || backlog_.size() > max_backlog_) return;
+      client = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    if (Join(*client, *this) == Joined::kRefused) client->Refuse(ECONNREFUSED);
+  }
+}
+
+Result<void> TcpEndpoint::Shutdown(int how) {
+  if (how < SHUT_RD || how > SHUT_RDWR) return Errno(EINVAL);
+  const bool read = how != SHUT_WR, write = how != SHUT_RD;
+  RefPtr<TcpEndpoint> peer;
+  EventMask events = EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP;
+  {
+    MutexLock l(mu_);
+    const int state = StateLocked();
+    if (state == TCP_CLOSE) return Errno(ENOTCONN);
+    if (state == TCP_LISTEN && !read) return {};
+    if (state != TCP_LISTEN && state != TCP_SYN_SENT) {
+      if (read) no_receive_ = true;
+      if (write && !sent_fin_) peer = peer_;
+      if (write) sent_fin_ = true;
+      if (StateLocked() == TCP_CLOSE || how == SHUT_RDWR) events |= EPOLLHUP;
+      if (!peer && write && !got_fin_) return {};
+    }
+    if (state == TCP_LISTEN || state == TCP_SYN_SENT) how = -1;
+  }
+  if (how == -1) {
+    stack_.tcp().StopListening(*this);
+    EndConnection(true, Phase::kIdle);
+    MutexLock l(mu_);
+    step_ = Step::kUnconnected;
+  }
+  if (peer) peer->OnPeerFin();
+  queue_.Notify(events);
+  return {};
+}
+
+}  // namespace runsc

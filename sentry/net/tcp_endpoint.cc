@@ -1,0 +1,185 @@
+// Life and state of a TCP endpoint.
+#include "sentry/net/tcp_endpoint.h"
+
+namespace runsc {
+namespace {
+
+constexpr size_t kDefaultHalf = 131072;  // of a queue: the sender's buffer and the receiver's
+
+}  // namespace
+
+TcpEndpoint::TcpEndpoint(NetStack& stack, int family, uid_t uid) : stack_(stack), family_(family), uid_(uid) {}
+
+TcpEndpoint::~TcpEndpoint() { stack_.tcp().Unbind(*this); }
+
+// Takes everything others are told about, and moves on to `phase`.
+RefPtr<TcpEndpoint> TcpEndpoint::TakePeer(Phase phase, Endpoints* backlog, Endpoints* waiting) {
+  MutexLock l(mu_);
+  phase_ = phase;
+  backlog->swap(backlog_);
+  waiting->swap(waiting_);
+  return std::exchange(peer_, nullptr);
+}
+
+void TcpEndpoint::StopListening(Endpoints backlog, Endpoints waiting) {
+  for (const RefPtr<TcpEndpoint>& child : backlog) child->Close(true);
+  for (const RefPtr<TcpEndpoint>& client : waiting) client->Refuse(ECONNREFUSED);
+}
+
+// Unread bytes mean that the other side's were lost: it gets a reset, as from Linux.
+void TcpEndpoint::EndConnection(bool reset, Phase phase) {
+  Endpoints backlog, waiting;
+  const RefPtr<TcpEndpoint> peer = TakePeer(phase, &backlog, &waiting);
+  if (peer) peer->OnPeerClosed(reset || incoming_.available() > 0);
+  StopListening(std::move(backlog), std::move(waiting));
+  stack_.CountPackets(2, bytes_sent() + 104);
+}
+
+void TcpEndpoint::Close(bool reset) {
+  EndConnection(reset, Phase::kClosed);
+  stack_.tcp().Unbind(*this);
+}
+
+void TcpEndpoint::Disconnect() {
+  EndConnection(true, Phase::kIdle);
+  bool auto_bound;
+  {
+    MutexLock l(mu_);
+    step_ = Step::kUnconnected;
+    sent_fin_ = got_fin_ = no_receive_ = reset_ = false;
+    error_ = 0;
+    auto_bound = std::exchange(auto_bound_, false);
+  }
+  if (auto_bound) stack_.tcp().Unbind(*this);
+  stack_.tcp().ClearRemote(*this);
+  incoming_.Reopen();
+  queue_.Notify(EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLRDHUP);
+}
+
+void TcpEndpoint::OnPeerFin() {
+  EventMask events = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+  incoming_.Close();
+  {
+    MutexLock l(mu_);
+    got_fin_ = true;
+    if (sent_fin_) events |= EPOLLHUP;
+  }
+  queue_.Notify(events);
+}
+
+// The other description is gone: after a plain end this side may still read, after a reset only what came.
+void TcpEndpoint::OnPeerClosed(bool reset) {
+  EventMask events = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLOUT | EPOLLWRNORM;
+  if (!reset) incoming_.Close();
+  RefPtr<TcpEndpoint> peer;
+  {
+    MutexLock l(mu_);
+    peer = std::exchange(peer_, nullptr);
+    if (reset && !(sent_fin_ && got_fin_)) {
+      error_ = got_fin_ ? EPIPE : ECONNRESET;
+      reset_ = true;
+    }
+    if (!reset) got_fin_ = true;
+    if (reset || sent_fin_) events |= EPOLLHUP;
+    if (reset) events |= EPOLLERR;
+  }
+  queue_.Notify(events);
+}
+
+// Bytes went to where nobody is any more: the answer is a reset.
+void TcpEndpoint::BreakPipe() {
+  {
+    MutexLock l(mu_);
+    if (reset_) return;
+    reset_ = true;
+    error_ = got_fin_ ? EPIPE : ECONNRESET;
+  }
+  queue_.Notify(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
+}
+
+int TcpEndpoint::TakeError() {
+  MutexLock l(mu_);
+  return std::exchange(error_, 0);
+}
+
+int TcpEndpoint::StateLocked() const {
+  if (phase_ == Phase::kListening) return TCP_LISTEN;
+  if (phase_ == Phase::kConnecting) return TCP_SYN_SENT;
+  if (phase_ != Phase::kConnected || reset_ || (sent_fin_ && got_fin_)) return TCP_CLOSE;
+  if (sent_fin_) return TCP_FIN_WAIT2;
+  return got_fin_ ? TCP_CLOSE_WAIT : TCP_ESTABLISHED;
+}
+
+int TcpEndpoint::state() const {
+  MutexLock l(mu_);
+  return StateLocked();
+}
+
+// A port that was given up with the connection is still shown.
+IpEndpoint TcpEndpoint::local() const {
+  if (const auto bound = stack_.tcp().LocalOf(*this)) return *bound;
+  return {IpAddress::AnyOf(family_), 0};
+}
+
+std::optional<IpEndpoint> TcpEndpoint::remote() const {
+  MutexLock l(mu_);
+  const int state = StateLocked();
+  if (state == TCP_CLOSE || state == TCP_LISTEN || state == TCP_SYN_SENT) return std::nullopt;
+  return remote_;
+}
+
+TcpEndpoint::Status TcpEndpoint::status() const {
+  Status out{};
+  out.local = local();
+  const size_t unread = UnreadByPeer();
+  MutexLock l(mu_);
+  out.state = StateLocked();
+  out.remote = out.state == TCP_LISTEN ? IpEndpoint{IpAddress::AnyOf(family_), 0} : remote_;
+  out.receive_queue = out.state == TCP_LISTEN ? backlog_.size() : incoming_.available();
+  out.send_queue = out.state == TCP_LISTEN ? max_backlog_ : unread;
+  return out;
+}
+
+// As tcp_poll of Linux: a socket that was never connected hangs up, and may be written to.
+EventMask TcpEndpoint::Readiness() const {
+  const size_t wanted = std::max<size_t>(low_water.load(std::memory_order_relaxed), 1);
+  EventMask ready = 0;
+  MutexLock l(mu_);
+  const int state = StateLocked();
+  if (state == TCP_LISTEN) return backlog_.empty() ? 0 : EPOLLIN | EPOLLRDNORM;
+  if (error_ != 0) ready |= EPOLLERR;
+  if (state == TCP_CLOSE) ready |= EPOLLHUP;
+  if (got_fin_ || no_receive_ || reset_) ready |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+  if (state == TCP_SYN_SENT) return ready;
+  if (incoming_.available() >= wanted) ready |= EPOLLIN | EPOLLRDNORM;
+  if (incoming_.HasUrgent()) ready |= EPOLLPRI;
+  if (!peer_ || sent_fin_ || peer_->incoming_.writable()) ready |= EPOLLOUT | EPOLLWRNORM;
+  return ready;
+}
+
+// What one side may have under way: half from the sender's buffer, half from the receiver's.
+void TcpEndpoint::UpdateLimit() {
+  RefPtr<TcpEndpoint> peer;
+  {
+    MutexLock l(mu_);
+    peer = peer_;
+  }
+  const size_t receive = receive_buffer_.load(), send = peer ? peer->send_buffer_.load() : 0;
+  incoming_.set_limit((receive != 0 ? receive / 2 : kDefaultHalf) + (send != 0 ? send / 2 : kDefaultHalf));
+}
+
+// 0 leaves one as it is.
+void TcpEndpoint::SetBuffers(size_t send, size_t receive) {
+  if (send != 0) send_buffer_ = send;
+  if (receive != 0) receive_buffer_ = receive;
+  UpdateLimit();
+  RefPtr<TcpEndpoint> peer;
+  {
+    MutexLock l(mu_);
+    peer = peer_;
+  }
+  if (peer) peer->UpdateLimit();
+  queue_.Notify(EPOLLOUT | EPOLLWRNORM);
+}
+
+}  // namespace runsc

@@ -1,0 +1,113 @@
+// The receive queue of a UDP socket.
+#include "sentry/net/udp_socket.h"
+
+namespace runsc {
+namespace {
+
+constexpr size_t kOverhead = 512;  // of a datagram, against the receive buffer
+constexpr int kNoReceive = 1, kNoSend = 2;
+
+}  // namespace
+
+void UdpEndpoint::Close() {
+  stack_.udp().Unbind(*this);
+  std::deque<std::shared_ptr<const Datagram>> dropped;
+  MutexLock l(mu_);
+  closed_ = true;
+  dropped.swap(datagrams_);
+}
+
+void UdpEndpoint::Deliver(Datagram datagram) {
+  const size_t charge = datagram.size + kOverhead;
+  auto shared = std::make_shared<const Datagram>(std::move(datagram));
+  {
+    MutexLock l(mu_);
+    if (closed_) return;
+    if (queued_ > 0 && queued_ + charge > receive_buffer.load()) {
+      ++drops_;
+      return;
+    }
+    queued_ += charge;
+    datagrams_.push_back(std::move(shared));
+  }
+  queue_.Notify(EPOLLIN | EPOLLRDNORM);
+}
+
+Result<std::shared_ptr<const Datagram>> UdpEndpoint::Next(bool peek) {
+  MutexLock l(mu_);
+  if (error_ != 0) return Errno(std::exchange(error_, 0));
+  if (datagrams_.empty()) {
+    if (shutdown_ & kNoReceive) return std::shared_ptr<const Datagram>();
+    return Errno(EAGAIN);
+  }
+  if (peek) return datagrams_.front();
+  auto first = std::move(datagrams_.front());
+  datagrams_.pop_front();
+  queued_ -= first->size + kOverhead;
+  return first;
+}
+
+void UdpEndpoint::SetRemote(std::optional<IpEndpoint> remote) {
+  MutexLock l(mu_);
+  remote_ = remote;
+}
+
+std::optional<IpEndpoint> UdpEndpoint::remote() const {
+  MutexLock l(mu_);
+  return remote_;
+}
+
+IpEndpoint UdpEndpoint::local() const {
+  const auto bound = stack_.udp().LocalOf(*this);
+  return bound ? *bound : IpEndpoint{IpAddress::AnyOf(family_), 0};
+}
+
+void UdpEndpoint::AddShutdown(int bits) {
+  EventMask events = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLOUT;
+  {
+    MutexLock l(mu_);
+    shutdown_ |= bits;
+    if (shutdown_ == (kNoReceive | kNoSend)) events |= EPOLLHUP;
+  }
+  queue_.Notify(events);
+}
+
+int UdpEndpoint::shutdown() const {
+  MutexLock l(mu_);
+  return shutdown_;
+}
+
+void UdpEndpoint::SetError(int error) {
+  {
+    MutexLock l(mu_);
+    error_ = error;
+  }
+  queue_.Notify(EPOLLERR | EPOLLIN | EPOLLOUT);
+}
+
+int UdpEndpoint::TakeError() {
+  MutexLock l(mu_);
+  return std::exchange(error_, 0);
+}
+
+EventMask UdpEndpoint::Readiness() const {
+  MutexLock l(mu_);
+  EventMask ready = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
+  if (error_ != 0) ready |= EPOLLERR;
+  if (shutdown_ & kNoReceive) ready |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
+  if (shutdown_ == (kNoReceive | kNoSend)) ready |= EPOLLHUP;
+  if (!datagrams_.empty()) ready |= EPOLLIN | EPOLLRDNORM;
+  return ready;
+}
+
+size_t UdpEndpoint::FirstSize() const {
+  MutexLock l(mu_);
+  return datagrams_.empty() ? 0 : datagrams_.front()->size;
+}
+
+size_t UdpEndpoint::QueuedBytes() const {
+  MutexLock l(mu_);
+  return queued_;
+}
+
+}  // namespace runsc

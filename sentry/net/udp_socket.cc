@@ -1,0 +1,241 @@
+// The socket calls of UDP.
+#include "sentry/net/udp_socket.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "sentry/fs/sigpipe.h"
+#include "sentry/kernel/task.h"
+#include "sentry/net/option_values.h"
+
+namespace runsc {
+namespace {
+
+constexpr size_t kMaxDatagram = 65507, kMaxDatagram6 = 65487;
+
+template <typename T>
+ControlItem Item(int level, int type, const T& value) {
+  return {level, type, OptionBytes(value)};
+}
+
+}  // namespace
+
+const char UdpSocket::kKind = 0;
+
+UdpSocket::UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int domain,
+                     int flags)
+    : InetSocket(std::move(inode), stack, domain, SOCK_DGRAM, IPPROTO_UDP, flags),
+      endpoint_(std::move(endpoint)) {}
+
+Result<void> UdpSocket::Bind(Task& task, const SocketAddress& address) {
+  TRY(stack_.udp().Bind(*endpoint_, TRY(ParseBind(task, address))));
+  return {};
+}
+
+Result<void> UdpSocket::EnsureBound(Task& task) {
+  if (bound()) return {};
+  const auto result = stack_.udp().Bind(*endpoint_, Claim(task, {IpAddress::AnyOf(domain()), 0}));
+  if (result.ok() || result.error() == Errno(EINVAL)) return {};  // or by another thread
+  return Errno(EAGAIN);
+}
+
+Result<void> UdpSocket::Connect(Task& task, const SocketAddress& address) {
+  if (address.size >= sizeof(sa_family_t) && address.family() == AF_UNSPEC) {
+    stack_.udp().ClearRemote(*endpoint_);
+    endpoint_->SetRemote(std::nullopt);
+    return {};
+  }
+  const IpEndpoint to = TRY(ParseInetAddress(address, domain(), true));
+  TRY(CheckFamily(to.address));
+  if (to.address.is_broadcast() && !option(SOL_SOCKET, SO_BROADCAST)) return Errno(EACCES);
+  const IpAddress source = TRY(stack_.Route(to.address));
+  TRY(EnsureBound(task));
+  const IpEndpoint target{to.address.OrLoopback(), to.port};
+  const IpEndpoint local = endpoint_->local();
+  TRY(stack_.udp().SetRemote(*endpoint_, local.address.is_any() ? source : local.address, target));
+  endpoint_->SetRemote(target);
+  return {};
+}
+
+Result<void> UdpSocket::Shutdown(int how) {
+  if (how < SHUT_RD || how > SHUT_RDWR) return Errno(EINVAL);
+  const bool connected = has_peer();
+  endpoint_->AddShutdown(how + 1);
+  return connected ? Result<void>() : Errno(ENOTCONN);
+}
+
+Result<SocketAddress> UdpSocket::GetName() { return ToSocketAddress(endpoint_->local(), domain()); }
+
+Result<SocketAddress> UdpSocket::GetPeer() {
+  const auto remote = endpoint_->remote();
+  if (!remote) return Errno(ENOTCONN);
+  return ToSocketAddress(*remote, domain());
+}
+
+Result<IpEndpoint> UdpSocket::Destination(SendRequest& request, bool* connected) const {
+  if (request.to == nullptr) {
+    const auto remote = endpoint_->remote();
+    *connected = true;
+    return remote ? Result<IpEndpoint>(*remote) : Errno(domain() == AF_INET ? EDESTADDRREQ : EDESTADDRREQ);
+  }
+  SocketAddress to = *request.to;
+  if (to.size >= sizeof(sockaddr_in) && to.family() == AF_UNSPEC && domain() == AF_INET) {
+    to.storage.ss_family = AF_INET;
+  }
+  IpEndpoint parsed = TRY(ParseInetAddress(to, domain(), true));
+  TRY(CheckFamily(parsed.address));
+  if (parsed.port == 0) return Errno(EINVAL);
+  parsed.address = parsed.address.OrLoopback();
+  return parsed;
+}
+
+// The type of service and the source address a message asks for.
+Result<void> UdpSocket::ApplyControl(const SendRequest& request, Datagram& datagram) const {
+  if (request.control == nullptr) return {};
+  for (const ControlItem& item : request.control->items) {
+    int value = 0;
+    std::memcpy(&value, item.data.data(), std::min(item.data.size(), sizeof(value)));
+    if (item.level == IPPROTO_IP && item.type == IP_TOS) {
+      datagram.tos = value & 0xff;
+    } else if (item.level == IPPROTO_IP && item.type == IP_TTL) {
+      datagram.ttl = value;
+    } else if (item.level == IPPROTO_IP && item.type == IP_PKTINFO && item.data.size() >= sizeof(in_pktinfo)) {
+      in_pktinfo info;
+      std::memcpy(&info, item.data.data(), sizeof(info));
+      if (info.ipi_spec_dst.s_addr != 0) datagram.from.address = IpAddress::V4(ntohl(info.ipi_spec_dst.s_addr));
+      TRY(stack_.CheckLocal(datagram.from.address));
+    } else if (item.level == IPPROTO_IPV6 && item.type == IPV6_TCLASS) {
+      datagram.tos = value & 0xff;
+    } else if (item.level == IPPROTO_IPV6 && item.type == IPV6_HOPLIMIT) {
+      datagram.ttl = value;
+    } else if (item.level != IPPROTO_IPV6 || item.type != IPV6_PKTINFO) {
+      return Errno(EINVAL);
+    }
+  }
+  return {};
+}
+
+// Nobody there: the sender hears of it if it is connected, as by ICMP.
+Result<void> UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
+  stack_.CountPackets(1, datagram.size + 28);
+  const RefPtr<PortOwner> found = stack_.udp().Find(to, datagram.from);
+  if (found) {
+    static_cast<UdpEndpoint&>(*found).Deliver(std::move(datagram));
+  } else if (connected || option(IPPROTO_IP, IP_RECVERR)) {
+    endpoint_->SetError(ECONNREFUSED);
+  }
+  return {};
+}
+
+Result<size_t> UdpSocket::Send(Task& task, SendRequest& request) {
+  if (request.flags & MSG_OOB) return Errno(EOPNOTSUPP);
+  bool connected = false;
+  const size_t size = request.src.remaining();
+  if (size > 0xffff) return Errno(EMSGSIZE);
+  const IpEndpoint to = TRY(Destination(request, &connected));
+  if (const int error = endpoint_->TakeError()) return Errno(error);
+  if (endpoint_->shutdown() & 2) return request.flags & MSG_NOSIGNAL ? Errno(EPIPE) : BrokenPipe(task);
+  if (to.address.is_broadcast() && !option(SOL_SOCKET, SO_BROADCAST)) return Errno(EACCES);
+  const IpAddress source = TRY(stack_.Route(to.address));
+  if (size > (to.address.is_v4() ? kMaxDatagram : kMaxDatagram6)) return Errno(EMSGSIZE);
+  TRY(EnsureBound(task));
+  Datagram datagram;
+  datagram.from = endpoint_->local();
+  if (datagram.from.address.is_any()) datagram.from.address = source;
+  datagram.to = to.address;
+  datagram.tos = to.address.is_v4() ? options_.at(IPPROTO_IP, IP_TOS) : options_.at(IPPROTO_IPV6, IPV6_TCLASS);
+  datagram.ttl = options_.at(IPPROTO_IP, IP_TTL);
+  TRY(ApplyControl(request, datagram));
+  datagram.data.reset(new std::byte[std::max<size_t>(size, 1)]);
+  if (size > 0) datagram.size = TRY(request.src.Read({datagram.data.get(), size}));
+  if (datagram.size != size) return Errno(EFAULT);
+  datagram.arrived_ns = Kernel::RealtimeNs();
+  TRY(Dispatch(to, std::move(datagram), connected));
+  return size;
+}
+
+void UdpSocket::DescribeIp(const Datagram& datagram, ControlData& control) const {
+  if (option(IPPROTO_IP, IP_PKTINFO)) {
+    in_pktinfo info{};
+    info.ipi_ifindex = kLoopbackIndex;
+    info.ipi_spec_dst.s_addr = info.ipi_addr.s_addr = htonl(datagram.to.v4());
+    control.items.push_back(Item(IPPROTO_IP, IP_PKTINFO, info));
+  }
+  if (option(IPPROTO_IP, IP_RECVTTL)) control.items.push_back(Item(IPPROTO_IP, IP_TTL, datagram.ttl));
+  if (option(IPPROTO_IP, IP_RECVTOS)) {
+    control.items.push_back(Item(IPPROTO_IP, IP_TOS, static_cast<uint8_t>(datagram.tos)));
+  }
+  if (option(IPPROTO_IP, IP_RECVORIGDSTADDR)) {
+    const SocketAddress to = ToSocketAddress({datagram.to, endpoint_->local().port}, AF_INET);
+    control.items.push_back({IPPROTO_IP, IP_ORIGDSTADDR, {reinterpret_cast<const char*>(&to.storage), to.size}});
+  }
+}
+
+void UdpSocket::DescribeArrival(const Datagram& datagram, ControlData& control) const {
+  if (option(SOL_SOCKET, SO_TIMESTAMPNS)) {
+    control.items.push_back(Item(SOL_SOCKET, SO_TIMESTAMPNS, ToTimespec(datagram.arrived_ns)));
+  } else if (option(SOL_SOCKET, SO_TIMESTAMP)) {
+    const timespec ts = ToTimespec(datagram.arrived_ns);
+    control.items.push_back(Item(SOL_SOCKET, SO_TIMESTAMP, timeval{ts.tv_sec, ts.tv_nsec / 1000}));
+  }
+  if (datagram.to.is_v4()) DescribeIp(datagram, control);
+  if (domain() != AF_INET6) return;
+  if (option(IPPROTO_IPV6, IPV6_RECVPKTINFO)) {
+    in6_pktinfo info{};
+    info.ipi6_ifindex = kLoopbackIndex;
+    std::memcpy(&info.ipi6_addr, datagram.to.bytes.data(), datagram.to.bytes.size());
+    control.items.push_back(Item(IPPROTO_IPV6, IPV6_PKTINFO, info));
+  }
+  if (option(IPPROTO_IPV6, IPV6_RECVHOPLIMIT)) {
+    control.items.push_back(Item(IPPROTO_IPV6, IPV6_HOPLIMIT, datagram.ttl));
+  }
+  if (option(IPPROTO_IPV6, IPV6_RECVTCLASS)) {
+    control.items.push_back(Item(IPPROTO_IPV6, IPV6_TCLASS, datagram.tos));
+  }
+}
+
+Result<size_t> UdpSocket::Receive(Task& task, ReceiveRequest& request) {
+  if (request.flags & MSG_OOB) return Errno(EOPNOTSUPP);
+  if (request.flags & MSG_ERRQUEUE) return Errno(EAGAIN);
+  const std::shared_ptr<const Datagram> datagram = TRY(endpoint_->Next(request.flags & MSG_PEEK));
+  if (datagram == nullptr) return size_t{0};
+  const size_t wanted = std::min(datagram->size, request.dst.remaining());
+  size_t n = 0;
+  if (wanted > 0) n = TRY(request.dst.Write({datagram->data.get(), wanted}));
+  if (n < wanted) return Errno(EFAULT);
+  if (n < datagram->size) request.out_flags |= MSG_TRUNC;
+  request.from = ToSocketAddress(datagram->from, domain());
+  if (request.wants_control && options_.wants_control()) DescribeArrival(*datagram, request.control);
+  return request.flags & MSG_TRUNC ? datagram->size : n;
+}
+
+Result<int64_t> UdpSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
+  int value = 0;
+  if (request == FIONREAD) {
+    value = static_cast<int>(endpoint_->FirstSize());
+  } else if (request != SIOCOUTQ) {
+    return InetSocket::Ioctl(task, request, arg);
+  }
+  TRY(task.CopyOutObject(arg, value));
+  return int64_t{0};
+}
+
+void UdpSocket::OptionChanged(int level, int name) {
+  if (level == SOL_SOCKET && name == SO_RCVBUF) endpoint_->receive_buffer = options_.receive_buffer.load();
+}
+
+Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int flags) {
+  NetStack& stack = NetStack::Get();
+  const uint64_t ino = task.kernel().NextSocketCookie();
+  RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
+  RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(stack, domain, task.creds()->euid);
+  endpoint->ino = ino;
+  return RefPtr<Socket>(
+      MakeRef<UdpSocket>(std::move(inode), stack, std::move(endpoint), domain, flags & O_NONBLOCK));
+}
+
+}  // namespace runsc

@@ -1,0 +1,104 @@
+// UDP sockets over loopback: a datagram goes straight into its receiver's queue.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "sentry/net/inet_socket.h"
+
+namespace runsc {
+
+struct Datagram {
+  std::unique_ptr<std::byte[]> data;
+  size_t size = 0;
+  IpEndpoint from;
+  IpAddress to;
+  int tos = 0, ttl = 64;
+  int64_t arrived_ns = 0;  // real time
+};
+
+// What senders find through the port table; outlives the description while one holds it.
+class UdpEndpoint : public PortOwner {
+ public:
+  UdpEndpoint(NetStack& stack, int family, uid_t uid) : stack_(stack), family_(family), uid_(uid) {}
+  ~UdpEndpoint() override { stack_.udp().Unbind(*this); }
+  int family() const { return family_; }
+  uid_t uid() const { return uid_; }
+  WaitQueue& queue() { return queue_; }
+
+  void Close();
+  // Dropped when there is no room, as a network may.
+  void Deliver(Datagram datagram);
+  // The first one, taken off or, to peek, shared. EAGAIN, an error, or null at the end (SHUT_RD).
+  Result<std::shared_ptr<const Datagram>> Next(bool peek);
+  void SetRemote(std::optional<IpEndpoint> remote);
+  std::optional<IpEndpoint> remote() const;
+  IpEndpoint local() const;
+  void AddShutdown(int bits);
+  int shutdown() const;
+  void SetError(int error);
+  int TakeError();
+  EventMask Readiness() const;
+  size_t FirstSize() const;     // FIONREAD
+  size_t QueuedBytes() const;
+  uint64_t drops() const { return drops_.load(); }
+
+  std::atomic<size_t> receive_buffer{212992};
+  std::atomic<uint64_t> ino{0};
+
+ private:
+  NetStack& stack_;
+  const int family_;
+  const uid_t uid_;
+  mutable Mutex mu_{LockRank::kSocket};
+  std::deque<std::shared_ptr<const Datagram>> datagrams_ ABSL_GUARDED_BY(mu_);
+  size_t queued_ ABSL_GUARDED_BY(mu_) = 0;  // bytes, overhead included
+  std::optional<IpEndpoint> remote_ ABSL_GUARDED_BY(mu_);
+  int shutdown_ ABSL_GUARDED_BY(mu_) = 0;  // SHUT_* + 1
+  int error_ ABSL_GUARDED_BY(mu_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  std::atomic<uint64_t> drops_{0};
+  WaitQueue queue_;
+};
+
+class UdpSocket : public InetSocket {
+ public:
+  static const char kKind;
+  UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int domain, int flags);
+  ~UdpSocket() override { endpoint_->Close(); }
+  const void* kind() const override { return &kKind; }
+
+  Result<void> Bind(Task& task, const SocketAddress& address) override;
+  Result<void> Listen(Task& task, int backlog) override { return Errno(EOPNOTSUPP); }
+  Result<RefPtr<Socket>> Accept(Task& task, int flags) override { return Errno(EOPNOTSUPP); }
+  Result<void> Connect(Task& task, const SocketAddress& address) override;
+  Result<void> Shutdown(int how) override;
+  Result<SocketAddress> GetName() override;
+  Result<SocketAddress> GetPeer() override;
+  Result<size_t> Send(Task& task, SendRequest& request) override;
+  Result<size_t> Receive(Task& task, ReceiveRequest& request) override;
+  EventMask Readiness(EventMask mask) override { return endpoint_->Readiness() & (mask | EPOLLERR | EPOLLHUP); }
+  WaitQueue* wait_queue() override { return &endpoint_->queue(); }
+  Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;
+
+ protected:
+  int TakeError() override { return endpoint_->TakeError(); }
+  bool bound() const override { return endpoint_->local().port != 0; }
+  bool has_peer() const override { return endpoint_->remote().has_value(); }
+  void OptionChanged(int level, int name) override;
+
+ private:
+  Result<IpEndpoint> Destination(SendRequest& request, bool* connected) const;
+  Result<void> EnsureBound(Task& task);
+  Result<void> Dispatch(const IpEndpoint& to, Datagram datagram, bool connected);
+  Result<void> ApplyControl(const SendRequest& request, Datagram& datagram) const;
+  void DescribeArrival(const Datagram& datagram, ControlData& control) const;
+  void DescribeIp(const Datagram& datagram, ControlData& control) const;
+
+  const RefPtr<UdpEndpoint> endpoint_;
+};
+
+Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int flags);
+
+}  // namespace runsc

@@ -198,6 +198,7 @@ absl::Status Kernel::StartInit(const InitProcess& init) {
   for (const std::string& candidate : Candidates(init)) {
     const auto result = task->Exec(task->fs().cwd(), candidate, init.args, init.env, 0);
     if (result.ok()) {
+      task->run().registers_replaced = false;  // no call is being served that must not overwrite them
       if (!task->StartThread()) return absl::ResourceExhaustedError("cannot start a host thread");
       return absl::OkStatus();
     }

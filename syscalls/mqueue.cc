@@ -1,6 +1,8 @@
 // POSIX message queues: mq_open(3), mq_send(3), mq_receive(3), mq_notify(3), mq_getattr(3), mq_unlink(3).
 #include "sentry/fs/mqueue.h"
 
+#include <algorithm>
+
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/permission.h"
 #include "syscalls/fd_util.h"
@@ -32,7 +34,8 @@ Result<Deadline> CopyInDeadline(Task& task, GuestAddr addr) {
   if (addr == 0) return kNever;
   const auto time = TRY(task.CopyInObject<timespec>(addr));
   if (!IsValidTimespec(time)) return Errno(EINVAL);
-  return DeadlineAfter(Kernel::MonotonicNs(), ToNs(time) - Kernel::RealtimeNs());
+  // Past ones are now: only what waits must hear that it is too late.
+  return DeadlineAfter(Kernel::MonotonicNs(), std::max<int64_t>(ToNs(time) - Kernel::RealtimeNs(), 0));
 }
 
 Result<RefPtr<MqueueInode>> OpenExisting(Task& task, MqueueInode& queue, int flags) {

@@ -194,7 +194,11 @@ Result<void> TcpEndpoint::Shutdown(int how) {
   {
     MutexLock l(mu_);
     const int state = StateLocked();
-    if (state == TCP_CLOSE) return Errno(ENOTCONN);
+    if (state == TCP_CLOSE) {  // takes effect all the same, as on Linux
+      no_receive_ |= read;
+      sent_fin_ |= write;
+      return Errno(ENOTCONN);
+    }
     if (state == TCP_LISTEN && !read) return {};
     if (state != TCP_LISTEN && state != TCP_SYN_SENT) {
       if (read) no_receive_ = true;

@@ -1,5 +1,8 @@
 // Entry point of runsc: global flags, the verb, its flags, and how failures are reported.
 #include <fcntl.h>
+#include <malloc.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <string>
@@ -67,6 +70,22 @@ void FillStdio() {
   }
 }
 
+// An arena costs a new thread four calls and some page faults: one for each CPU is enough. A heap that
+// shrinks as soon as it can grows again with the next fork. What every start uses of the first heap comes
+// with one call instead of a fault for each page.
+void PrepareHeap() {
+  constexpr int kKeep = 1 << 20;
+  mallopt(M_TRIM_THRESHOLD, kKeep);
+  mallopt(M_MMAP_THRESHOLD, kKeep);
+  constexpr size_t kFirstHeap = 132 << 10, kUsed = 80 << 10, kPage = 4096;
+  cpu_set_t cpus;
+  const int count = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  mallopt(M_ARENA_MAX, count);
+  const uintptr_t end = reinterpret_cast<uintptr_t>(sbrk(0));
+  const uintptr_t begin = (end - kFirstHeap) & ~(kPage - 1);
+  madvise(reinterpret_cast<void*>(begin), kUsed, MADV_POPULATE_WRITE);
+}
+
 int Main(std::span<const std::string_view> args) {
   FlagSet globals(GlobalFlags());
   const absl::StatusOr<size_t> used = globals.Parse(args);
@@ -89,6 +108,7 @@ int Main(std::span<const std::string_view> args) {
 
 int RunCommandLine(std::span<const std::string_view> args) {
   FillStdio();
+  PrepareHeap();
   return Main(args);
 }
 

@@ -30,5 +30,6 @@ if(NOT RUNSC_SANITIZE)
   # One file without needs: it is executed again inside jails that have no file system, and a dynamic
   # linker would cost a start-up a quarter of its time.
   set_target_properties(runsc PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  target_link_options(runsc PRIVATE -static-pie)
+  target_sources(runsc PRIVATE runsc-cli/start_unsafe.S)
+  target_link_options(runsc PRIVATE -static-pie LINKER:-e,runsc_start)
 endif()

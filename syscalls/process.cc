@@ -36,16 +36,58 @@ struct ArgBudget {
   }
 };
 
+// Guest memory read ahead to the end of its page: a program's pointers, and its strings, lie side by
+// side.
+class ReadAhead {
+ public:
+  explicit ReadAhead(Task& task) : task_(task) {}
+  // What there is at `addr`; empty if nothing.
+  std::string_view At(GuestAddr addr) {
+    if (addr < base_ || addr - base_ >= size_) {
+      base_ = addr;
+      size_ = task_.CopyInPartial(addr, page_, sizeof(page_) - addr % sizeof(page_));
+    }
+    return {page_ + (addr - base_), size_ - (addr - base_)};
+  }
+
+ private:
+  Task& task_;
+  GuestAddr base_ = 0;
+  size_t size_ = 0;
+  char page_[4096];
+};
+
+Result<uint64_t> CopyInPointer(Task& task, ReadAhead& memory, GuestAddr addr) {
+  const std::string_view bytes = memory.At(addr);
+  uint64_t pointer;
+  if (bytes.size() < sizeof(pointer)) return task.CopyInObject<uint64_t>(addr);
+  std::memcpy(&pointer, bytes.data(), sizeof(pointer));
+  return pointer;
+}
+
+Result<std::string> CopyInArgument(ReadAhead& memory, GuestAddr addr) {
+  std::string text;
+  while (text.size() < kMaxArgLength) {
+    const std::string_view bytes = memory.At(addr + text.size());
+    if (bytes.empty()) return Errno(EFAULT);
+    const size_t end = bytes.find('\0');
+    text.append(bytes.substr(0, end));
+    if (end != bytes.npos) break;
+  }
+  if (text.size() >= kMaxArgLength) return Errno(E2BIG);
+  return text;
+}
+
 Result<std::vector<std::string>> CopyInStrings(Task& task, GuestAddr addr, ArgBudget& budget) {
   std::vector<std::string> strings;
   if (addr == 0) return strings;
+  ReadAhead pointers(task), text(task);
   for (size_t i = 0; i < kMaxArgStrings; ++i) {
-    const GuestAddr pointer = TRY(task.CopyInObject<uint64_t>(addr + i * 8));
+    const GuestAddr pointer = TRY(CopyInPointer(task, pointers, addr + i * 8));
     if (pointer == 0) return strings;
-    auto text = task.CopyInString(pointer, kMaxArgLength);
-    if (!text.ok()) return text.error() == Errno(ENAMETOOLONG) ? Errno(E2BIG) : text.error();
-    TRY(budget.Spend(text->size() + 1 + sizeof(uint64_t)));
-    strings.push_back(std::move(*text));
+    std::string argument = TRY(CopyInArgument(text, pointer));
+    TRY(budget.Spend(argument.size() + 1 + sizeof(uint64_t)));
+    strings.push_back(std::move(argument));
   }
   return Errno(E2BIG);
 }
@@ -316,6 +358,7 @@ SyscallResult SysWaitid(Task& task, int which, int id, GuestAddr info_addr, int 
     info.si_uid = UidToGuest(task.creds()->user_ns.get(), outcome.uid);
     info.si_status = outcome.code == CLD_EXITED      ? WEXITSTATUS(outcome.wait_status)
                      : outcome.code == CLD_STOPPED   ? WSTOPSIG(outcome.wait_status)
+                     : outcome.code == CLD_TRAPPED   ? outcome.wait_status >> 8
                      : outcome.code == CLD_CONTINUED ? SIGCONT
                                                      : WTERMSIG(outcome.wait_status);
     TRY(CopyOutRusage(task, usage_addr, outcome.usage));

@@ -5,7 +5,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 #include "absl/status/status.h"
@@ -38,16 +40,43 @@ absl::Status SharedPages::Init(const char* name, size_t piece_size, size_t count
 
 Result<uint32_t> SharedPages::Allocate() {
   MutexLock lock(mu_);
-  if (!free_.empty()) {
-    const uint32_t index = free_.back();
-    free_.pop_back();
+  for (std::vector<uint32_t>* list : {&warm_, &free_}) {
+    if (list->empty()) continue;
+    const uint32_t index = list->back();
+    list->pop_back();
     return index;
   }
   if (next_ == count_) return Errno(EAGAIN);
   return next_++;
 }
 
+// Asks the file, not the page tables: it knows what was swapped out too. Nobody else uses its offset.
+bool SharedPages::Scrub(uint32_t index) {
+  constexpr off_t kMaxKept = 64 << 10;
+  const off_t end = static_cast<off_t>(offset(index) + piece_size_);
+  off_t kept = 0;
+  for (off_t at = static_cast<off_t>(offset(index)); at < end;) {
+    const off_t data = lseek(fd_.get(), at, SEEK_DATA);
+    if (data < 0 && errno != ENXIO) return false;
+    if (data < 0 || data >= end) break;
+    const off_t hole = std::min(lseek(fd_.get(), data, SEEK_HOLE), end);
+    if (hole <= data || (kept += hole - data) > kMaxKept) return false;
+    memset(base_ + data, 0, static_cast<size_t>(hole - data));
+    at = hole;
+  }
+  return true;
+}
+
 void SharedPages::Free(uint32_t index) {
+  bool room;
+  {
+    MutexLock lock(mu_);
+    room = warm_.size() < kMaxWarm;
+  }
+  if (room && Scrub(index)) {
+    MutexLock lock(mu_);
+    return warm_.push_back(index);
+  }
   fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
             static_cast<off_t>(offset(index)), static_cast<off_t>(piece_size_));
   MutexLock lock(mu_);

@@ -24,7 +24,8 @@ class SharedPages {
 
   // A zeroed piece, or EAGAIN.
   Result<uint32_t> Allocate();
-  // Gives the memory back to the host. Nobody may have it mapped any more.
+  // Nobody may have it mapped any more. A few pieces keep their memory, zeroed, for the next user:
+  // page faults cost more than that. The others' goes back to the host.
   void Free(uint32_t index);
 
   uint8_t* piece(uint32_t index) const { return base_ + index * piece_size_; }
@@ -34,12 +35,17 @@ class SharedPages {
   bool has_read_only_fd() const { return read_only_.valid(); }
 
  private:
+  // Zeroes what is in memory of a piece; false if there is too much of it to be worth keeping.
+  bool Scrub(uint32_t index);
+
+  static constexpr size_t kMaxWarm = 32;
   UniqueFd fd_, read_only_;
   uint8_t* base_ = nullptr;
   size_t piece_size_ = 0, count_ = 0;
   Mutex mu_{LockRank::kPlatformPool};
   uint32_t next_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
+  std::vector<uint32_t> warm_ ABSL_GUARDED_BY(mu_);  // free, zeroed and in memory
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);  // free, without memory
 };
 
 }  // namespace runsc::systrap

@@ -25,36 +25,53 @@ void StubPool::Stop() {
   rest.swap(ready_);  // destroyed after the lock is given back
 }
 
+// One that is nearly ready is worth waiting for: the caller would only make another by the same means.
 std::shared_ptr<StubProcess> StubPool::Take() {
   std::vector<std::shared_ptr<StubProcess>> taken;  // dead ones are destroyed without the lock
-  {
-    MutexLock lock(mu_);
-    while (!ready_.empty() && (taken.empty() || !taken.back()->alive())) {
-      taken.push_back(std::move(ready_.back()));
-      ready_.pop_back();
+  for (bool first = true;; first = false) {
+    const uint32_t seen = __atomic_load_n(&made_, __ATOMIC_SEQ_CST);
+    {
+      MutexLock lock(mu_);
+      taken_ += first;
+      while (!ready_.empty() && (taken.empty() || !taken.back()->alive())) {
+        taken.push_back(std::move(ready_.back()));
+        ready_.pop_back();
+      }
+      if (!making_ || (!taken.empty() && taken.back()->alive())) break;
     }
+    FutexWait(&made_, seen);
   }
   __atomic_fetch_add(&wanted_, 1, __ATOMIC_SEQ_CST);
   FutexWakeAll(&wanted_);
   return !taken.empty() && taken.back()->alive() ? taken.back() : nullptr;
 }
 
-bool StubPool::NeedsMore() {
+bool StubPool::BeginMaking() {
   MutexLock lock(mu_);
-  return ready_.size() < kReady;
+  const size_t goal = taken_ == 0 ? kFirst : taken_ == 1 ? 0 : kReady;
+  making_ = ready_.size() < goal;
+  return making_;
+}
+
+void StubPool::EndMaking(std::shared_ptr<StubProcess> stub) {
+  {
+    MutexLock lock(mu_);
+    making_ = false;
+    if (stub) ready_.push_back(std::move(stub));
+  }
+  __atomic_fetch_add(&made_, 1, __ATOMIC_SEQ_CST);
+  FutexWakeAll(&made_);
 }
 
 void StubPool::Main() {
   pthread_setname_np(pthread_self(), "stub-pool");
   while (!stop_.load()) {
     const uint32_t seen = __atomic_load_n(&wanted_, __ATOMIC_SEQ_CST);
-    std::shared_ptr<StubProcess> stub = NeedsMore() ? maker_() : nullptr;
-    if (!stub) {
-      FutexWait(&wanted_, seen);
-      continue;
-    }
-    MutexLock lock(mu_);
-    ready_.push_back(std::move(stub));
+    const bool wanted = BeginMaking();
+    std::shared_ptr<StubProcess> stub = wanted ? maker_() : nullptr;
+    const bool made = stub != nullptr;
+    if (wanted) EndMaking(std::move(stub));
+    if (!made) FutexWait(&wanted_, seen);
   }
 }
 

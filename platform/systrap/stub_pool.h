@@ -26,14 +26,19 @@ class StubPool {
 
  private:
   void Main();
-  bool NeedsMore();
+  bool BeginMaking();  // false: there are enough
+  void EndMaking(std::shared_ptr<StubProcess> stub);
 
-  static constexpr size_t kReady = 2;
+  // One for the first program; more only for a guest that turns out to exec from vfork.
+  static constexpr size_t kFirst = 1, kReady = 2;
   Maker maker_;
   std::thread thread_;
   uint32_t wanted_ = 0;  // futex word: changes when a stub was taken
+  uint32_t made_ = 0;    // futex word: changes when an attempt to make one ended
   std::atomic<bool> stop_{false};
   Mutex mu_{LockRank::kPlatformPool};
+  size_t taken_ ABSL_GUARDED_BY(mu_) = 0;
+  bool making_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<std::shared_ptr<StubProcess>> ready_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -55,6 +55,8 @@ class StubProcess {
 
   void Kill();
   bool was_killed() const { return killed_.load(); }  // by Kill, not from outside
+  // What all its threads have used, the helper's included; also of one that has ended.
+  uint64_t CpuTimeNs() const;
   // The host process has ended (it stays a zombie, so its pid cannot mean another process until we
   // are destroyed). Wakes everybody who waits for it.
   void MarkDead();

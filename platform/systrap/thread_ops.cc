@@ -19,6 +19,9 @@ std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32
                     static_cast<uint64_t>(slots_fd), slot_offset},
                    1});
     ops.push_back({SYS_madvise, {base, STUB_SLOT_SIZE, MADV_DONTFORK}, 1});
+    // What every thread uses, without a fault for each page. A host that cannot is no worse off.
+    ops.push_back({SYS_madvise, {base, SLOT_FP + 0x1000, MADV_POPULATE_WRITE}, 0});
+    ops.push_back({SYS_madvise, {base + SLOT_STACK_TOP - 0x1000, 0x1000, MADV_POPULATE_WRITE}, 0});
   }
   ops.push_back({HELPER_THREAD, {kFlags, base + SLOT_STACK_TOP, 0, 0, base}, 1});
   return ops;

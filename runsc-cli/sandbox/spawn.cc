@@ -108,9 +108,15 @@ absl::StatusOr<Sandbox> Sandbox::Spawn(const SandboxRequest& request) {
   Sandbox sandbox;
   ASSIGN_OR_RETURN(SocketPair sync, NewSocketPair());
   sandbox.sync_ = ControlChannel(std::move(sync.ours));
-  std::vector<UniqueFd> channels;
-  absl::Status status = sandbox.SpawnGofer(request, channels);
-  if (status.ok()) status = sandbox.SpawnSentry(request, channels, std::move(sync.theirs));
+  std::vector<UniqueFd> sentry_ends, gofer_ends;
+  for (int i = 0; i < kGoferChannels; ++i) {
+    ASSIGN_OR_RETURN(SocketPair pair, NewSocketPair());
+    sentry_ends.push_back(std::move(pair.ours));
+    gofer_ends.push_back(std::move(pair.theirs));
+  }
+  // The sentry first: it has more to do before either needs the other.
+  absl::Status status = sandbox.SpawnSentry(request, sentry_ends, std::move(sync.theirs));
+  if (status.ok()) status = sandbox.SpawnGofer(request, gofer_ends);
   if (!status.ok()) {
     sandbox.Destroy();
     return status;
@@ -118,7 +124,7 @@ absl::StatusOr<Sandbox> Sandbox::Spawn(const SandboxRequest& request) {
   return sandbox;
 }
 
-absl::Status Sandbox::SpawnGofer(const SandboxRequest& request, std::vector<UniqueFd>& client_channels) {
+absl::Status Sandbox::SpawnGofer(const SandboxRequest& request, const std::vector<UniqueFd>& channels) {
   ChildArguments child("runsc-gofer", *request.globals);
   child.Add("gofer");
   std::vector<UniqueFd> keep;
@@ -130,12 +136,7 @@ absl::Status Sandbox::SpawnGofer(const SandboxRequest& request, std::vector<Uniq
     const std::string_view mode = mount.read_only() ? "ro" : "rw";
     child.Add(AttachArgument(child, keep, mode, {mount.source, mount.read_only(), mount.recursive}));
   }
-  for (int i = 0; i < kGoferChannels; ++i) {
-    ASSIGN_OR_RETURN(SocketPair pair, NewSocketPair());
-    child.Add(Cat("--channel=", child.Pass(pair.theirs.get())));
-    keep.push_back(std::move(pair.theirs));
-    client_channels.push_back(std::move(pair.ours));
-  }
+  for (const UniqueFd& channel : channels) child.Add(Cat("--channel=", child.Pass(channel.get())));
   SpawnOptions& options = child.options();
   options.namespaces = kHelperNamespaces;
   options.uid_map = GoferUidMap();

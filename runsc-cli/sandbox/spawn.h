@@ -41,7 +41,7 @@ class Sandbox {
 
  private:
   Sandbox() = default;
-  absl::Status SpawnGofer(const SandboxRequest& request, std::vector<UniqueFd>& client_channels);
+  absl::Status SpawnGofer(const SandboxRequest& request, const std::vector<UniqueFd>& channels);
   absl::Status SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
                            UniqueFd sync);
   absl::Status DescribeDeath();

@@ -25,9 +25,15 @@ Result<void> CheckHeader(const Elf64_Ehdr& header) {
   return {};
 }
 
-Result<std::vector<Elf64_Phdr>> ReadProgramHeaders(Task& task, File& file, const Elf64_Ehdr& header) {
+// `head` is what has been read of the file's start: nearly always it has the program headers too.
+Result<std::vector<Elf64_Phdr>> ReadProgramHeaders(Task& task, File& file, const Elf64_Ehdr& header,
+                                                   std::string_view head) {
   std::vector<Elf64_Phdr> headers(header.e_phnum);
   const size_t size = headers.size() * sizeof(Elf64_Phdr);
+  if (header.e_phoff <= head.size() && size <= head.size() - header.e_phoff) {
+    std::memcpy(headers.data(), head.data() + header.e_phoff, size);
+    return headers;
+  }
   if (static_cast<int64_t>(header.e_phoff) < 0) return Errno(ENOEXEC);
   const size_t n = TRY(ReadFileAt(task, file, static_cast<int64_t>(header.e_phoff), headers.data(), size));
   if (n != size) return Errno(ENOEXEC);
@@ -102,10 +108,13 @@ Result<size_t> ReadFileAt(Task& task, File& file, int64_t offset, void* dst, siz
 }
 
 Result<ElfImage> ParseElf(Task& task, RefPtr<File> file) {
+  char head[1024];
+  const size_t head_size = TRY(ReadFileAt(task, *file, 0, head, sizeof(head)));
   Elf64_Ehdr header;
-  if (TRY(ReadFileAt(task, *file, 0, &header, sizeof(header))) != sizeof(header)) return Errno(ENOEXEC);
+  if (head_size < sizeof(header)) return Errno(ENOEXEC);
+  std::memcpy(&header, head, sizeof(header));
   TRY(CheckHeader(header));
-  const auto headers = TRY(ReadProgramHeaders(task, *file, header));
+  const auto headers = TRY(ReadProgramHeaders(task, *file, header, {head, head_size}));
   ElfImage image;
   image.position_independent = header.e_type == ET_DYN;
   image.entry = header.e_entry;

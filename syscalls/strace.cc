@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <utility>
 
 #include "sentry/fs/proc_magic.h"
 #include "sentry/fs/simple_fs_text.h"
@@ -255,8 +256,11 @@ bool ApplyFilter(std::string_view filter, std::string* error) {
 }  // namespace
 
 bool EnableStrace(SyscallTable& table, StraceOptions options, std::string* error) {
-  tracer = new Tracer{.options = std::move(options)};
-  if (!ApplyFilter(tracer->options.filter, error)) return false;
+  delete std::exchange(tracer, new Tracer{.options = std::move(options)});
+  if (!ApplyFilter(tracer->options.filter, error)) {
+    delete std::exchange(tracer, nullptr);
+    return false;
+  }
   for (const SyscallRow& row : SyscallRows()) {
     tracer->names[row.number] = row.name;
     tracer->letters[row.number] = FormatOf(row.name);

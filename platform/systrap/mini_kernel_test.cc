@@ -199,6 +199,13 @@ void MiniKernel::StartTask(std::shared_ptr<Process> process, std::unique_ptr<Con
   threads_.emplace_back([this, task] { TaskMain(task); });
 }
 
+void MiniKernel::NoteInterrupt(Task& task) {
+  const uint64_t rip = task.context->ReadRegisters().rip;
+  interrupts_++;
+  std::lock_guard lock(mu_);
+  interrupted_at_.insert(rip);
+}
+
 void MiniKernel::TaskMain(std::shared_ptr<Task> task) {
   for (;;) {
     const Event event = task->context->Run();
@@ -207,7 +214,7 @@ void MiniKernel::TaskMain(std::shared_ptr<Task> task) {
       if (!task->process->dead) EndProcess(*task->process, SIGKILL);
       break;
     }
-    if (event.kind == Event::kInterrupted) interrupts_++;
+    if (event.kind == Event::kInterrupted) NoteInterrupt(*task);
     if (event.kind == Event::kFault) {
       std::lock_guard lock(mu_);
       const bool handled = task->process->actions.count(event.fault.signo) != 0;

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,6 +34,8 @@ class MiniKernel {
   pid_t HostPid(int tgid);
   void InterruptAll(int tgid);
   uint64_t interrupts() const { return interrupts_; }
+  // The instructions that interruptions came before. After Run.
+  const std::set<uint64_t>& interrupted_at() const { return interrupted_at_; }
 
  private:
   struct Process;
@@ -45,6 +48,7 @@ class MiniKernel {
                            const std::vector<std::string>& args);
   void StartTask(std::shared_ptr<Process> process, std::unique_ptr<Context> context, int tid);
   void TaskMain(std::shared_ptr<Task> task);
+  void NoteInterrupt(Task& task);
   // False: the task has ended.
   bool Serve(Task& task, const Event& event);
   int64_t Dispatch(Task& task, uint64_t number, Args a, bool* gone);
@@ -78,6 +82,7 @@ class MiniKernel {
   int next_id_ = 1;
   int live_tasks_ = 0;
   std::atomic<uint64_t> interrupts_{0};
+  std::set<uint64_t> interrupted_at_;
 };
 
 }  // namespace runsc::systrap

@@ -69,7 +69,9 @@ def load(path):
 
 
 def merge(path, results):
-    path.write_text(json.dumps({**load(path), **results}, indent=0, sort_keys=True))
+    whole = path.with_suffix(".new")  # an aborted run leaves no half file
+    whole.write_text(json.dumps({**load(path), **results}, indent=0, sort_keys=True))
+    whole.rename(path)
 
 
 class LineReader:

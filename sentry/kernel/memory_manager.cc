@@ -240,7 +240,7 @@ void MemoryManager::NameMapping(Mapping& m) const {
 // What keeps the engine from placing mappings above the base exec chose; no mapping of the guest's.
 bool MemoryManager::IsReservation(const Mapping& m) const {
   MutexLock l(mu_);
-  return image_.mmap_base != 0 && m.start >= image_.mmap_base && m.end <= layout_.max_addr && m.perms == "---p" &&
+  return image_.mmap_base != 0 && m.start >= image_.mmap_base && m.start < layout_.max_addr && m.perms == "---p" &&
          m.ino == 0;
 }
 

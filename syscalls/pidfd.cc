@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "sentry/fs/proc_pid_dir.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/trace_access.h"
@@ -19,6 +20,7 @@ constexpr uint32_t kPidfdNonblock = O_NONBLOCK;
 Result<RefPtr<ThreadGroup>> ProcessOf(Task& task, int fd) {
   RefPtr<File> file = TRY(task.fds().Get(fd));
   if (PidFile* pidfd = FileAs<PidFile>(*file)) return RefPtr<ThreadGroup>(&pidfd->process());
+  if (ProcPidDirFile* directory = FileAs<ProcPidDirFile>(*file)) return RefPtr<ThreadGroup>(&directory->process());
   return Errno(EBADF);
 }
 

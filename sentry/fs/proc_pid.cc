@@ -3,6 +3,7 @@
 
 #include "sentry/fs/dir_file.h"
 #include "sentry/fs/proc_entries.h"
+#include "sentry/fs/proc_pid_dir.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/vfs/file.h"
 
@@ -144,6 +145,10 @@ class PidDir : public ProcDir {
   PidDir(SimpleFs& fs, const ProcTarget& target) : ProcDir(fs, target, ProcIno(target, 1)) {}
   Result<RefPtr<Inode>> Lookup(std::string_view name) override;
   Result<std::vector<DirEntry>> Entries() override;
+  Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
+    if (!target_.whole_process()) return ProcDir::Open(task, path, flags);
+    return RefPtr<File>(MakeRef<ProcPidDirFile>(path, flags, RefPtr<ThreadGroup>(&target_.group())));
+  }
 
  private:
   bool Has(const ProcEntry& entry) const {
@@ -217,6 +222,8 @@ RefPtr<SimpleNode> MakeTaskDir(SimpleFs& fs, const ProcTarget& target, uint64_t 
 }
 
 }  // namespace
+
+const char ProcPidDirFile::kKind = 0;
 
 RefPtr<SimpleNode> NewProcPidDir(SimpleFs& fs, const ProcTarget& target) { return MakeRef<PidDir>(fs, target); }
 

@@ -7,13 +7,17 @@
 
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/tty_session.h"
+#include "sentry/fs/tty_termio.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
 
 Result<void> TtyFile::ChangeSettings(Task& task, uint32_t request, uint64_t arg) {
   TRY(CheckForeground(task, *tty_, SIGTTOU));
-  tty_->SetSettings(TRY(task.CopyInObject<TtySettings>(arg)), request == TCSETSF);
+  const bool old_form = request == TCSETA || request == TCSETAW || request == TCSETAF;
+  const TtySettings wanted = old_form ? WithTermio(tty_->settings(), TRY(task.CopyInObject<TtyTermio>(arg)))
+                                      : TRY(task.CopyInObject<TtySettings>(arg));
+  tty_->SetSettings(wanted, request == TCSETSF || request == TCSETAF);
   return {};
 }
 
@@ -22,9 +26,15 @@ Result<int64_t> TtyFile::CommonIoctl(Task& task, uint32_t request, uint64_t arg)
     case TCGETS:
       TRY(task.CopyOutObject(arg, tty_->settings()));
       return int64_t{0};
+    case TCGETA:
+      TRY(task.CopyOutObject(arg, ToTermio(tty_->settings())));
+      return int64_t{0};
     case TCSETS:
     case TCSETSW:
     case TCSETSF:
+    case TCSETA:
+    case TCSETAW:
+    case TCSETAF:
       TRY(ChangeSettings(task, request, arg));
       return int64_t{0};
     case TIOCGWINSZ:
@@ -39,6 +49,11 @@ Result<int64_t> TtyFile::CommonIoctl(Task& task, uint32_t request, uint64_t arg)
       TRY(CheckForeground(task, *tty_, SIGTTOU));
       TRY(SetForegroundGroup(task, *tty_, TRY(task.CopyInObject<int>(arg))));
       return int64_t{0};
+    case TIOCGETD:
+      TRY(task.CopyOutObject<int>(arg, N_TTY));
+      return int64_t{0};
+    case TIOCSETD:  // there is one line discipline
+      return TRY(task.CopyInObject<int>(arg)) == N_TTY ? Result<int64_t>(0) : Errno(EINVAL);
     case TCXONC:
       if (arg > TCION) return Errno(EINVAL);
       if (arg == TCOOFF || arg == TCOON) tty_->SetStopped(arg == TCOOFF);

@@ -13,7 +13,7 @@ import unittest
 from test import support
 from test.support import os_helper
 
-RESOURCES = ("largefile", "subprocess", "cpu", "decimal", "walltime")
+RESOURCES = ("largefile", "subprocess", "cpu", "decimal", "walltime", "network")
 
 
 class Reporter:

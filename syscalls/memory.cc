@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "syscalls/handlers.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -35,7 +36,7 @@ SyscallResult ApplyOne(Task& task, const MapOp& op) {
 
 // process_vm_*: both sides must be the same user, or the caller privileged.
 Result<RefPtr<MemoryManager>> MemoryOf(Task& task, int pid) {
-  const RefPtr<Task> other = task.kernel().FindTask(pid);
+  const RefPtr<Task> other = task.kernel().FindTask(PidFromGuest(task, pid));
   if (!other) return Errno(ESRCH);
   RefPtr<MemoryManager> mm = other->MmSnapshot();
   if (!mm) return Errno(ESRCH);

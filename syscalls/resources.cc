@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/signal_send.h"
@@ -21,7 +22,9 @@ bool IsResource(int resource) { return resource >= 0 && resource < static_cast<i
 
 // Another process' limits: same user all over, or CAP_SYS_RESOURCE.
 Result<RefPtr<Task>> LimitsTarget(Task& task, int pid) {
-  if (pid == 0 || pid == task.pid()) return RefPtr<Task>(&task);
+  if (pid == 0) return RefPtr<Task>(&task);
+  pid = PidFromGuest(task, pid);
+  if (pid == task.pid()) return RefPtr<Task>(&task);
   RefPtr<Task> other = task.kernel().FindTask(pid);
   if (!other) return Errno(ESRCH);
   const CredentialsRef me = task.creds(), you = other->CredsSnapshot();
@@ -61,7 +64,7 @@ void LimitChanged(Task& target, int resource) {
 Result<RefPtr<Task>> FindOrSelf(Task& task, int pid) {
   if (pid < 0) return Errno(EINVAL);
   if (pid == 0) return RefPtr<Task>(&task);
-  RefPtr<Task> other = task.kernel().FindTask(pid);
+  RefPtr<Task> other = task.kernel().FindTask(PidFromGuest(task, pid));
   if (!other) return Errno(ESRCH);
   return other;
 }
@@ -75,6 +78,7 @@ bool MaySchedule(const Task& task, const Task& other) {
 Result<std::vector<RefPtr<ThreadGroup>>> PriorityTargets(Task& task, int which, int who) {
   if (which < PRIO_PROCESS || which > PRIO_USER) return Errno(EINVAL);
   std::vector<RefPtr<ThreadGroup>> targets;
+  if (who != 0 && which != PRIO_USER) who = PidFromGuest(task, who);
   MutexLock l(task.kernel().task_set_mu());
   const uid_t uid = who == 0 ? task.creds()->ruid : static_cast<uid_t>(who);
   for (ThreadGroup* group : task.kernel().ThreadGroupsLocked()) {

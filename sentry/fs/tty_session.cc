@@ -2,6 +2,7 @@
 #include "sentry/fs/tty_session.h"
 
 #include "sentry/kernel/job_control.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/signal_send.h"
 
 namespace runsc {
@@ -78,7 +79,7 @@ Result<void> GiveUpTerminal(Task& task, Tty& tty) {
 Result<int> GetForegroundGroup(Task& task, Tty& tty, bool any_session) {
   MutexLock l(task.kernel().task_set_mu());
   if (!any_session && !ControlsLocked(task, tty)) return Errno(ENOTTY);
-  return tty.foreground_pgid;
+  return PidToGuestLocked(task, tty.foreground_pgid);
 }
 
 Result<void> SetForegroundGroup(Task& task, Tty& tty, int pgid) {
@@ -86,6 +87,7 @@ Result<void> SetForegroundGroup(Task& task, Tty& tty, int pgid) {
   MutexLock l(kernel.task_set_mu());
   if (!ControlsLocked(task, tty) || tty.session != task.thread_group().sid) return Errno(ENOTTY);
   if (pgid < 0) return Errno(EINVAL);
+  pgid = PidFromGuestLocked(task, pgid);
   bool exists = false;
   for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
     if (group->pgid != pgid) continue;
@@ -101,7 +103,7 @@ Result<int> GetTerminalSession(Task& task, Tty& tty, bool any_session) {
   MutexLock l(task.kernel().task_set_mu());
   if (!any_session && !ControlsLocked(task, tty)) return Errno(ENOTTY);
   if (tty.session == 0) return Errno(ENOTTY);
-  return tty.session;
+  return PidToGuestLocked(task, tty.session);
 }
 
 void SignalForeground(Kernel& kernel, Tty& tty, int signo) {

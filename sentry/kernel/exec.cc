@@ -404,7 +404,7 @@ Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::st
   TRY(PrepareExec(request, start, flags));
   TRY(KillSiblings());
   // From here on there is no program to return to.
-  if (context_) WalkRobustList(*this, tid());
+  if (context_) WalkRobustList(*this, PidToGuest(*this, tid()));
   auto switched = SwitchImage(request);
   if (switched.ok()) switched = WriteImage(request);
   if (!switched.ok()) {

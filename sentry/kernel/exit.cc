@@ -139,7 +139,7 @@ void Task::ReleaseMemory() {
 }
 
 void Task::DoExit() {
-  WalkRobustList(*this, tid());
+  WalkRobustList(*this, PidToGuest(*this, tid()));
   ReleaseMemory();
   ReleaseVforkParent();
   ReleaseFiles();

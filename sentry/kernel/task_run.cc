@@ -170,7 +170,7 @@ void Task::DoWork() {
   if (work & RunState::kStop) return WaitWhileStopped();
   if (work & RunState::kRefresh) {
     run_->work.fetch_and(~uint32_t{RunState::kRefresh});
-    PublishIdentity();
+    return PublishIdentity();
   }
   DeliverSignals(std::nullopt);
   RestoreTemporaryMask();

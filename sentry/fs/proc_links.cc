@@ -50,11 +50,11 @@ struct NsEntry {
   bool for_children = false;
 };
 
+// Not cgroup and time: a program that finds the link (bubblewrap) expects clone(2) to make one, too.
 constexpr NsEntry kNamespaces[] = {
-    {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS}, {"net", CLONE_NEWNET},
-    {"pid", CLONE_NEWPID},       {"pid_for_children", CLONE_NEWPID, true},
-    {"time", CLONE_NEWTIME},     {"time_for_children", CLONE_NEWTIME, true},
-    {"user", CLONE_NEWUSER},     {"uts", CLONE_NEWUTS},
+    {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS},   {"net", CLONE_NEWNET},
+    {"pid", CLONE_NEWPID}, {"pid_for_children", CLONE_NEWPID, true},
+    {"user", CLONE_NEWUSER}, {"uts", CLONE_NEWUTS},
 };
 
 class NsLink : public SimpleNode {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sentry/fs/devpts.h"
 #include "sentry/fs/mqueue.h"
 #include "sentry/fs/procfs.h"
 #include "sentry/fs/sysfs.h"
@@ -33,6 +34,7 @@ Result<RefPtr<FileSystem>> NewFileSystem(Task& task, std::string_view type, std:
   if (type == "tmpfs" || type == "ramfs") return NewTmpfsFrom(task, data);
   if (type == "proc") return NewProcfs(task.kernel(), task.thread_group().pid_ns);
   if (type == "sysfs") return NewSysfs(task.kernel());
+  if (type == "devpts") return NewDevptsView(TRY(ParseDevptsOptions(data)).ptmx_mode);
   if (type == "mqueue") return RefPtr<FileSystem>(MqueuesOf(task));
   return Errno(ENODEV);
 }

@@ -209,8 +209,12 @@ RefPtr<FileSystem> NewDevpts(const DevptsOptions& options) {
     MutexLock l(table.mu);
     table.options = options;
   }
+  return NewDevptsView(options.ptmx_mode);
+}
+
+RefPtr<FileSystem> NewDevptsView(uint32_t ptmx_mode) {
   RefPtr<SimpleFs> fs = MakeRef<SimpleFs>(SimpleFs::Kind{"devpts", kDevptsMagic, EACCES});
-  fs->set_root(MakeRef<DevptsDir>(*fs, options.ptmx_mode));
+  fs->set_root(MakeRef<DevptsDir>(*fs, ptmx_mode));
   return fs;
 }
 

@@ -20,6 +20,8 @@ struct DevptsOptions {
 // Mount data: "gid=5,mode=620,ptmxmode=666". EINVAL.
 Result<DevptsOptions> ParseDevptsOptions(std::string_view data);
 RefPtr<FileSystem> NewDevpts(const DevptsOptions& options);
+// Another view, mounted by a guest: the options for new terminals stay what they were.
+RefPtr<FileSystem> NewDevptsView(uint32_t ptmx_mode);
 
 // Puts the drivers (5:0, 5:2, 136:*) in the device registry. At boot.
 void RegisterTerminals();

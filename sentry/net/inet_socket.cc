@@ -206,8 +206,9 @@ Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int proto
     // Ping sockets are for net.ipv4.ping_group_range, which is empty.
     const int ping = domain == AF_INET ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
     if (protocol == ping) return Errno(EACCES);
-    if (protocol != 0 && protocol != IPPROTO_UDP) return Errno(EPROTONOSUPPORT);
-    return NewUdpSocket(task, domain, flags);
+    if (protocol == 0) protocol = IPPROTO_UDP;
+    if (protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE) return Errno(EPROTONOSUPPORT);
+    return NewUdpSocket(task, domain, protocol, flags);
   }
   if (type == SOCK_RAW) return task.creds()->Has(CAP_NET_RAW) ? Errno(EPROTONOSUPPORT) : Errno(EPERM);
   return Errno(ESOCKTNOSUPPORT);

@@ -16,6 +16,7 @@ class NetStack : public RefCounted {
 
   PortTable& tcp() { return tcp_; }
   PortTable& udp() { return udp_; }
+  PortTable& udplite() { return udplite_; }
 
   // The source address for packets to `to` (unspecified means loopback). ENETUNREACH.
   Result<IpAddress> Route(const IpAddress& to) const;
@@ -32,7 +33,8 @@ class NetStack : public RefCounted {
 
  private:
   NetStack() = default;
-  PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram};
+  PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram},
+      udplite_{PortTable::Rules::kDatagram};
   std::atomic<uint64_t> packets_{0}, bytes_{0};
 };
 

@@ -39,7 +39,7 @@ void DescribeInet(NetlinkRequest& request, const SocketListing& s) {
   info.idiag_inode = static_cast<uint32_t>(s.ino);
   message.Append(info);
   message.Attribute(INET_DIAG_SHUTDOWN, uint8_t{0});
-  if (s.family == AF_INET6 && s.state == TCP_LISTEN) message.Attribute(INET_DIAG_SKV6ONLY, uint8_t{0});
+  if (s.family == AF_INET6) message.Attribute(INET_DIAG_SKV6ONLY, uint8_t{s.v6_only});
 }
 
 bool SameSocket(const inet_diag_sockid& id, const SocketListing& s) {

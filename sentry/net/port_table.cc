@@ -143,6 +143,11 @@ std::optional<IpEndpoint> PortTable::LocalOf(const PortOwner& owner) const {
   return owner.record_ ? std::optional<IpEndpoint>(owner.record_->claim.local) : std::nullopt;
 }
 
+bool PortTable::IsV6Only(const PortOwner& owner) const {
+  MutexLock l(mu_);
+  return owner.record_ && owner.record_->claim.v6_only;
+}
+
 // Negative: not for it. The more it says about the packet, the better.
 int PortTable::Score(const Record& record, const IpEndpoint& to, const IpEndpoint& from) {
   const PortClaim& claim = record.claim;

@@ -60,6 +60,7 @@ class PortTable {
   void ClearRemote(PortOwner& owner);
 
   std::optional<IpEndpoint> LocalOf(const PortOwner& owner) const;
+  bool IsV6Only(const PortOwner& owner) const;
   // Who gets a connection request or datagram. Null: nobody.
   RefPtr<PortOwner> Find(const IpEndpoint& to, const IpEndpoint& from) const;
   std::vector<RefPtr<PortOwner>> All() const;

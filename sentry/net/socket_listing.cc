@@ -95,7 +95,7 @@ std::vector<SocketListing> ListTcp() {
     const TcpEndpoint::Status s = endpoint.status();
     if (s.state == TCP_CLOSE) continue;  // bound only
     out.push_back({endpoint.family(), s.state, s.local, s.remote, s.receive_queue, s.send_queue, endpoint.uid(),
-                   endpoint.ino.load(), 0});
+                   endpoint.ino.load(), 0, NetStack::Get().tcp().IsV6Only(*owner)});
   }
   return out;
 }
@@ -107,7 +107,7 @@ std::vector<SocketListing> ListUdp() {
     const auto remote = endpoint.remote();
     out.push_back({endpoint.family(), remote ? TCP_ESTABLISHED : TCP_CLOSE, endpoint.local(),
                    remote.value_or(IpEndpoint{IpAddress::AnyOf(endpoint.family()), 0}), endpoint.QueuedBytes(), 0,
-                   endpoint.uid(), endpoint.ino.load(), endpoint.drops()});
+                   endpoint.uid(), endpoint.ino.load(), endpoint.drops(), NetStack::Get().udp().IsV6Only(*owner)});
   }
   return out;
 }

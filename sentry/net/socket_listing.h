@@ -12,6 +12,7 @@ struct SocketListing {
   size_t receive_queue, send_queue;
   uid_t uid;
   uint64_t ino, drops;
+  bool v6_only;
 };
 
 std::vector<SocketListing> ListTcp();

@@ -10,7 +10,7 @@ constexpr int kNoReceive = 1, kNoSend = 2;
 }  // namespace
 
 void UdpEndpoint::Close() {
-  stack_.udp().Unbind(*this);
+  ports_.Unbind(*this);
   std::deque<std::shared_ptr<const Datagram>> dropped;
   MutexLock l(mu_);
   closed_ = true;
@@ -58,7 +58,7 @@ std::optional<IpEndpoint> UdpEndpoint::remote() const {
 }
 
 IpEndpoint UdpEndpoint::local() const {
-  const auto bound = stack_.udp().LocalOf(*this);
+  const auto bound = ports_.LocalOf(*this);
   return bound ? *bound : IpEndpoint{IpAddress::AnyOf(family_), 0};
 }
 

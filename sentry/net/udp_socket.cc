@@ -26,26 +26,26 @@ ControlItem Item(int level, int type, const T& value) {
 
 const char UdpSocket::kKind = 0;
 
-UdpSocket::UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int domain,
+UdpSocket::UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int protocol,
                      int flags)
-    : InetSocket(std::move(inode), stack, domain, SOCK_DGRAM, IPPROTO_UDP, flags),
+    : InetSocket(std::move(inode), stack, endpoint->family(), SOCK_DGRAM, protocol, flags),
       endpoint_(std::move(endpoint)) {}
 
 Result<void> UdpSocket::Bind(Task& task, const SocketAddress& address) {
-  TRY(stack_.udp().Bind(*endpoint_, TRY(ParseBind(task, address))));
+  TRY(endpoint_->ports().Bind(*endpoint_, TRY(ParseBind(task, address))));
   return {};
 }
 
 Result<void> UdpSocket::EnsureBound(Task& task) {
   if (bound()) return {};
-  const auto result = stack_.udp().Bind(*endpoint_, Claim(task, {IpAddress::AnyOf(domain()), 0}));
+  const auto result = endpoint_->ports().Bind(*endpoint_, Claim(task, {IpAddress::AnyOf(domain()), 0}));
   if (result.ok() || result.error() == Errno(EINVAL)) return {};  // or by another thread
   return Errno(EAGAIN);
 }
 
 Result<void> UdpSocket::Connect(Task& task, const SocketAddress& address) {
   if (address.size >= sizeof(sa_family_t) && address.family() == AF_UNSPEC) {
-    stack_.udp().ClearRemote(*endpoint_);
+    endpoint_->ports().ClearRemote(*endpoint_);
     endpoint_->SetRemote(std::nullopt);
     return {};
   }
@@ -56,7 +56,7 @@ Result<void> UdpSocket::Connect(Task& task, const SocketAddress& address) {
   TRY(EnsureBound(task));
   const IpEndpoint target{to.address.OrLoopback(), to.port};
   const IpEndpoint local = endpoint_->local();
-  TRY(stack_.udp().SetRemote(*endpoint_, local.address.is_any() ? source : local.address, target));
+  TRY(endpoint_->ports().SetRemote(*endpoint_, local.address.is_any() ? source : local.address, target));
   endpoint_->SetRemote(target);
   return {};
 }
@@ -80,7 +80,7 @@ Result<IpEndpoint> UdpSocket::Destination(SendRequest& request, bool* connected)
   if (request.to == nullptr) {
     const auto remote = endpoint_->remote();
     *connected = true;
-    return remote ? Result<IpEndpoint>(*remote) : Errno(domain() == AF_INET ? EDESTADDRREQ : EDESTADDRREQ);
+    return remote ? Result<IpEndpoint>(*remote) : Errno(EDESTADDRREQ);
   }
   SocketAddress to = *request.to;
   if (to.size >= sizeof(sockaddr_in) && to.family() == AF_UNSPEC && domain() == AF_INET) {
@@ -122,7 +122,7 @@ Result<void> UdpSocket::ApplyControl(const SendRequest& request, Datagram& datag
 // Nobody there: the sender hears of it if it is connected, as by ICMP.
 Result<void> UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
   stack_.CountPackets(1, datagram.size + 28);
-  const RefPtr<PortOwner> found = stack_.udp().Find(to, datagram.from);
+  const RefPtr<PortOwner> found = endpoint_->ports().Find(to, datagram.from);
   if (found) {
     static_cast<UdpEndpoint&>(*found).Deliver(std::move(datagram));
   } else if (connected || option(IPPROTO_IP, IP_RECVERR)) {
@@ -228,14 +228,15 @@ void UdpSocket::OptionChanged(int level, int name) {
   if (level == SOL_SOCKET && name == SO_RCVBUF) endpoint_->receive_buffer = options_.receive_buffer.load();
 }
 
-Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int flags) {
+Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int protocol, int flags) {
   NetStack& stack = NetStack::Get();
+  PortTable& ports = protocol == IPPROTO_UDP ? stack.udp() : stack.udplite();
   const uint64_t ino = task.kernel().NextSocketCookie();
   RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(stack, domain, task.creds()->euid);
+  RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(ports, domain, task.creds()->euid);
   endpoint->ino = ino;
   return RefPtr<Socket>(
-      MakeRef<UdpSocket>(std::move(inode), stack, std::move(endpoint), domain, flags & O_NONBLOCK));
+      MakeRef<UdpSocket>(std::move(inode), stack, std::move(endpoint), protocol, flags & O_NONBLOCK));
 }
 
 }  // namespace runsc

@@ -1,4 +1,4 @@
-// UDP sockets over loopback: a datagram goes straight into its receiver's queue.
+// UDP and UDP-Lite sockets over loopback: a datagram goes straight into its receiver's queue.
 #pragma once
 
 #include <deque>
@@ -21,8 +21,9 @@ struct Datagram {
 // What senders find through the port table; outlives the description while one holds it.
 class UdpEndpoint : public PortOwner {
  public:
-  UdpEndpoint(NetStack& stack, int family, uid_t uid) : stack_(stack), family_(family), uid_(uid) {}
-  ~UdpEndpoint() override { stack_.udp().Unbind(*this); }
+  UdpEndpoint(PortTable& ports, int family, uid_t uid) : ports_(ports), family_(family), uid_(uid) {}
+  ~UdpEndpoint() override { ports_.Unbind(*this); }
+  PortTable& ports() const { return ports_; }
   int family() const { return family_; }
   uid_t uid() const { return uid_; }
   WaitQueue& queue() { return queue_; }
@@ -48,7 +49,7 @@ class UdpEndpoint : public PortOwner {
   std::atomic<uint64_t> ino{0};
 
  private:
-  NetStack& stack_;
+  PortTable& ports_;
   const int family_;
   const uid_t uid_;
   mutable Mutex mu_{LockRank::kSocket};
@@ -65,7 +66,7 @@ class UdpEndpoint : public PortOwner {
 class UdpSocket : public InetSocket {
  public:
   static const char kKind;
-  UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int domain, int flags);
+  UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int protocol, int flags);
   ~UdpSocket() override { endpoint_->Close(); }
   const void* kind() const override { return &kKind; }
 
@@ -99,6 +100,7 @@ class UdpSocket : public InetSocket {
   const RefPtr<UdpEndpoint> endpoint_;
 };
 
-Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int flags);
+// `protocol`: IPPROTO_UDP or IPPROTO_UDPLITE.
+Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int protocol, int flags);
 
 }  // namespace runsc

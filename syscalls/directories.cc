@@ -54,6 +54,13 @@ SyscallResult LinkAt(Task& task, int old_dirfd, GuestAddr old_path, int new_dirf
   return Done(task.vfs().Link(task.resolver(), old, to.start, to.text));
 }
 
+// An empty path may only link what one could name: one's own files, or with the capability any.
+Result<void> CheckLinkByDescriptor(Task& task, int fd, GuestAddr path) {
+  if (task.creds()->Has(CAP_DAC_READ_SEARCH) || !TRY(task.CopyInPath(path)).empty()) return {};
+  const Attr attr = TRY(TRY(task.fds().Get(fd))->GetAttr());
+  return attr.uid == task.creds()->fsuid ? Result<void>() : Errno(ENOENT);
+}
+
 SyscallResult SymlinkAt(Task& task, GuestAddr target_addr, int dirfd, GuestAddr path) {
   const std::string target = TRY(task.CopyInPath(target_addr));
   const PathArg arg = TRY(CopyInPathAt(task, dirfd, path));
@@ -185,7 +192,7 @@ SyscallResult SysLink(Task& task, GuestAddr old_path, GuestAddr new_path) {
 SyscallResult SysLinkat(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path,
                         int flags) {
   if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
-  if ((flags & AT_EMPTY_PATH) && !task.creds()->Has(CAP_DAC_READ_SEARCH)) return Errno(ENOENT);
+  if (flags & AT_EMPTY_PATH) TRY(CheckLinkByDescriptor(task, old_dirfd, old_path));
   return LinkAt(task, old_dirfd, old_path, new_dirfd, new_path, flags);
 }
 

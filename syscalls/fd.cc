@@ -69,6 +69,7 @@ Result<RangeLock> DecodeLock(Task& task, File& file, const struct flock& lock) {
 void SetOwner(Task& task, const File& file, bool ofd, RangeLock* range) {
   range->owner = ofd ? static_cast<LockOwner>(&file) : &task.fds();
   range->pid = ofd ? -1 : task.pid();
+  range->file = &file;
 }
 
 Result<void> CheckLockAccess(const File& file, int type) {
@@ -134,7 +135,6 @@ SyscallResult LeaseCommand(Task& task, int fd, File& file, int command, int type
   }
   TRY(CheckLease(task, file, type));
   FileLocks& locks = file.inode()->locks();
-  if (type == F_UNLCK && locks.LeaseOf(file) == F_UNLCK) return Errno(EAGAIN);
   TRY(locks.SetLease({.file = &file, .type = type, .target = type, .pid = task.pid(), .fd = fd}));
   return 0;
 }
@@ -190,6 +190,7 @@ SyscallResult PipeSizeCommand(Task& task, File& file, int command, uint64_t arg)
   if (pipe == nullptr) return Errno(EBADF);
   if (command == F_GETPIPE_SZ) return static_cast<int64_t>(pipe->capacity());
   const auto size = static_cast<uint32_t>(arg);
+  if (size > (1u << 31)) return Errno(EINVAL);
   if (size > Pipe::kMaxCapacity) return task.creds()->Has(CAP_SYS_RESOURCE) ? Errno(ENOMEM) : Errno(EPERM);
   return static_cast<int64_t>(TRY(pipe->SetCapacity(size)));
 }

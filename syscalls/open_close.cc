@@ -30,7 +30,8 @@ Result<void> CheckCombination(uint64_t flags) {
 
 SyscallResult DoOpen(Task& task, int dirfd, GuestAddr path_addr, const OpenHow& how) {
   const std::string path = TRY(task.CopyInPath(path_addr));
-  const Path start = TRY(StartOf(task, dirfd, path));
+  const bool start_is_root = how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT);
+  const Path start = TRY(StartOf(task, dirfd, start_is_root ? "." : path));
   RefPtr<File> file = TRY(task.vfs().Open(task.resolver(), start, path, how));
   return InstallFd(task, std::move(file), how.flags & O_CLOEXEC);
 }

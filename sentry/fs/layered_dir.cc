@@ -86,7 +86,7 @@ Result<RefPtr<Inode>> LayeredDir::CreateTmpfile(const NewFile& file) {
   Attr attr = NewAttr(layered(), file);
   attr.nlink = 0;
   RefPtr<LayeredNode> node = LayeredNode::Make(layered(), attr, nullptr);
-  if (file.linkable) node->set_linkable();
+  node->set_linkable(file.linkable);
   return RefPtr<Inode>(node);
 }
 
@@ -98,6 +98,7 @@ Result<void> LayeredDir::Link(std::string_view name, Inode& target) {
     if (removed_ || (node.links() == 0 && !node.linkable())) return Errno(ENOENT);
     PutLocked(name, RefPtr<LayeredNode>(&node));
     node.AddLinks(1);
+    node.set_linkable(false);
   }
   node.Dirty();
   Touch();

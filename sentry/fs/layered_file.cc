@@ -102,7 +102,8 @@ Result<size_t> LayeredFile::ReadAt(IoSink& dst, int64_t offset, bool touch_atime
 Result<size_t> LayeredFile::FitToSpace(uint64_t offset, size_t size) const {
   if (!layered().limited() || size == 0) return size;
   const uint64_t room = (charged_pages_ + layered().PagesAvailable()) * kPage;
-  const uint64_t needed = sparse_ ? charged_pages_ * kPage + size : offset + size;
+  const bool leaves_hole = sparse_ || offset > CurrentView().size;
+  const uint64_t needed = leaves_hole ? charged_pages_ * kPage + size : offset + size;
   if (needed <= room) return size;
   const uint64_t excess = needed - room;
   if (excess >= size) return Errno(ENOSPC);
@@ -264,7 +265,12 @@ Result<void> LayeredFile::Allocate(int mode, int64_t offset, int64_t length) {
   TRY(ToHost());
   TRY(FromHost(fallocate(CurrentView().fd, mode, offset, length)));
   sparse_ = true;
-  if (!(mode & FALLOC_FL_KEEP_SIZE)) {
+  if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) {
+    struct stat st;
+    TRY(FromHost(fstat(CurrentView().fd, &st)));
+    MutexLock m(mu_);
+    attr_.size = static_cast<uint64_t>(st.st_size);
+  } else if (!(mode & FALLOC_FL_KEEP_SIZE)) {
     MutexLock m(mu_);
     attr_.size = std::max(attr_.size, end);
   }

@@ -108,7 +108,7 @@ class LayeredNode : public Inode {
   void AddLinks(int delta);
   uint32_t links() const;
   void Touch();  // mtime and ctime: now
-  void set_linkable() { linkable_ = true; }  // O_TMPFILE: has no name yet, may get one
+  void set_linkable(bool linkable) { linkable_ = linkable; }  // O_TMPFILE: has no name yet, may get one
   bool linkable() const { return linkable_; }
 
  protected:

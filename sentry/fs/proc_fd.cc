@@ -72,17 +72,17 @@ class FdInfo : public TextNode {
     std::string out = Format("pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n", file->offset_for_fdinfo(),
                              file->flags() | (cloexec ? O_CLOEXEC : 0),
                              file->path() ? file->path().mount->id() : 0, attr.ok() ? attr->ino : 0);
-    return out + LockLines(*file, fds.get()) + file->FdInfo();
+    return out + LockLines(*file) + file->FdInfo();
   }
 
  private:
-  static std::string LockLines(const File& file, LockOwner table) {
+  static std::string LockLines(const File& file) {
     std::string out;
     RefPtr<Inode> inode = file.inode();
     FileLocks* locks = inode ? inode->locks_if_any() : nullptr;
     if (locks == nullptr) return out;
     int number = 0;
-    for (const std::string& line : locks->Describe(&file, table)) {
+    for (const std::string& line : locks->Describe(&file)) {
       out += Format("lock:\t%d: %s\n", ++number, line.c_str());
     }
     return out;

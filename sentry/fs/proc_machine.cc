@@ -158,7 +158,6 @@ void AddProcMachine(SimpleDir& dir) {
   dir.AddFixed("devices", kDevices);
   dir.AddFixed("diskstats", "");
   dir.AddFixed("filesystems", kFilesystems);
-  dir.AddFixed("locks", "");
   dir.AddFixed("misc", "");
   dir.AddFixed("modules", "");
   dir.AddFixed("partitions", "major minor  #blocks  name\n\n");

@@ -73,7 +73,7 @@ std::vector<std::string> FileLocks::DescribeAll() {
   return lines;
 }
 
-std::vector<std::string> FileLocks::Describe(const File* file, LockOwner table) const {
+std::vector<std::string> FileLocks::Describe(const File* file) const {
   const Attr attr = inode_.GetAttr().value_or(Attr());
   const bool all = file == nullptr;
   std::vector<std::string> lines;
@@ -83,7 +83,7 @@ std::vector<std::string> FileLocks::Describe(const File* file, LockOwner table) 
     lines.push_back(Line("FLOCK", "ADVISORY ", Access(lock.exclusive), lock.pid, attr, 0, INT64_MAX));
   }
   for (const RangeLock& lock : ranges_) {
-    if (!all && lock.owner != file && lock.owner != table) continue;
+    if (!all && lock.file != file) continue;
     const char* kind = lock.pid == -1 ? "OFDLCK" : "POSIX";
     lines.push_back(Line(kind, "ADVISORY ", Access(lock.write), lock.pid, attr, lock.start, lock.end));
   }
@@ -112,7 +112,7 @@ Result<void> FileLocks::SetLease(const Lease& lease) {
     if (lease.type != F_UNLCK) leases_.push_back(lease);
   }
   if (freed > 0) queue_.Notify(EPOLLIN);
-  return {};
+  return lease.type == F_UNLCK && freed == 0 ? Errno(EAGAIN) : Result<void>();
 }
 
 int FileLocks::LeaseOf(const File& file) const {

@@ -23,6 +23,7 @@ struct RangeLock {
   int pid = 0;       // reported by F_GETLK; -1 for OFD locks
   bool write = false;
   int64_t start = 0, end = 0;  // inclusive; INT64_MAX: to the end of the file
+  const File* file = nullptr;  // through which it was taken; only compared
 };
 
 // A lease as fcntl(F_SETLEASE) makes it: whoever opens the file in a conflicting way waits until it is
@@ -52,16 +53,17 @@ class FileLocks {
   void ReleaseFile(const File& file);
   WaitQueue& queue() { return queue_; }
 
-  // EAGAIN when others have the file open in a way the lease excludes. F_UNLCK gives it up.
+  // EAGAIN when others have the file open in a way the lease excludes. F_UNLCK gives it up, EAGAIN if
+  // there is none.
   Result<void> SetLease(const Lease& lease);
   int LeaseOf(const File& file) const;
   // EAGAIN while a lease is in the way of an open; its holders are to be told once: added to `tell`.
   Result<void> BreakLeases(bool for_write, std::vector<Lease>* tell);
   void DropBrokenLeases();  // their time is over
 
-  // Lines of /proc/locks without their numbers. Of all owners, or those of one file and table.
+  // Lines of /proc/locks without their numbers: all, or those taken through one file.
   static std::vector<std::string> DescribeAll();
-  std::vector<std::string> Describe(const File* file = nullptr, LockOwner table = nullptr) const;
+  std::vector<std::string> Describe(const File* file = nullptr) const;
 
  private:
   const RangeLock* ConflictLocked(const RangeLock& lock) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -26,7 +26,7 @@ Result<void> PathWalk::Begin(std::string_view path) {
   if (!begun_) {
     begun_ = true;
     if (resolve_ & RESOLVE_CACHED) return Errno(EAGAIN);
-    root_ = resolve_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) ? start_ : r_.root;
+    root_ = start_ && (resolve_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) ? start_ : r_.root;
     at_ = start_;
   }
   if (!absolute) return at_ ? Result<void>() : Errno(ENOTDIR);

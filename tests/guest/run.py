@@ -16,6 +16,9 @@ import sandbox  # noqa: E402
 # The tests' scratch directory by mount: what rules hold on tmpfs must hold on the root too.
 PLACES = {"tmpfs": "/tmp", "root": "/root"}
 
+# What some programs test needs more than a container usually has.
+EXTRA_CAPABILITIES = {"guest_file_attrs": ["SYS_ADMIN"], "guest_file_ops": ["LINUX_IMMUTABLE"]}
+
 
 def known_failures(program):
     """The harness's list of the tests of `program` that tests/guest/known_failures.txt names."""
@@ -41,6 +44,7 @@ def arguments():
 def main():
     args = arguments()
     flags = args.flags.split() if args.flags is not None else sandbox.runtime_flags(args.runtime)
+    sandbox.CAPABILITIES += EXTRA_CAPABILITIES.get(pathlib.Path(args.program).name, [])
     root = sandbox.make_root("busybox")
     program = sandbox.install_tool(root, args.program)
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="guest-"))

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sentry/net/pidfd_of.h"
 #include "sentry/net/unix_garbage.h"
 #include "syscalls/fd_util.h"
 
@@ -99,6 +100,18 @@ bool PutRights(Task& task, std::vector<RefPtr<File>>& files, bool cloexec, Contr
   return fds.size() == files.size();
 }
 
+// A descriptor of the sender, or why there is none.
+bool PutPidfd(Task& task, int pid, ControlWriter& writer) {
+  constexpr int kScmPidfd = 4;
+  if (writer.RoomFor() < sizeof(int)) return false;
+  int value = -ESRCH;
+  if (auto file = OpenPidfd(task, pid); file.ok()) {
+    const auto fd = InstallFd(task, std::move(*file), true);
+    value = fd.ok() ? static_cast<int>(*fd) : -fd.error().value();
+  }
+  return writer.Put(SOL_SOCKET, kScmPidfd, &value, sizeof(value));
+}
+
 }  // namespace
 
 Result<SocketAddress> CopyInAddress(Task& task, GuestAddr addr, int size) {
@@ -157,6 +170,7 @@ Result<uint64_t> CopyOutControl(Task& task, const GuestMsghdr& header, ControlDa
     complete = writer.Put(SOL_SOCKET, SCM_CREDENTIALS, &*control.credentials, sizeof(ucred)) && complete;
   }
   if (!control.files.empty()) complete = PutRights(task, control.files, cloexec, writer) && complete;
+  if (control.pidfd_of != 0) complete = PutPidfd(task, control.pidfd_of, writer) && complete;
   if (!complete) *flags |= MSG_CTRUNC;
   if (!writer.bytes().empty()) TRY(task.CopyOut(header.control, writer.bytes().data(), writer.bytes().size()));
   return writer.bytes().size();

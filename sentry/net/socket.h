@@ -31,6 +31,7 @@ struct ControlData {
   std::vector<RefPtr<File>> files;   // SCM_RIGHTS
   std::optional<ucred> credentials;  // SCM_CREDENTIALS
   std::vector<ControlItem> items;    // the rest
+  int pidfd_of = 0;                  // received: SCM_PIDFD for this process
 };
 
 struct SendRequest {

@@ -3,6 +3,7 @@
 
 #include "sentry/kernel/task.h"
 #include "sentry/net/option_values.h"
+#include "sentry/net/pidfd_of.h"
 #include "sentry/net/unix_socket.h"
 
 namespace runsc {
@@ -28,7 +29,16 @@ uint32_t PlainBit(int name) {
   }
 }
 
+constexpr int kPassPidfd = 76, kPeerPidfd = 77;  // SO_PASSPIDFD, SO_PEERPIDFD of newer headers
+
 }  // namespace
+
+Result<std::string> UnixSocket::OpenPeerPidfd(Task& task) const {
+  const int pid = endpoint_->peer_credentials().pid;
+  if (pid == 0) return Errno(ENODATA);
+  RefPtr<File> file = TRY(OpenPidfd(task, pid));
+  return OptionBytes(TRY(task.fds().Install(std::move(file), true, 0, task.rlimit(RLIMIT_NOFILE))));
+}
 
 Result<std::optional<int>> UnixSocket::GetIntOption(int name) {
   if (const uint32_t bit = PlainBit(name)) return std::optional<int>((plain_options_ & bit) != 0);
@@ -49,6 +59,8 @@ Result<std::optional<int>> UnixSocket::GetIntOption(int name) {
       return std::optional<int>(receive_buffer_.load());
     case SO_PASSCRED:
       return std::optional<int>(pass_credentials_.load());
+    case kPassPidfd:
+      return std::optional<int>(pass_pidfd_.load());
     case SO_RCVLOWAT:
       return std::optional<int>(receive_low_water_.load());
     case SO_SNDLOWAT:
@@ -67,6 +79,8 @@ Result<std::string> UnixSocket::GetOption(Task& task, int level, int name) {
   switch (name) {
     case SO_PEERCRED:
       return OptionBytes(endpoint_->peer_credentials());
+    case kPeerPidfd:
+      return OpenPeerPidfd(task);
     case SO_RCVTIMEO:
       return TimeoutOption(receive_timeout_ns_);
     case SO_SNDTIMEO:
@@ -92,6 +106,9 @@ Result<void> UnixSocket::SetIntOption(Task& task, int name, int value) {
   switch (name) {
     case SO_PASSCRED:
       pass_credentials_ = value != 0;
+      return {};
+    case kPassPidfd:
+      pass_pidfd_ = value != 0;
       return {};
     case SO_SNDBUFFORCE:
     case SO_RCVBUFFORCE:

@@ -103,6 +103,7 @@ Result<RefPtr<Socket>> UnixSocket::Accept(Task& task, int flags) {
   RefPtr<UnixEndpoint> accepted = TRY(endpoint_->Accept());
   RefPtr<UnixSocket> socket = Wrap(task, std::move(accepted), flags);
   socket->pass_credentials_ = pass_credentials_.load();
+  socket->pass_pidfd_ = pass_pidfd_.load();
   return RefPtr<Socket>(std::move(socket));
 }
 
@@ -152,9 +153,15 @@ Result<size_t> UnixSocket::Send(Task& task, SendRequest& request) {
 
 Result<size_t> UnixSocket::Receive(Task& task, ReceiveRequest& request) {
   if (request.flags & MSG_OOB) return Errno(EOPNOTSUPP);
-  const bool want_credentials = pass_credentials_.load() && request.wants_control;
-  if (endpoint_->type() == SOCK_STREAM) return endpoint_->ReceiveStream(request, want_credentials);
-  return endpoint_->ReceiveMessage(request, want_credentials);
+  const bool pass_credentials = pass_credentials_.load(), pass_pidfd = pass_pidfd_.load();
+  const bool want_credentials = (pass_credentials || pass_pidfd) && request.wants_control;
+  const bool stream = endpoint_->type() == SOCK_STREAM;
+  const auto n = stream ? endpoint_->ReceiveStream(request, want_credentials)
+                        : endpoint_->ReceiveMessage(request, want_credentials);
+  auto& credentials = request.control.credentials;
+  if (credentials && pass_pidfd) request.control.pidfd_of = credentials->pid;
+  if (!pass_credentials) credentials.reset();
+  return n;
 }
 
 EventMask UnixSocket::Readiness(EventMask mask) {

@@ -32,13 +32,14 @@ class UnixSocket : public Socket {
   Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;
 
  private:
+  Result<std::string> OpenPeerPidfd(Task& task) const;
   Result<void> BindToNode(Task& task, const UnixAddress& address);
   Result<void> BindToAbstract(std::optional<UnixAddress> address);
   Result<void> SetIntOption(Task& task, int name, int value);
   Result<std::optional<int>> GetIntOption(int name);
 
   const RefPtr<UnixEndpoint> endpoint_;
-  std::atomic<bool> pass_credentials_{false};
+  std::atomic<bool> pass_credentials_{false}, pass_pidfd_{false};
   std::atomic<int64_t> receive_timeout_ns_{0}, send_timeout_ns_{0};
   std::atomic<int> receive_buffer_{212992};
   std::atomic<uint32_t> plain_options_{0};  // on or off, without effect on unix sockets, as on Linux

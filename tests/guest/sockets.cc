@@ -399,3 +399,32 @@ TEST(UnservedFamilies) {
   int fds[2];
   EXPECT(socketpair(AF_INET, SOCK_STREAM, 0, fds) == -1 && (errno == EOPNOTSUPP || errno == EAFNOSUPPORT));
 }
+
+TEST(PidfdOfTheSenderComesAlong) {
+  constexpr int kPassPidfd = 76, kPeerPidfd = 77, kScmPidfd = 4;
+  const Pair pair(SOCK_STREAM);
+  const int on = 1;
+  EXPECT_OK(setsockopt(pair.b(), SOL_SOCKET, kPassPidfd, &on, sizeof(on)));
+  EXPECT_EQ(write(pair.a(), "x", 1), 1);
+  char data, control[128];
+  iovec io = {&data, 1};
+  msghdr message = {};
+  message.msg_iov = &io;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  EXPECT_EQ(recvmsg(pair.b(), &message, 0), 1);
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  ASSERT(header != nullptr);
+  EXPECT_EQ(header->cmsg_type, kScmPidfd);
+  int pidfd = -1;
+  memcpy(&pidfd, CMSG_DATA(header), sizeof(pidfd));
+  EXPECT(pidfd >= 0);
+  EXPECT(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
+  const std::string want = "Pid:\t" + std::to_string(getpid());
+  EXPECT(ReadAll(("/proc/self/fdinfo/" + std::to_string(pidfd)).c_str()).find(want) != std::string::npos);
+  int peer = -1;
+  socklen_t size = sizeof(peer);
+  EXPECT_OK(getsockopt(pair.a(), SOL_SOCKET, kPeerPidfd, &peer, &size));
+  EXPECT(peer >= 0);
+}

@@ -155,7 +155,7 @@ Result<void> ServeSync(GoferSession& session, GoferRequest& request, GoferRespon
   const int32_t flags = request.Fixed<OpenRequest>().flags;
   if ((flags & ~kSyncDataOnly) != 0) return Errno(EINVAL);
   UniqueFd file = TRY(session.reopener.Open(request.path(), O_RDONLY));
-  TRY(FromHost((flags & kSyncDataOnly) != 0 ? fdatasync(file.get()) : fsync(file.get())));
+  TRY(FromHost(fsync(file.get())));  // of data only too: one host call less to allow
   return {};
 }
 

@@ -29,8 +29,7 @@ void AddLookup(Calls& calls) {
       {SYS_fstatfs, "guest statfs"},
       {SYS_readlinkat, "targets of symlinks"},
       {SYS_getdents64, "listing of directories"},
-      {SYS_fsync, "guest fsync of directories"},
-      {SYS_fdatasync, "guest fdatasync of directories"},
+      {SYS_fsync, "guest fsync and fdatasync of directories"},
       {SYS_lseek, "listing of directories from a cursor"},
   });
 }

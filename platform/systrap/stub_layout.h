@@ -152,7 +152,7 @@ struct ThreadPage {
   uint64_t set_tid;
   Identity identity;
   uint32_t sentry_cpu;
-  uint32_t forward_all;  // answer nothing in the stub
+  uint32_t pad0;
   uint32_t new_process;  // first thread after a fork
   IretFrame iret;
   uint64_t gs_base;      // the guest's
@@ -216,6 +216,7 @@ struct InfoPage {
   uint32_t has_fsgsbase;  // rdfsbase and friends are enabled
   uint32_t xsave_size;
   uint64_t max_addr;
+  uint32_t forward_all;  // answer nothing in the stub: some thread's calls are all wanted by the sentry
 };
 
 // Call-site bookkeeping of one address space; private memory, inherited by fork, dropped by exec.

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "platform/early_output.h"
 #include "platform/systrap/futex_unsafe.h"
 #include "platform/systrap/guest_maps.h"
 #include "platform/systrap/guest_memory.h"
@@ -177,6 +178,7 @@ bool SystrapContext::WaitForEvent() {
     request_.number = ReadOnce(p->line.number);
     for (int i = 0; i < 6; i++) request_.args[i] = ReadOnce(p->line.args[i]);
     handoff_.Follow(p, request_.meta & stub::kMetaCpuMask);
+    guest_takes_output_early = handoff_.is_split();
     if (KindOf(request_) != stub::kEventPatchQuery) return true;
     AnswerPatchQuery(request_.args[0]);
     handoff_.Reply(p);
@@ -357,7 +359,11 @@ void SystrapContext::SetClearChildTid(GuestAddr addr) { page()->clear_tid = addr
 GuestAddr SystrapContext::RobustList() const { return ReadOnce(page()->robust_list); }
 void SystrapContext::SetRobustList(GuestAddr head) { page()->robust_list = head; }
 
-void SystrapContext::SetForwardAll(bool on) { page()->forward_all = on; }
+// For the whole address space, where guest code cannot take it back: a thread whose calls need not be
+// forwarded only pays for it.
+void SystrapContext::SetForwardAll(bool on) {
+  if (on) process_->helper().info().forward_all = 1;
+}
 
 std::span<const std::byte> SystrapContext::StagedInput(GuestAddr addr, size_t size) {
   if (row_ == nullptr) return {};

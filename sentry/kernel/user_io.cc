@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "platform/early_output.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -33,7 +34,9 @@ Result<size_t> WriteHost(int fd, const void* src, size_t size, int64_t offset) {
 
 // How much of `size` to read at once. A file with positions can be read in pieces: the engine hands out each
 // while the next is read.
-size_t PieceOf(size_t size, int64_t offset) { return offset < 0 ? size : std::min(size, kPiece); }
+size_t PieceOf(size_t size, int64_t offset) {
+  return offset < 0 || !guest_takes_output_early ? size : std::min(size, kPiece);
+}
 
 // The first `size` bytes of `iovecs`, as a list of their own.
 std::vector<iovec> Prefix(std::span<const iovec> iovecs, size_t size) {

@@ -220,7 +220,7 @@ bool ServeSyscall(ThreadPage* t, uint32_t meta) {
   // The kernel looks at eax alone; as it does, with its sign.
   const uint64_t number = static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(r.rax)));
   const Call call{number, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
-  if (!t->forward_all) {
+  if (!Info().forward_all) {
     const int64_t result = Local(t, call.number, call.args);
     if (result == kEintr || result == kNotStarted) meta |= kMetaInterrupted;
     if (result != kForward && !(meta & kMetaInterrupted)) {

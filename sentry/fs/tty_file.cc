@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/tty_session.h"
@@ -49,6 +50,14 @@ Result<int64_t> TtyFile::CommonIoctl(Task& task, uint32_t request, uint64_t arg)
       TRY(CheckForeground(task, *tty_, SIGTTOU));
       TRY(SetForegroundGroup(task, *tty_, TRY(task.CopyInObject<int>(arg))));
       return int64_t{0};
+    case TIOCGLCKTRMIOS: {  // which settings may not change: none, for nobody can lock them here
+      TtySettings locked;
+      std::memset(&locked, 0, sizeof(locked));
+      TRY(task.CopyOutObject(arg, locked));
+      return int64_t{0};
+    }
+    case TIOCSLCKTRMIOS:
+      return Errno(EPERM);
     case TIOCGETD:
       TRY(task.CopyOutObject<int>(arg, N_TTY));
       return int64_t{0};

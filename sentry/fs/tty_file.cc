@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/tty_session.h"
@@ -50,12 +50,9 @@ Result<int64_t> TtyFile::CommonIoctl(Task& task, uint32_t request, uint64_t arg)
       TRY(CheckForeground(task, *tty_, SIGTTOU));
       TRY(SetForegroundGroup(task, *tty_, TRY(task.CopyInObject<int>(arg))));
       return int64_t{0};
-    case TIOCGLCKTRMIOS: {  // which settings may not change: none, for nobody can lock them here
-      TtySettings locked;
-      std::memset(&locked, 0, sizeof(locked));
-      TRY(task.CopyOutObject(arg, locked));
+    case TIOCGLCKTRMIOS:  // which settings may not change: none, for nobody can lock them here
+      TRY((task.CopyOutObject(arg, std::array<uint8_t, sizeof(TtySettings)>{})));
       return int64_t{0};
-    }
     case TIOCSLCKTRMIOS:
       return Errno(EPERM);
     case TIOCGETD:

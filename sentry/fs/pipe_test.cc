@@ -91,6 +91,7 @@ TEST_F(PipeTest, PacketsKeepTheirBounds) {
 
 TEST_F(PipeTest, CapacityIsRoundedBoundedAndNeverLosesData) {
   EXPECT_EQ(*pipe_->SetCapacity(0), 4096u);
+  EXPECT_EQ(*pipe_->SetCapacity(65536), 65536u);
   EXPECT_EQ(pipe_->SetCapacity(Pipe::kMaxCapacity + 1).error(), Errno(EPERM));
   ASSERT_TRUE(Write(std::string(10000, 'x')).ok());
   EXPECT_EQ(pipe_->SetCapacity(4096).error(), Errno(EBUSY));

@@ -27,7 +27,9 @@ class FuzzTest : public GuestTest {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{64 << 20, 64 << 20};
     setrlimit(RLIMIT_FSIZE, &limit);
-    // SIGUSR1 ends calls that block.
+    // What calls send (SIGPIPE, SIGIO, SIGTTOU...) must not end or stop the guest. SIGUSR1 ends calls that block.
+    Put(kBuffer, KernelSigaction{1, 0, 0, 0});
+    for (int signo = 1; signo <= 64; ++signo) Call(SYS_rt_sigaction, signo, kBuffer, 0, 8);
     Put(kBuffer, KernelSigaction{kMemory, kSaRestorer, kMemory, 0});
     ASSERT_EQ(Call(SYS_rt_sigaction, SIGUSR1, kBuffer, 0, 8), 0);
   }
@@ -64,7 +66,7 @@ class FuzzTest : public GuestTest {
     }
   }
 
-  // What would end or stop the guest, sleep on purpose, or cannot be ended by a handler.
+  // What would end or stop the guest, or may block the signal that wakes it.
   static bool IsLeftOut(uint64_t number) {
     switch (number) {
       case SYS_exit:
@@ -80,6 +82,11 @@ class FuzzTest : public GuestTest {
       case SYS_rt_sigaction:
       case SYS_rt_sigprocmask:
       case SYS_rt_sigreturn:
+      case SYS_rt_sigsuspend:
+      case SYS_ppoll:
+      case SYS_pselect6:
+      case SYS_epoll_pwait:
+      case SYS_epoll_pwait2:
       case SYS_vfork:
       case SYS_fork:
       case SYS_clone:

@@ -40,7 +40,8 @@ Result<Deadline> CopyInTimeval(Task& task, GuestAddr addr) {
   if (addr == 0) return kNever;
   const timeval timeout = TRY(task.CopyInObject<timeval>(addr));
   if (timeout.tv_sec < 0 || timeout.tv_usec < 0) return Errno(EINVAL);
-  const timespec ts{timeout.tv_sec + timeout.tv_usec / 1'000'000, (timeout.tv_usec % 1'000'000) * kNsPerUs};
+  timespec ts{0, (timeout.tv_usec % 1'000'000) * kNsPerUs};
+  if (__builtin_add_overflow(timeout.tv_sec, timeout.tv_usec / 1'000'000, &ts.tv_sec)) return kNever;
   return DeadlineOf(ts);
 }
 

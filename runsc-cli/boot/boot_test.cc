@@ -7,7 +7,6 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/guest_init.h"
 #include "runsc-cli/boot/init_controller.h"
-#include "runsc-cli/boot/tmpfs_options.h"
 #include "sentry/kernel/fd_table.h"
 
 namespace runsc {
@@ -57,25 +56,6 @@ TEST(CheckArgumentSize, HasLinuxLimits) {
   init.args.assign(30, std::string(100'000, 'x'));
   EXPECT_FALSE(CheckArgumentSize(init, 8 << 20).ok());
   EXPECT_TRUE(CheckArgumentSize(init, RLIM_INFINITY).ok());
-}
-
-TEST(TmpfsOptions, ParsesAndRefuses) {
-  const TmpfsOptions options = *ParseTmpfsOptions("mode=1755,size=64k,uid=3,gid=4,nr_inodes=5,inode64", 0777);
-  EXPECT_EQ(options.mode, 01755u);
-  EXPECT_EQ(options.size, 65536u);
-  EXPECT_EQ(options.uid, 3u);
-  EXPECT_EQ(options.gid, 4u);
-  EXPECT_EQ(ParseTmpfsOptions("", 0700)->mode, 0700u);
-  for (const char* bad : {"bogus", "mode=8", "mode=77777", "size=", "size=1x", "size=-1", "uid=a", ","}) {
-    EXPECT_FALSE(ParseTmpfsOptions(bad, 0).ok()) << bad;
-  }
-}
-
-TEST(TmpfsOptions, SizesHaveUnits) {
-  EXPECT_EQ(ParseTmpfsSize("1g", 0), uint64_t{1} << 30);
-  EXPECT_EQ(ParseTmpfsSize("50%", 1000), 500u);
-  EXPECT_EQ(ParseTmpfsSize("101%", 1000), std::nullopt);
-  EXPECT_EQ(ParseTmpfsSize("9999999999g", 0), std::nullopt);
 }
 
 TEST(EarlySignals, OnlyDeadlyOnesEndAnUnstartedContainer) {

@@ -9,7 +9,6 @@
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
-#include "runsc-cli/boot/tmpfs_options.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/gofer_fs.h"
@@ -63,8 +62,16 @@ absl::StatusOr<RefPtr<FileSystem>> NewBind(const PlannedMount& mount, GoferClien
   return std::move(upper).take();
 }
 
+// `default_mode` applies without mode=.
+absl::StatusOr<TmpfsOptions> TmpfsOptionsOf(const PlannedMount& mount, uint32_t default_mode) {
+  TmpfsOptions options;
+  options.mode = default_mode;
+  if (ParseTmpfsOptions(mount.data, &options).ok()) return options;
+  return InvalidArgument("unknown or malformed tmpfs option in \"", mount.data, "\"");
+}
+
 absl::StatusOr<RefPtr<FileSystem>> NewDev(const PlannedMount& mount, BackingStore& memory) {
-  ASSIGN_OR_RETURN(TmpfsOptions options, ParseTmpfsOptions(mount.data, 0755));
+  ASSIGN_OR_RETURN(TmpfsOptions options, TmpfsOptionsOf(mount, 0755));
   RefPtr<FileSystem> fs = NewTmpfs(memory, options);
   const Result<void> filled = PopulateDev(*fs->root());
   if (!filled.ok()) return Failed("fill /dev", filled.error());
@@ -88,7 +95,7 @@ absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount&
     case Kind::kMqueue: return RefPtr<FileSystem>(MqueuesOf(task));
     case Kind::kTmpfs: break;
   }
-  ASSIGN_OR_RETURN(TmpfsOptions options, ParseTmpfsOptions(mount.data, 01777));
+  ASSIGN_OR_RETURN(TmpfsOptions options, TmpfsOptionsOf(mount, 01777));
   return NewTmpfs(memory, options);
 }
 

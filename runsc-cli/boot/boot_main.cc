@@ -184,20 +184,12 @@ int ExitCode(int wait_status) {
   _exit(ExitCode(wait_status));
 }
 
-absl::Status BuildGuestTree(Task& task, Sentry& sentry, const InitProcess& init) {
-  RETURN_IF_ERROR(MountAll(task, *sentry.gofer, sentry.memory, sentry.plan, sentry.spec, sentry.overlay));
-  const Result<Path> cwd = MakeGuestDirectories(task, init.cwd);
-  if (!cwd.ok()) return HostError(cwd.error().value(), "working directory %s", init.cwd.c_str());
-  return absl::OkStatus();
-}
-
 // Runs inside StartInit, as the future init: everything between "created" and "started".
 absl::Status PrepareInit(Task& task, Sentry& sentry, InitProcess& init, const ControlChannel& sync,
                          bool* ready) {
-  const uint32_t umask = task.fs().set_umask(0);  // the program's is not for what the runtime makes
-  const absl::Status built = BuildGuestTree(task, sentry, init);
-  task.fs().set_umask(umask);
-  RETURN_IF_ERROR(built);
+  RETURN_IF_ERROR(MountAll(task, *sentry.gofer, sentry.memory, sentry.plan, sentry.spec, sentry.overlay));
+  const Result<Path> cwd = MakeGuestDirectories(task, init.cwd);
+  if (!cwd.ok()) return HostError(cwd.error().value(), "working directory %s", init.cwd.c_str());
   AddHome(task, init);
   RETURN_IF_ERROR(CheckArgumentSize(init, task.rlimit(RLIMIT_STACK)));
   ASSIGN_OR_RETURN(init.path, FindProgram(task, init));

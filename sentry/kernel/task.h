@@ -41,7 +41,7 @@ class Task : public RefCounted {
   void SetCreds(CredentialsRef creds);
   void SetFds(RefPtr<FdTable> fds);  // unshare(2)
   void SetFs(RefPtr<FsContext> fs);
-  Resolver resolver() const { return {const_cast<Task&>(*this), fs_->root(), creds_}; }
+  Resolver resolver() const { return {const_cast<Task&>(*this), fs_->root(), creds_, fs_->umask()}; }
   Vfs& vfs() const { return kernel_.vfs(); }
   Context& context() { return *context_; }
   std::string name() const;  // comm, any thread

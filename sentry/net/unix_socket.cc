@@ -74,7 +74,7 @@ Result<void> UnixSocket::Bind(Task& task, const SocketAddress& address) {
 }
 
 Result<void> UnixSocket::BindToNode(Task& task, const UnixAddress& address) {
-  const uint32_t mode = S_IFSOCK | (0777 & ~task.fs().umask());
+  const uint32_t mode = S_IFSOCK | 0777;
   auto node = task.vfs().MknodPath(task.resolver(), task.fs().cwd(), address.path, mode, 0);
   if (!node.ok()) return node.error() == Errno(EEXIST) ? Errno(EADDRINUSE) : node.error();
   UnixNames::Get().BindNode(*node->dentry->inode(), *endpoint_);

@@ -17,20 +17,21 @@
 
 namespace runsc {
 
-// Who resolves: the root he sees, his credentials. Made by Task::resolver().
+// Who resolves: the root he sees, his credentials and umask. Made by Task::resolver().
 struct Resolver {
   Task& task;
   Path root;
   CredentialsRef creds;
+  uint32_t umask = 0;
 };
 
 struct OpenHow {
   int flags = 0;          // O_*
-  uint32_t mode = 0;      // umask already applied
+  uint32_t mode = 0;      // before the umask
   uint64_t resolve = 0;   // RESOLVE_* of openat2
 };
 
-// A mount namespace is a Vfs' mount tree; for now one per container (unshare(CLONE_NEWNS) comes later).
+// The mount tree of one mount namespace.
 class Vfs : public RefCounted {
  public:
   Vfs();

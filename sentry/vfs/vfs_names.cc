@@ -39,7 +39,7 @@ Result<RefPtr<Inode>> CreateIn(const Resolver& r, const Path& dir, const std::st
                                uint32_t mode, uint64_t rdev, std::string_view target) {
   TRY(CheckCreate(*r.creds, dir));
   Inode& parent = *dir.dentry->inode();
-  const InheritedAcl acl = InheritAcl(parent, r.task.fs().umask(), &mode);
+  const InheritedAcl acl = InheritAcl(parent, r.umask, &mode);
   NewFile file = NewFileIn(*r.creds, TRY(parent.GetAttr()), mode);
   file.rdev = rdev;
   file.symlink_target = target;

@@ -184,7 +184,7 @@ Result<RefPtr<File>> Vfs::Opener::OpenTmpfile(std::string_view path) {
   const Attr attr = TRY(dir.dentry->inode()->GetAttr());
   TRY(CheckInode(*r_.creds, *dir.dentry->inode(), attr, W_OK | X_OK));
   uint32_t mode = S_IFREG | (how_.mode & 07777);
-  const InheritedAcl acl = InheritAcl(*dir.dentry->inode(), r_.task.fs().umask(), &mode);
+  const InheritedAcl acl = InheritAcl(*dir.dentry->inode(), r_.umask, &mode);
   NewFile file = NewFileIn(*r_.creds, attr, mode);
   file.linkable = !(how_.flags & O_EXCL);
   RefPtr<Inode> inode = TRY(dir.dentry->inode()->CreateTmpfile(file));
@@ -226,7 +226,7 @@ Result<RefPtr<File>> Vfs::Opener::Create(bool* exists_after_all) {
   TRY(CheckCreate(*r_.creds, dir));
   const Attr attr = TRY(dir.dentry->inode()->GetAttr());
   uint32_t mode = S_IFREG | (how_.mode & 07777);
-  const InheritedAcl acl = InheritAcl(*dir.dentry->inode(), r_.task.fs().umask(), &mode);
+  const InheritedAcl acl = InheritAcl(*dir.dentry->inode(), r_.umask, &mode);
   const NewFile file = NewFileIn(*r_.creds, attr, mode);
   Path made(dir.mount, nullptr);
   {

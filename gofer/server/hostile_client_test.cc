@@ -126,6 +126,8 @@ class HostileClientTest : public testing::Test {
     all.push_back(Message(GoferOp::kRemoveXattr, XattrRequest{file, 0, 0}).String("user.a"));
     all.push_back(Message(GoferOp::kClose, CountReply{}));
     all.push_back(Message(GoferOp::kOpenTmp, AttachRequest{}));
+    all.push_back(Message(GoferOp::kCreateTmp, writable));
+    all.push_back(Message(GoferOp::kSync, OpenRequest{file, 0, 0}));
     return all;
   }
 

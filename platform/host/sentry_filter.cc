@@ -119,7 +119,6 @@ void AddWaiting(Calls& calls) {
       {SYS_epoll_create1, "one loop for host descriptors guests wait for"},
       {SYS_epoll_ctl, "one loop for host descriptors guests wait for"},
       {SYS_epoll_wait, "one loop for host descriptors guests wait for"},
-      {SYS_eventfd2, "waking the loop"},
       {SYS_clock_nanosleep, "sleeps of service threads"},
       {SYS_clock_gettime, "CPU clocks of threads, which the vDSO cannot read"},
       {SYS_getrandom, "guest /dev/urandom and getrandom"},

@@ -11,7 +11,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "platform/early_output.h"
 #include "platform/systrap/futex_unsafe.h"
 #include "platform/systrap/guest_maps.h"
 #include "platform/systrap/guest_memory.h"
@@ -178,7 +177,6 @@ bool SystrapContext::WaitForEvent() {
     request_.number = ReadOnce(p->line.number);
     for (int i = 0; i < 6; i++) request_.args[i] = ReadOnce(p->line.args[i]);
     handoff_.Follow(p, request_.meta & stub::kMetaCpuMask);
-    guest_takes_output_early = handoff_.is_split();
     if (KindOf(request_) != stub::kEventPatchQuery) return true;
     AnswerPatchQuery(request_.args[0]);
     handoff_.Reply(p);

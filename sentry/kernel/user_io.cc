@@ -3,14 +3,12 @@
 
 #include <algorithm>
 
-#include "platform/early_output.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
 namespace {
 
 constexpr size_t kMaxTransfer = 0x7ffff000;
-constexpr size_t kPiece = 16 << 10;
 
 GuestAddr AddressOf(const iovec& v) { return reinterpret_cast<GuestAddr>(v.iov_base); }
 
@@ -30,12 +28,6 @@ Result<size_t> WriteHost(int fd, const void* src, size_t size, int64_t offset) {
   const ssize_t n = offset < 0 ? write(fd, src, size) : pwrite(fd, src, size, offset);
   if (n < 0) return Errno(errno);
   return static_cast<size_t>(n);
-}
-
-// How much of `size` to read at once. A file with positions can be read in pieces: the engine hands out each
-// while the next is read.
-size_t PieceOf(size_t size, int64_t offset) {
-  return offset < 0 || !guest_takes_output_early ? size : std::min(size, kPiece);
 }
 
 // The first `size` bytes of `iovecs`, as a list of their own.
@@ -90,22 +82,14 @@ Result<size_t> UserSink::Write(std::span<const std::byte> data) {
 
 // The stub copies out what was granted, so the end of a short read is taken back, or keeps its old bytes.
 Result<size_t> UserSink::FillStaged(std::byte* room, int host_fd, int64_t offset, size_t size) {
-  size_t done = 0;
-  while (room != nullptr) {
-    const GuestAddr addr = AddressOf(left_[0]);
-    const size_t want = PieceOf(size - done, offset);
-    const auto n = ReadHost(host_fd, room, want, offset < 0 ? offset : offset + static_cast<int64_t>(done));
-    const size_t got = n.ok() ? *n : 0;
-    if (got < want && !task_.context().TrimStagedOutput(addr + got)) {
-      task_.mm().address_space().CopyIn(addr + got, room + got, want - got);
-    }
-    Advance(got);
-    if (!n.ok() && done == 0) return n;
-    done += got;
-    if (got < want || done == size) break;
-    room = task_.context().StagedOutput(AddressOf(left_[0]), PieceOf(size - done, offset));
+  const GuestAddr addr = AddressOf(left_[0]);
+  const auto n = ReadHost(host_fd, room, size, offset);
+  const size_t got = n.ok() ? *n : 0;
+  if (got < size && !task_.context().TrimStagedOutput(addr + got)) {
+    task_.mm().address_space().CopyIn(addr + got, room + got, size - got);
   }
-  return done;
+  Advance(got);
+  return n;
 }
 
 Result<size_t> UserSink::FillFromHost(int host_fd, int64_t offset, size_t size) {
@@ -113,8 +97,7 @@ Result<size_t> UserSink::FillFromHost(int host_fd, int64_t offset, size_t size) 
   if (size == 0) return size_t{0};
   while (left_[0].iov_len == 0) left_ = left_.subspan(1);
   if (left_.size() == 1 || size <= left_[0].iov_len) {
-    const size_t first = PieceOf(size, offset);
-    if (std::byte* room = task_.context().StagedOutput(AddressOf(left_[0]), first)) {
+    if (std::byte* room = task_.context().StagedOutput(AddressOf(left_[0]), size)) {
       return FillStaged(room, host_fd, offset, size);
     }
     const iovec one{left_[0].iov_base, size};

@@ -72,9 +72,11 @@ struct ThreadStart {
   GuestAddr clear_child_tid = 0;  // zero and futex-wake at thread exit (CLONE_CHILD_CLEARTID)
 };
 
-// One step of a batch of mapping changes, executed in the stub in order.
+// One step of a batch of mapping changes, executed in the stub in order. kReserve, in an exec's batch: from addr on
+// nothing is placed unless asked to be there; the range is no mapping of the guest's, so kernel calls about it that
+// would succeed (mprotect) are forwarded. host_fd tells it from the guest's mappings in /proc.
 struct MapOp {
-  enum Kind { kMap, kUnmap, kProtect, kRemap, kAdvise, kLock, kUnlock, kLockAll, kUnlockAll } kind;
+  enum Kind { kMap, kUnmap, kProtect, kRemap, kAdvise, kLock, kUnlock, kLockAll, kUnlockAll, kReserve } kind;
   GuestAddr addr = 0;
   uint64_t length = 0;
   int prot = 0;

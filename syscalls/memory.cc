@@ -156,6 +156,7 @@ SyscallResult SysMprotect(Task& task, GuestAddr addr, uint64_t length, int prot)
   if (prot & ~(kProtBits | 8 /* PROT_SEM */)) return Errno(EINVAL);
   const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
   if (size == 0) return int64_t{0};
+  if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
   return ApplyOne(task, {MapOp::kProtect, addr, size, prot & kProtBits});
 }
 

@@ -228,13 +228,14 @@ Result<std::shared_ptr<StubProcess>> Engine::NewRecord() {
   info.patch_after = kPatchAfter;
   info.has_fsgsbase = features_.fsgsbase;
   info.xsave_size = static_cast<uint32_t>(features_.xsave_size);
-  info.max_addr = GUEST_MAX_ADDR;
+  info.max_addr = info.reserved_from = GUEST_MAX_ADDR;
   return process;
 }
 
 Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
                                                   std::span<const stub::HelperOp> first_batch) {
   std::shared_ptr<StubProcess> child = TRY(NewRecord());
+  child->helper().info().reserved_from = parent.helper().info().reserved_from;
   if (!first_batch.empty()) child->helper().Prepare(first_batch);
   const stub::HelperOp op{HELPER_FORK,
                           {CLONE_PARENT | CLONE_FILES, 0, child->command_offset(),

@@ -52,6 +52,7 @@ Result<stub::HelperOp> LockHelperOp(const MapOp& op) {
 Result<stub::HelperOp> ToHelperOp(const MapOp& op) {
   switch (op.kind) {
     case MapOp::kMap:
+    case MapOp::kReserve:
       return MapHelperOp(op);
     case MapOp::kUnmap:
       if (!InGuest(op.addr, op.length)) return Errno(EINVAL);

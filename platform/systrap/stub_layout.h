@@ -159,9 +159,7 @@ struct ThreadPage {
   uint32_t gs_taken;     // %gs is not the engine's now
   uint64_t cpu_base_ns;  // CPU time of the host thread when this guest thread started
   uint64_t robust_list;
-  uint32_t output_ready;  // bytes of the first staged output that are final although the call goes on
-  uint32_t output_taken;  // of them, copied out already
-  uint64_t pad1[1];
+  uint64_t pad1[2];
   alignas(64) ThreadRegs regs;
   alignas(64) RequestLine line;
 };
@@ -216,6 +214,7 @@ struct InfoPage {
   uint32_t has_fsgsbase;  // rdfsbase and friends are enabled
   uint32_t xsave_size;
   uint64_t max_addr;
+  uint64_t reserved_from;  // MapOp::kReserve; max_addr: nothing is reserved
   uint32_t forward_all;  // answer nothing in the stub: some thread's calls are all wanted by the sentry
 };
 

@@ -90,7 +90,12 @@ Result<void> SystrapAddressSpace::Apply(std::span<const MapOp> ops,
 
 Result<void> SystrapAddressSpace::Replace(std::span<const MapOp> ops) {
   std::vector<stub::HelperOp> translated = ClearOps();
-  for (const MapOp& op : ops) translated.push_back(TRY(ToHelperOp(op)));
+  GuestAddr reserved_from = GUEST_MAX_ADDR;
+  for (const MapOp& op : ops) {
+    translated.push_back(TRY(ToHelperOp(op)));
+    if (op.kind == MapOp::kReserve) reserved_from = op.addr;
+  }
+  process_->helper().info().reserved_from = reserved_from;
   return RunAll(translated, nullptr);
 }
 

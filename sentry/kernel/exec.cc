@@ -205,8 +205,8 @@ void Task::ExecRequest::PlanStack(const Layout& layout) {
   const int prot = PROT_READ | PROT_WRITE | (image.executable_stack ? PROT_EXEC : 0);
   ops.push_back({MapOp::kMap, bottom, place.stack_top - bottom, prot,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN});
-  ops.push_back({MapOp::kMap, place.mmap_base, layout.max_addr - place.mmap_base, PROT_NONE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE});
+  ops.push_back({MapOp::kReserve, place.mmap_base, layout.max_addr - place.mmap_base, PROT_NONE,
+                 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, ReservationFd()});
 }
 
 Result<void> Task::ExecRequest::Plan(Task& task, const Layout& layout) {
@@ -330,7 +330,7 @@ Result<void> Task::WriteImage(ExecRequest& request) {
   const auto record = request.ImageRecord();
   mm_->SetBreak(record.start_brk);
   for (int last_fd = -1; const MapOp& op : request.ops) {
-    if (op.host_fd < 0 || op.host_fd == last_fd) continue;
+    if (op.kind != MapOp::kMap || op.host_fd < 0 || op.host_fd == last_fd) continue;
     last_fd = op.host_fd;
     const bool is_exe = op.addr >= request.image.low + request.place.exe_bias &&
                         op.addr < request.image.high + request.place.exe_bias;

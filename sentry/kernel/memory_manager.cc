@@ -36,6 +36,16 @@ Result<void> CheckRange(const Layout& layout, GuestAddr& addr, uint64_t length, 
   return inside ? Result<void>() : Errno(EPERM);
 }
 
+// What keeps the engine from placing mappings above the base exec chose; no mapping of the guest's.
+bool IsReservation(const MemoryManager::Mapping& m) {
+  static const struct stat reserved = [] {
+    struct stat st {};
+    fstat(ReservationFd(), &st);
+    return st;
+  }();
+  return m.ino == reserved.st_ino && m.dev == reserved.st_dev && m.ino != 0;
+}
+
 bool OnNoexecMount(const File& file) {
   return file.path() && (file.path().mount->flags() & MS_NOEXEC);
 }
@@ -58,6 +68,11 @@ std::optional<HostKey> KeyOf(int host_fd) {
 }
 
 }  // namespace
+
+int ReservationFd() {
+  static const int fd = memfd_create("reservation", MFD_CLOEXEC);
+  return fd;
+}
 
 MemoryManager::MemoryManager(std::unique_ptr<AddressSpace> as, const Layout& layout)
     : as_(std::move(as)), layout_(layout) {}
@@ -237,20 +252,24 @@ void MemoryManager::NameMapping(Mapping& m) const {
   if (m.start <= image_.start_stack && image_.start_stack < m.end) m.name = "[stack]";
 }
 
-// What keeps the engine from placing mappings above the base exec chose; no mapping of the guest's.
-bool MemoryManager::IsReservation(const Mapping& m) const {
-  MutexLock l(mu_);
-  return image_.mmap_base != 0 && m.start >= image_.mmap_base && m.start < layout_.max_addr && m.perms == "---p" &&
-         m.ino == 0;
+bool MemoryManager::TouchesReservation(GuestAddr addr, uint64_t length) const {
+  {
+    MutexLock l(mu_);
+    if (addr + length <= image_.mmap_base) return false;
+  }
+  const auto mappings = HostMappings(true);
+  return mappings.ok() && std::any_of(mappings->begin(), mappings->end(), [&](const Mapping& m) {
+    return m.start < addr + length && m.end > addr && IsReservation(m);
+  });
 }
 
-Result<std::vector<MemoryManager::Mapping>> MemoryManager::HostMappings() const {
+Result<std::vector<MemoryManager::Mapping>> MemoryManager::HostMappings(bool with_reservation) const {
   const std::string text = TRY(as_->ReadHostProc("maps"));
   std::vector<Mapping> mappings;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     auto mapping = ParseMapsLine(text.substr(at, end - at));
-    if (mapping && !IsReservation(*mapping)) mappings.push_back(std::move(*mapping));
+    if (mapping && (with_reservation || !IsReservation(*mapping))) mappings.push_back(std::move(*mapping));
     at = end + 1;
   }
   return mappings;

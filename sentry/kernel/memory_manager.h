@@ -60,6 +60,8 @@ class MemoryManager : public RefCounted {
     RefPtr<File> file;  // null for anonymous memory
   };
   Result<std::vector<Mapping>> Mappings();
+  // True if part of the range is free only for who asks for it: above the base exec chose (MapOp::kReserve).
+  bool TouchesReservation(GuestAddr addr, uint64_t length) const;
 
  private:
   Result<GuestAddr> MapOne(const MapOp& op);
@@ -69,8 +71,8 @@ class MemoryManager : public RefCounted {
   RefPtr<File> FindMappedFile(uint64_t dev, uint64_t ino) const;
   std::optional<Mapping> ParseMapsLine(const std::string& line) const;
   void NameMapping(Mapping& mapping) const;
-  Result<std::vector<Mapping>> HostMappings() const;  // without guest names
-  bool IsReservation(const Mapping& mapping) const;
+  // Without guest names; the reservation only on request.
+  Result<std::vector<Mapping>> HostMappings(bool with_reservation = false) const;
 
   // memory_limits.cc
   struct Limits {
@@ -96,5 +98,8 @@ class MemoryManager : public RefCounted {
   std::map<std::pair<uint64_t, uint64_t>, RefPtr<File>> mapped_files_ ABSL_GUARDED_BY(mu_);
   Image image_ ABSL_GUARDED_BY(mu_);
 };
+
+// An empty file whose only use is to be mapped by MapOp::kReserve, which tells reservations in the host's /proc.
+int ReservationFd();
 
 }  // namespace runsc

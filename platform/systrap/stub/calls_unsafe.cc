@@ -158,8 +158,10 @@ int64_t Memory(ThreadPage* t, uint64_t number, const uint64_t* a) {
       return Mmap(t, a);
     case __NR_munmap:
       return InGuest(a[0], a[1]) ? NativeMapping(t, number, a) : kEinval;
-    case __NR_mprotect:
-      return InGuest(a[0], a[1]) ? NativeMapping(t, number, a) : kEnomem;
+    case __NR_mprotect:  // to the guest nothing is mapped where thunks are
+      if (!InGuest(a[0], a[1]) || OverlapsThunks(a[0], a[1])) return kEnomem;
+      if (a[0] + a[1] > Info().reserved_from) return kForward;
+      return NativeMapping(t, number, a);
     case __NR_madvise:
       if (!IsPlainAdvice(a[2] & 0xffffffff)) return kForward;
       return InGuest(a[0], a[1]) ? Native(t, number, a) : kEnomem;

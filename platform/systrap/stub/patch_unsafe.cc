@@ -304,6 +304,14 @@ uint64_t ResumableRip(uint64_t rip) {
   return FindThunkOf(rip - 2, &address, &thunk) ? address + kThunkReturn : rip;
 }
 
+bool OverlapsThunks(uint64_t addr, uint64_t length) {
+  for (int i = 0; i < kMaxArenas && Local().arenas[i]; i++) {
+    const uint64_t arena = Local().arenas[i];
+    if (addr < arena + kArenaSize && addr + length > arena) return true;
+  }
+  return false;
+}
+
 bool IsPatchTrap(uint64_t rip) {
   const uint64_t site = rip - 1;
   if (__atomic_load_n(&Patch().site, __ATOMIC_SEQ_CST) == site) return true;

@@ -123,6 +123,8 @@ uint64_t CanonicalRip(uint64_t rip);
 uint64_t ResumableRip(uint64_t rip);
 // True if the trap at `rip` - 1 is our own half-written jump.
 bool IsPatchTrap(uint64_t rip);
+// True if thunks, which guests do not see, lie in [addr, addr + length).
+bool OverlapsThunks(uint64_t addr, uint64_t length);
 // Around a call that changes mappings: none while a site is being rewritten, which changes protections
 // back to what they were.
 void EnterMapping();

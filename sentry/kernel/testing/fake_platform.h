@@ -307,6 +307,7 @@ inline Result<uint64_t> FakeAddressSpace::Map(const MapOp& op) {
 inline Result<uint64_t> FakeAddressSpace::ApplyOne(const MapOp& op) {
   switch (op.kind) {
     case MapOp::kMap:
+    case MapOp::kReserve:
       return Map(op);
     case MapOp::kUnmap: {
       const uint64_t end = op.addr + op.length;

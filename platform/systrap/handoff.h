@@ -52,8 +52,6 @@ class Handoff {
   void Follow(stub::ThreadPage* page, uint32_t cpu);
   // The sentry thread will do something else: gives the token back, releases its binding.
   void Rest();
-  // The sentry thread has a CPU to itself, so the guest thread may be spinning on its own.
-  bool is_split() const { return split_; }
 
  private:
   bool Spin(stub::ThreadPage* page);

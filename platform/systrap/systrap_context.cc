@@ -391,19 +391,11 @@ std::byte* SystrapContext::StagedOutput(GuestAddr addr, size_t size) {
     if (addr == request_.args[a.arg]) granted_[i] = 0;  // a restarted call begins anew
     const GuestAddr next = request_.args[a.arg] + granted_[i];
     if (room > stub::StagedCapacity(a) || addr != next || size > room - granted_[i]) continue;
-    if (i == 0) AnnounceOutput();
     granted_[i] += size;
     last_grant_ = i;
     return Staging(i) + (granted_[i] - size);
   }
   return nullptr;
-}
-
-// Who asks for more has filled what was granted before: a guest thread that spins can take it already.
-void SystrapContext::AnnounceOutput() {
-  constexpr uint64_t kWorthIt = 8192;
-  if (granted_[0] < kWorthIt || row_->args[0].kind != Staging::kOut || !handoff_.is_split()) return;
-  __atomic_store_n(&page()->output_ready, static_cast<uint32_t>(granted_[0]), __ATOMIC_RELEASE);
 }
 
 bool SystrapContext::TrimStagedOutput(GuestAddr end) {

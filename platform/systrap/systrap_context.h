@@ -73,7 +73,6 @@ class SystrapContext final : public Context {
   // One round trip that makes the FP state readable.
   bool SaveState();
   GuestAddr CanonicalRip(GuestAddr rip);
-  void AnnounceOutput();
   // Writes the granted outputs to guest memory now, because the stub will not get to do it.
   void FlushOutputs();
   std::vector<std::byte> CopyFp(uint64_t slot_offset) const;

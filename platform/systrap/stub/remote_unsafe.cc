@@ -48,10 +48,7 @@ bool UnstageOutputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args,
     uint64_t size = sizes[i];
     if (size == 0) continue;
     if (size > StagedCapacity(a)) size = StagedCapacity(a);
-    const uint64_t taken = i == 0 ? t->output_taken : 0;
-    if (taken >= size) continue;
-    auto* to = reinterpret_cast<uint8_t*>(args[a.arg]) + taken;
-    if (safe_copy(to, Staging(t, i) + taken, size - taken) != 0) return false;
+    if (safe_copy(reinterpret_cast<void*>(args[a.arg]), Staging(t, i), size) != 0) return false;
   }
   return true;
 }
@@ -68,22 +65,11 @@ bool Post(ThreadPage* t, uint32_t meta) {
   return t->sentry_cpu != cpu;
 }
 
-// Copies out what the sentry has filled so far, while it fills the rest.
-void TakeOutput(ThreadPage* t, const Call& call) {
-  const uint32_t ready = __atomic_load_n(&t->output_ready, __ATOMIC_ACQUIRE);
-  const uint32_t taken = t->output_taken;
-  const MarshalRow* row = FindMarshalRow(call.number);
-  if (ready <= taken || !row || ready > StagedCapacity(row->args[0])) return;
-  auto* to = reinterpret_cast<uint8_t*>(call.args[row->args[0].arg]) + taken;
-  if (safe_copy(to, Staging(t, 0) + taken, ready - taken) == 0) t->output_taken = ready;
-}
-
-bool SpinForReply(ThreadPage* t, const Call& call) {
+bool SpinForReply(ThreadPage* t) {
   const uint64_t budget = Info().spin_cycles;
   if (budget == 0) return false;
   const uint64_t start = Cycles();
   while (__atomic_load_n(&t->line.state, __ATOMIC_ACQUIRE) < kReply) {
-    if (t->output_ready != t->output_taken) TakeOutput(t, call);
     __builtin_ia32_pause();
     if (Cycles() - start > budget) return false;
   }
@@ -107,8 +93,7 @@ void PostAndWait(ThreadPage* t, const Call& call, uint32_t meta) {
   for (int i = 0; i < 6; i++) t->line.args[i] = call.args[i];
   if (t->fp) meta |= kMetaFpSaved;
   if (Info().has_fsgsbase) asm volatile("rdfsbase %0" : "=r"(t->fs_base));
-  t->output_ready = t->output_taken = 0;
-  if (!Post(t, meta) || !SpinForReply(t, call)) SleepForReply(t);
+  if (!Post(t, meta) || !SpinForReply(t)) SleepForReply(t);
 }
 
 void SaveFp(ThreadPage* t) {

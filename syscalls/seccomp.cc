@@ -20,14 +20,14 @@ struct ProgramHeader {
   uint64_t code;
 };
 
-Result<SeccompProgram> CopyInProgram(Task& task, GuestAddr addr) {
+Result<BpfProgram> CopyInProgram(Task& task, GuestAddr addr) {
   const auto header = TRY(task.CopyInObject<ProgramHeader>(addr));
   if (header.length == 0 || header.length > BPF_MAXINSNS) return Errno(EINVAL);
   const Credentials& creds = *task.creds();
   if (!creds.no_new_privs && !creds.HasOwn(CAP_SYS_ADMIN)) return Errno(EACCES);
   std::vector<sock_filter> code(header.length);
   TRY(task.CopyIn(header.code, code.data(), code.size() * sizeof(sock_filter)));
-  return SeccompProgram::Check(std::move(code));
+  return BpfProgram::Check(std::move(code));
 }
 
 Result<void> CheckFilterFlags(uint32_t flags) {
@@ -40,7 +40,7 @@ Result<void> CheckFilterFlags(uint32_t flags) {
 // The listener's descriptor is made first: it must be there before the first call can wait for it.
 SyscallResult SetFilter(Task& task, uint32_t flags, GuestAddr addr) {
   TRY(CheckFilterFlags(flags));
-  SeccompProgram program = TRY(CopyInProgram(task, addr));
+  BpfProgram program = TRY(CopyInProgram(task, addr));
   RefPtr<SeccompListener> listener;
   int fd = -1;
   if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {

@@ -14,10 +14,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <optional>
 #include <random>
 #include <set>
+#include <span>
 
-#include "platform/host/bpf_interpreter.h"
+#include "platform/base/bpf_program.h"
 #include "platform/host/gofer_filter.h"
 #include "platform/host/sentry_filter.h"
 
@@ -25,6 +27,12 @@ namespace runsc {
 namespace {
 
 constexpr int kProc = 77;
+
+// What the program answers, or nothing if the kernel would not accept it.
+std::optional<uint32_t> RunFilter(std::span<const sock_filter> code, const seccomp_data& data) {
+  const Result<BpfProgram> program = BpfProgram::Check({code.begin(), code.end()});
+  return program.ok() ? std::optional<uint32_t>(program->Run(data)) : std::nullopt;
+}
 
 struct Filter {
   explicit Filter(std::vector<AllowedCall> list) : calls(std::move(list)) {
@@ -233,7 +241,7 @@ TEST(CompileFilterTest, AllSixtyFourBitsCount) {
   EXPECT_EQ(run(0x2, 0xfd), SECCOMP_RET_ALLOW);
 }
 
-TEST(BpfInterpreterTest, RejectsWhatTheKernelWould) {
+TEST(BpfProgramTest, RejectsWhatTheKernelWould) {
   seccomp_data data{};
   sock_filter outside[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, sizeof(seccomp_data)),
                            BPF_STMT(BPF_RET | BPF_A, 0)};

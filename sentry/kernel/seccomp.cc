@@ -122,7 +122,7 @@ void ShareLocked(Task& task, const RefPtr<const SeccompFilter>& filter) ABSL_EXC
 
 }  // namespace
 
-SeccompFilter::SeccompFilter(SeccompProgram p, RefPtr<const SeccompFilter> before, RefPtr<SeccompListener> l, bool log)
+SeccompFilter::SeccompFilter(BpfProgram p, RefPtr<const SeccompFilter> before, RefPtr<SeccompListener> l, bool log)
     : program(std::move(p)),
       previous(std::move(before)),
       listener(std::move(l)),
@@ -139,7 +139,7 @@ Result<void> EnterStrictMode(Task& task) {
   return {};
 }
 
-Result<int> AddSeccompFilter(Task& task, SeccompProgram program, RefPtr<SeccompListener> listener, bool log, bool sync) {
+Result<int> AddSeccompFilter(Task& task, BpfProgram program, RefPtr<SeccompListener> listener, bool log, bool sync) {
   Task::RunState& run = task.run();
   if (run.seccomp_mode == kSeccompStrict) return Errno(EINVAL);
   RefPtr<const SeccompFilter> before = FilterOf(task);

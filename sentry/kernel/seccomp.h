@@ -4,7 +4,7 @@
 #include <list>
 #include <optional>
 
-#include "sentry/kernel/seccomp_program.h"
+#include "platform/base/bpf_program.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -50,9 +50,9 @@ class SeccompListener : public RefCounted {
 
 // Immutable; each refers to the one installed before it.
 struct SeccompFilter : public RefCounted {
-  SeccompFilter(SeccompProgram program, RefPtr<const SeccompFilter> previous, RefPtr<SeccompListener> listener, bool log);
+  SeccompFilter(BpfProgram program, RefPtr<const SeccompFilter> previous, RefPtr<SeccompListener> listener, bool log);
   ~SeccompFilter() override;
-  const SeccompProgram program;
+  const BpfProgram program;
   const RefPtr<const SeccompFilter> previous;
   const RefPtr<SeccompListener> listener;
   const bool log;
@@ -62,7 +62,7 @@ struct SeccompFilter : public RefCounted {
 // SECCOMP_SET_MODE_STRICT. EINVAL when filtered already.
 Result<void> EnterStrictMode(Task& task);
 // Adds a filter; `sync`: to all threads, or gives the id of one that cannot follow.
-Result<int> AddSeccompFilter(Task& task, SeccompProgram program, RefPtr<SeccompListener> listener, bool log, bool sync);
+Result<int> AddSeccompFilter(Task& task, BpfProgram program, RefPtr<SeccompListener> listener, bool log, bool sync);
 bool HasSeccompListener(const Task& task);
 
 struct SeccompStatus {

@@ -1,4 +1,4 @@
-// A guest's seccomp filter program: checked once, then run on each system call (seccomp(2)).
+// A seccomp filter program, checked once, then run on system calls as the host kernel would (seccomp(2)).
 #pragma once
 
 #include <linux/filter.h>
@@ -11,11 +11,11 @@
 
 namespace runsc {
 
-class SeccompProgram {
+class BpfProgram {
  public:
   // EINVAL unless it is one that Linux would take: known instructions, loads within seccomp_data, jumps that
   // lead forward within the program, no scratch word read before it was written, an end in every path.
-  static Result<SeccompProgram> Check(std::vector<sock_filter> code);
+  static Result<BpfProgram> Check(std::vector<sock_filter> code);
 
   // Bounded by the program's length. A division by zero gives 0, which kills.
   uint32_t Run(const seccomp_data& data) const;
@@ -23,7 +23,7 @@ class SeccompProgram {
   bool looks_at_instruction_pointer() const { return looks_at_ip_; }
 
  private:
-  explicit SeccompProgram(std::vector<sock_filter> code);
+  explicit BpfProgram(std::vector<sock_filter> code);
   std::vector<sock_filter> code_;
   bool looks_at_ip_ = false;
 };

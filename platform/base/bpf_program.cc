@@ -1,4 +1,4 @@
-#include "sentry/kernel/seccomp_program.h"
+#include "platform/base/bpf_program.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -183,19 +183,19 @@ struct Machine {
 
 }  // namespace
 
-SeccompProgram::SeccompProgram(std::vector<sock_filter> code) : code_(std::move(code)) {
+BpfProgram::BpfProgram(std::vector<sock_filter> code) : code_(std::move(code)) {
   constexpr uint32_t kIp = offsetof(seccomp_data, instruction_pointer);
   looks_at_ip_ = std::any_of(code_.begin(), code_.end(), [](const sock_filter& insn) {
     return insn.code == (BPF_LD | BPF_W | BPF_ABS) && (insn.k == kIp || insn.k == kIp + 4);
   });
 }
 
-Result<SeccompProgram> SeccompProgram::Check(std::vector<sock_filter> code) {
+Result<BpfProgram> BpfProgram::Check(std::vector<sock_filter> code) {
   if (!IsValid(code)) return Errno(EINVAL);
-  return SeccompProgram(std::move(code));
+  return BpfProgram(std::move(code));
 }
 
-uint32_t SeccompProgram::Run(const seccomp_data& data) const {
+uint32_t BpfProgram::Run(const seccomp_data& data) const {
   Machine m;
   for (size_t pc = 0; pc < code_.size(); ++pc) {
     const sock_filter& insn = code_[pc];

@@ -1,4 +1,4 @@
-#include "sentry/kernel/seccomp_program.h"
+#include "platform/base/bpf_program.h"
 
 #include <gtest/gtest.h>
 
@@ -15,14 +15,14 @@ sock_filter Return(uint32_t value) { return BPF_STMT(BPF_RET | BPF_K, value); }
 sock_filter ReturnA() { return BPF_STMT(BPF_RET | BPF_A, 0); }
 
 uint32_t RunCode(Code code, const seccomp_data& data = {}) {
-  auto program = SeccompProgram::Check(std::move(code));
+  auto program = BpfProgram::Check(std::move(code));
   EXPECT_TRUE(program.ok());
   return program.ok() ? program->Run(data) : ~0u;
 }
 
-bool IsRefused(Code code) { return !SeccompProgram::Check(std::move(code)).ok(); }
+bool IsRefused(Code code) { return !BpfProgram::Check(std::move(code)).ok(); }
 
-TEST(SeccompProgramTest, LoadsWordsOfTheCall) {
+TEST(BpfProgramTest, LoadsWordsOfTheCall) {
   seccomp_data data{};
   data.nr = 42;
   data.args[5] = 0x1122334455667788;
@@ -31,18 +31,18 @@ TEST(SeccompProgramTest, LoadsWordsOfTheCall) {
   EXPECT_EQ(RunCode({Load(offsetof(seccomp_data, args) + 44), ReturnA()}, data), 0x11223344u);
 }
 
-TEST(SeccompProgramTest, Computes) {
+TEST(BpfProgramTest, Computes) {
   EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 6), ReturnA()}), 42u);
   EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_MISC | BPF_TAX, 0), BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0), ReturnA()}), 0u);
   EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 5), BPF_STMT(BPF_ST, 3), BPF_STMT(BPF_LD | BPF_IMM, 0), BPF_STMT(BPF_LDX | BPF_MEM, 3),
                  BPF_STMT(BPF_MISC | BPF_TXA, 0), ReturnA()}), 5u);
 }
 
-TEST(SeccompProgramTest, DivisionByZeroKills) {
+TEST(BpfProgramTest, DivisionByZeroKills) {
   EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_LDX | BPF_IMM, 0), BPF_STMT(BPF_ALU | BPF_DIV | BPF_X, 0), Return(1)}), 0u);
 }
 
-TEST(SeccompProgramTest, Jumps) {
+TEST(BpfProgramTest, Jumps) {
   const Code code{Load(0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 10, 1, 0), Return(1), Return(2)};
   seccomp_data data{};
   data.nr = 9;
@@ -51,7 +51,7 @@ TEST(SeccompProgramTest, Jumps) {
   EXPECT_EQ(RunCode(code, data), 2u);
 }
 
-TEST(SeccompProgramTest, RefusesWhatCouldLeaveTheProgram) {
+TEST(BpfProgramTest, RefusesWhatCouldLeaveTheProgram) {
   EXPECT_TRUE(IsRefused({}));
   EXPECT_TRUE(IsRefused({Load(0)}));
   EXPECT_TRUE(IsRefused({BPF_STMT(BPF_JMP | BPF_JA, 1), Return(0)}));
@@ -59,7 +59,7 @@ TEST(SeccompProgramTest, RefusesWhatCouldLeaveTheProgram) {
   EXPECT_TRUE(IsRefused({BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 255), Return(0)}));
 }
 
-TEST(SeccompProgramTest, RefusesScratchThatWasNotWrittenOnEveryPath) {
+TEST(BpfProgramTest, RefusesScratchThatWasNotWrittenOnEveryPath) {
   EXPECT_TRUE(IsRefused({BPF_STMT(BPF_LD | BPF_MEM, 0), Return(0)}));
   EXPECT_TRUE(IsRefused({Load(0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 1, 0), BPF_STMT(BPF_ST, 0), BPF_STMT(BPF_LD | BPF_MEM, 0), Return(0)}));
   EXPECT_FALSE(IsRefused({Load(0), BPF_STMT(BPF_ST, 0), BPF_STMT(BPF_LD | BPF_MEM, 0), Return(0)}));
@@ -67,14 +67,14 @@ TEST(SeccompProgramTest, RefusesScratchThatWasNotWrittenOnEveryPath) {
 }
 
 // Whatever is accepted ends within its length and touches nothing outside (the sanitizers watch).
-TEST(SeccompProgramTest, RandomProgramsEnd) {
+TEST(BpfProgramTest, RandomProgramsEnd) {
   std::mt19937 random(1);
   int accepted = 0;
   for (int i = 0; i < 200000; ++i) {
     Code code(1 + random() % 6);
     for (auto& insn : code) insn = {static_cast<uint16_t>(random() % 256), static_cast<uint8_t>(random() % 4), static_cast<uint8_t>(random() % 4), random() % 70};
     code.back() = Return(3);
-    auto program = SeccompProgram::Check(code);
+    auto program = BpfProgram::Check(code);
     if (!program.ok()) continue;
     ++accepted;
     program->Run(seccomp_data{});

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "sentry/fs/memory_attr.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/vfs.h"
@@ -14,12 +15,6 @@ namespace {
 
 constexpr uint32_t kPipeFsMagic = 0x50495045;
 constexpr uint32_t kSocketFsMagic = 0x534F434B;
-
-timespec Now() {
-  timespec ts;
-  clock_gettime(CLOCK_REALTIME, &ts);
-  return ts;
-}
 
 }  // namespace
 
@@ -56,7 +51,7 @@ AnonInode::AnonInode(AnonFs& fs, uint64_t ino, uint32_t mode, const Credentials&
   attr_.mode = mode;
   attr_.uid = creds.fsuid;
   attr_.gid = creds.fsgid;
-  attr_.atime = attr_.mtime = attr_.ctime = Now();
+  attr_.atime = attr_.mtime = attr_.ctime = RealtimeNow();
 }
 
 Result<Attr> AnonInode::GetAttr() {
@@ -67,12 +62,7 @@ Result<Attr> AnonInode::GetAttr() {
 Result<void> AnonInode::SetAttr(const AttrChange& change) {
   if (change.size) return Errno(EINVAL);
   MutexLock l(mu_);
-  if (change.mode) attr_.mode = (attr_.mode & S_IFMT) | (*change.mode & 07777);
-  if (change.uid) attr_.uid = *change.uid;
-  if (change.gid) attr_.gid = *change.gid;
-  if (change.atime) attr_.atime = *change.atime;
-  if (change.mtime) attr_.mtime = *change.mtime;
-  attr_.ctime = Now();
+  ApplyChange(change, attr_);
   return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "sentry/fs/memory_attr.h"
 #include "sentry/ipc/ipc_wait.h"
 #include "sentry/kernel/signal_send.h"
 
@@ -12,12 +13,6 @@ namespace runsc {
 namespace {
 
 constexpr uint64_t kStatusSize = 80;  // what stat shows
-
-timespec Now() {
-  timespec ts;
-  clock_gettime(CLOCK_REALTIME, &ts);
-  return ts;
-}
 
 siginfo_t NoticeSignal(const Task& sender, const sigevent& event) {
   siginfo_t info = UserSignal(sender, event.sigev_signo, SI_MESGQ);
@@ -39,7 +34,7 @@ MqueueInode::MqueueInode(MqueueFs& fs, std::string name, const NewFile& file, co
   attr_.mode = S_IFREG | (file.mode & 07777);
   attr_.uid = file.uid, attr_.gid = file.gid;
   attr_.size = kStatusSize;
-  attr_.atime = attr_.mtime = attr_.ctime = Now();
+  attr_.atime = attr_.mtime = attr_.ctime = RealtimeNow();
 }
 
 MqueueInode::~MqueueInode() { static_cast<MqueueFs&>(simple_fs()).Uncharge(charged_to_, charged_); }
@@ -54,12 +49,7 @@ Result<Attr> MqueueInode::GetAttr() {
 
 Result<void> MqueueInode::SetAttr(const AttrChange& change) {
   MutexLock l(mu_);
-  if (change.mode) attr_.mode = S_IFREG | (*change.mode & 07777);
-  if (change.uid) attr_.uid = *change.uid;
-  if (change.gid) attr_.gid = *change.gid;
-  if (change.atime) attr_.atime = *change.atime;
-  if (change.mtime) attr_.mtime = *change.mtime;
-  attr_.ctime = Now();
+  ApplyChange(change, attr_);
   return {};
 }
 
@@ -73,7 +63,7 @@ bool MqueueInode::TrySend(Message& message, std::optional<Notice>& due) {
   const bool was_empty = messages_.empty();
   bytes_ += message.text.size();
   messages_.emplace(message.priority, std::move(message.text));
-  attr_.mtime = attr_.ctime = Now();
+  attr_.mtime = attr_.ctime = RealtimeNow();
   if (was_empty && receivers_ == 0) due.swap(notice_);
   return true;
 }
@@ -99,7 +89,7 @@ bool MqueueInode::TryReceive(Message& message) {
   bytes_ -= first->second.size();
   message = {std::move(first->second), first->first};
   messages_.erase(first);
-  attr_.atime = attr_.ctime = Now();
+  attr_.atime = attr_.ctime = RealtimeNow();
   return true;
 }
 

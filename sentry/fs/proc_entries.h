@@ -76,4 +76,20 @@ void AddProcMachine(SimpleDir& dir);
 uint64_t ProcIno(const ProcTarget& target, uint32_t index);
 void SetProcOwner(const ProcTarget& target, Attr& attr);
 
+// `Base` is SimpleNode or TextNode, made from what follows the target.
+template <typename Base>
+class ProcNode : public Base {
+ public:
+  template <typename... Args>
+  explicit ProcNode(const ProcTarget& target, Args&&... args) : Base(std::forward<Args>(args)...), target_(target) {}
+  Result<Attr> GetAttr() override {
+    Attr attr = TRY(Base::GetAttr());
+    SetProcOwner(target_, attr);
+    return attr;
+  }
+
+ protected:
+  const ProcTarget target_;
+};
+
 }  // namespace runsc

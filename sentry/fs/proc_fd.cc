@@ -24,15 +24,14 @@ Result<RefPtr<File>> FileOf(const ProcTarget& target, int fd) {
 
 int ParseFd(std::string_view name) { return name == "0" ? 0 : ParsePid(name); }
 
-class FdLink : public SimpleNode {
+class FdLink : public ProcNode<SimpleNode> {
  public:
   FdLink(SimpleFs& fs, const ProcTarget& target, int fd)
-      : SimpleNode(fs, S_IFLNK | 0700, ProcIno(target, kFdInoBase + fd)), target_(target), fd_(fd) {}
+      : ProcNode(target, fs, S_IFLNK | 0700, ProcIno(target, kFdInoBase + fd)), fd_(fd) {}
 
   // The permission bits tell how it was opened.
   Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
+    Attr attr = TRY(ProcNode::GetAttr());
     RefPtr<File> file = TRY(FileOf(target_, fd_));
     attr.mode = S_IFLNK | (file->readable() ? 0500 : 0) | (file->writable() ? 0300 : 0);
     attr.size = 64;
@@ -50,19 +49,13 @@ class FdLink : public SimpleNode {
   Result<RefPtr<File>> Open(Task&, const Path&, int) override { return Errno(ELOOP); }
 
  private:
-  const ProcTarget target_;
   const int fd_;
 };
 
-class FdInfo : public TextNode {
+class FdInfo : public ProcNode<TextNode> {
  public:
   FdInfo(SimpleFs& fs, const ProcTarget& target, int fd)
-      : TextNode(fs, 0400, ProcIno(target, kFdinfoInoBase + fd)), target_(target), fd_(fd) {}
-  Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
-    return attr;
-  }
+      : ProcNode(target, fs, 0400, ProcIno(target, kFdinfoInoBase + fd)), fd_(fd) {}
   Result<std::string> Generate(Task& reader) override {
     TRY(target_.CheckMayInspect(reader));
     RefPtr<FdTable> fds = TRY(FdsOf(target_));
@@ -88,20 +81,14 @@ class FdInfo : public TextNode {
     return out;
   }
 
-  const ProcTarget target_;
   const int fd_;
 };
 
 template <typename Entry>
-class FdDir : public SimpleNode {
+class FdDir : public ProcNode<SimpleNode> {
  public:
   FdDir(SimpleFs& fs, const ProcTarget& target, uint32_t permissions, uint64_t ino)
-      : SimpleNode(fs, S_IFDIR | permissions, ino), target_(target) {}
-  Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
-    return attr;
-  }
+      : ProcNode(target, fs, S_IFDIR | permissions, ino) {}
   bool CachesChildren() const override { return false; }
   Result<RefPtr<Inode>> Lookup(std::string_view name) override {
     const int fd = ParseFd(name);
@@ -122,9 +109,6 @@ class FdDir : public SimpleNode {
     TRY(target_.CheckMayInspect(task));
     return RefPtr<File>(MakeRef<DirFile>(path, flags));
   }
-
- private:
-  const ProcTarget target_;
 };
 
 }  // namespace

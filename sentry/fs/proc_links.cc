@@ -9,15 +9,10 @@
 namespace runsc {
 namespace {
 
-class ProcLink : public SimpleNode {
+class ProcLink : public ProcNode<SimpleNode> {
  public:
   ProcLink(SimpleFs& fs, const ProcTarget& target, ProcLinkKind kind, uint64_t ino)
-      : SimpleNode(fs, S_IFLNK | 0777, ino), target_(target), kind_(kind) {}
-  Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
-    return attr;
-  }
+      : ProcNode(target, fs, S_IFLNK | 0777, ino), kind_(kind) {}
   Result<std::string> Readlink(Task& task) override {
     const Path path = TRY(Find(task));
     return task.vfs().PathName(path, task.fs().root());
@@ -40,7 +35,6 @@ class ProcLink : public SimpleNode {
     return exe->path();
   }
 
-  const ProcTarget target_;
   const ProcLinkKind kind_;
 };
 

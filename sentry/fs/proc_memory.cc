@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "sentry/fs/chunked_read.h"
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/proc_magic.h"
 #include "sentry/fs/simple_fs_text.h"
@@ -132,18 +133,10 @@ class MemFile : public SeekableFile {
 };
 
 Result<size_t> MemFile::ReadAt(Task&, IoSink& dst, int64_t offset) {
-  std::array<std::byte, kChunk> chunk;
-  size_t done = 0;
-  while (dst.remaining() > 0) {
-    const size_t want = std::min(dst.remaining(), chunk.size());
-    const size_t got = mm_->address_space().CopyIn(offset + done, chunk.data(), want);
-    if (got == 0) return done > 0 ? Result<size_t>(done) : Errno(EIO);
-    const auto n = dst.Write(std::span(chunk).first(got));
-    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
-    done += *n;
-    if (*n < want) break;
-  }
-  return done;
+  return ReadInChunks(dst, [&](std::span<std::byte> chunk, size_t done) -> Result<size_t> {
+    const size_t got = mm_->address_space().CopyIn(offset + done, chunk.data(), chunk.size());
+    return got > 0 ? Result<size_t>(got) : Errno(EIO);
+  });
 }
 
 Result<size_t> MemFile::WriteAt(Task&, IoSource& src, int64_t offset, int64_t* end_offset) {
@@ -161,23 +154,15 @@ Result<size_t> MemFile::WriteAt(Task&, IoSource& src, int64_t offset, int64_t* e
   return done;
 }
 
-class MemNode : public SimpleNode {
+class MemNode : public ProcNode<SimpleNode> {
  public:
   MemNode(SimpleFs& fs, const ProcTarget& target, uint64_t ino)
-      : SimpleNode(fs, S_IFREG | 0600, ino), target_(target) {}
-  Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
-    return attr;
-  }
+      : ProcNode(target, fs, S_IFREG | 0600, ino) {}
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
     RefPtr<MemoryManager> mm = TRY(InspectMemory(target_, task));
     if (!mm) return Errno(ESRCH);
     return RefPtr<File>(MakeRef<MemFile>(path, flags, std::move(mm)));
   }
-
- private:
-  const ProcTarget target_;
 };
 
 }  // namespace

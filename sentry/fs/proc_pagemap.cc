@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
+#include "sentry/fs/chunked_read.h"
 #include "sentry/fs/proc_entries.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/stub_proc.h"
@@ -32,30 +32,18 @@ class PagemapFile : public SeekableFile {
 Result<size_t> PagemapFile::ReadAt(Task&, IoSink& dst, int64_t offset) {
   if (offset % kEntry != 0 || dst.remaining() % kEntry != 0) return Errno(EINVAL);
   const int64_t end = static_cast<int64_t>(mm_->layout().max_addr) / kPage * kEntry;
-  std::array<std::byte, 8192> chunk;
-  size_t done = 0;
-  while (dst.remaining() > 0 && offset < end) {
-    const size_t want = std::min({dst.remaining(), chunk.size(), static_cast<size_t>(end - offset)});
-    const ssize_t got = pread(host_.get(), chunk.data(), want, offset);
-    if (got <= 0) break;
-    const auto n = dst.Write(std::span(chunk).first(static_cast<size_t>(got)));
-    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
-    done += *n;
-    offset += static_cast<int64_t>(*n);
-    if (*n < static_cast<size_t>(got)) break;
-  }
-  return done;
+  return ReadInChunks(dst, [&](std::span<std::byte> chunk, size_t done) -> Result<size_t> {
+    const int64_t at = offset + static_cast<int64_t>(done);
+    const size_t want = at < end ? std::min(chunk.size(), static_cast<size_t>(end - at)) : 0;
+    const ssize_t got = want > 0 ? pread(host_.get(), chunk.data(), want, at) : 0;
+    return static_cast<size_t>(std::max(got, ssize_t{0}));
+  });
 }
 
-class PagemapNode : public SimpleNode {
+class PagemapNode : public ProcNode<SimpleNode> {
  public:
   PagemapNode(SimpleFs& fs, const ProcTarget& target, uint64_t ino)
-      : SimpleNode(fs, S_IFREG | 0400, ino), target_(target) {}
-  Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
-    return attr;
-  }
+      : ProcNode(target, fs, S_IFREG | 0400, ino) {}
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
     TRY(target_.CheckMayInspect(task));
     RefPtr<MemoryManager> mm = TRY(target_.mm());
@@ -63,9 +51,6 @@ class PagemapNode : public SimpleNode {
     UniqueFd host = TRY(OpenStubProc(mm->address_space().host_pid(), "pagemap"));
     return RefPtr<File>(MakeRef<PagemapFile>(path, flags, std::move(mm), std::move(host)));
   }
-
- private:
-  const ProcTarget target_;
 };
 
 }  // namespace

@@ -33,22 +33,16 @@ constexpr ProcEntry Made(const char* name, Scope scope, uint32_t mode, ProcMaker
   return {name, scope, mode, nullptr, nullptr, make};
 }
 
-class ProcFile : public TextNode {
+class ProcFile : public ProcNode<TextNode> {
  public:
   ProcFile(SimpleFs& fs, const ProcTarget& target, const ProcEntry& entry, uint64_t ino)
-      : TextNode(fs, entry.mode & 07777, ino), target_(target), entry_(entry) {}
-  Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
-    return attr;
-  }
+      : ProcNode(target, fs, entry.mode & 07777, ino), entry_(entry) {}
   Result<std::string> Generate(Task& reader) override { return entry_.read(target_, reader); }
   Result<void> Store(Task& writer, std::string_view text) override {
     return entry_.store != nullptr ? entry_.store(target_, writer, text) : Errno(EINVAL);
   }
 
  private:
-  const ProcTarget target_;
   const ProcEntry& entry_;
 };
 
@@ -122,22 +116,14 @@ uint64_t InoOf(const ProcTarget& target, const ProcEntry& entry) {
 }
 
 // Names come and go with the process: none is cached.
-class ProcDir : public SimpleNode {
+class ProcDir : public ProcNode<SimpleNode> {
  public:
-  ProcDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino) : SimpleNode(fs, S_IFDIR | 0555, ino), target_(target) {}
-  Result<Attr> GetAttr() override {
-    Attr attr = TRY(SimpleNode::GetAttr());
-    SetProcOwner(target_, attr);
-    return attr;
-  }
+  ProcDir(SimpleFs& fs, const ProcTarget& target, uint64_t ino) : ProcNode(target, fs, S_IFDIR | 0555, ino) {}
   bool CachesChildren() const override { return false; }
   Result<RefPtr<Inode>> Create(std::string_view, const NewFile&) override { return Errno(ENOENT); }
   Result<RefPtr<File>> Open(Task&, const Path& path, int flags) override {
     return RefPtr<File>(MakeRef<DirFile>(path, flags));
   }
-
- protected:
-  const ProcTarget target_;
 };
 
 class PidDir : public ProcDir {

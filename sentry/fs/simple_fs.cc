@@ -5,17 +5,12 @@
 #include <memory>
 
 #include "sentry/fs/dir_file.h"
+#include "sentry/fs/memory_attr.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file.h"
 
 namespace runsc {
 namespace {
-
-timespec Now() {
-  timespec ts;
-  clock_gettime(CLOCK_REALTIME, &ts);
-  return ts;
-}
 
 class TextFile : public SeekableFile {
  public:
@@ -69,7 +64,7 @@ Result<size_t> TextFile::WriteAt(Task& task, IoSource& src, int64_t offset, int6
 
 }  // namespace
 
-SimpleFs::SimpleFs(const Kind& kind) : FileSystem(Vfs::NewDev()), kind_(kind), made_at_(Now()) {}
+SimpleFs::SimpleFs(const Kind& kind) : FileSystem(Vfs::NewDev()), kind_(kind), made_at_(RealtimeNow()) {}
 SimpleFs::~SimpleFs() = default;
 RefPtr<Inode> SimpleFs::root() { return root_; }
 void SimpleFs::set_root(RefPtr<SimpleDir> root) { root_ = std::move(root); }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "sentry/fs/memory_attr.h"
 #include "sentry/kernel/kernel.h"
 
 namespace runsc {
@@ -20,16 +21,10 @@ bool IsControl(uint8_t c) { return c < 32 || c == 127; }
 bool IsUtf8Continuation(uint8_t c) { return (c & 0xc0) == 0x80; }
 bool IsWordChar(uint8_t c) { return c >= 128 || c == '_' || isalnum(c); }
 
-timespec Now() {
-  timespec ts;
-  clock_gettime(CLOCK_REALTIME, &ts);
-  return ts;
-}
-
 }  // namespace
 
 Tty::Tty(TimerQueue& timers, int index, uid_t owner, gid_t group)
-    : uid(owner), gid(group), made_at(Now()), index_(index), read_timer_(timers, [this] {
+    : uid(owner), gid(group), made_at(RealtimeNow()), index_(index), read_timer_(timers, [this] {
         {
           MutexLock l(mu_);
           timed_out_ = true;

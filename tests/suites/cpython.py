@@ -9,7 +9,6 @@
 import argparse
 import subprocess
 import sys
-import time
 
 import suite
 
@@ -91,17 +90,8 @@ def run_module(places, module, args):
     """(native, inside) results of one module."""
     found = {n: r for n, r in places.native_results.items() if n == module or n.startswith(f"test.{module}.")
              or f"(test.{module}." in n}
-    results = []
-    for place, launcher in (("native", places.native), ("sandbox", places.sandbox)):
-        if launcher is None or (place == "native" and found):
-            results.append(found if place == "native" else {})
-            continue
-        begin = time.monotonic()
-        with open(places.out / f"cpython-{module}-{place}.log", "w") as log:
-            results.append(ModuleRun(launcher, module, args.k, args.timeout, log).run())
-        passed = sum(r[0] == "pass" for r in results[-1].values())
-        print(f"{module} {place}: {passed} of {len(results[-1])} pass, {time.monotonic() - begin:.0f} s", flush=True)
-    return results
+    return suite.run_both(places, "cpython", module, found,
+                          lambda launcher, log: ModuleRun(launcher, module, args.k, args.timeout, log).run())
 
 
 def main():
@@ -111,16 +101,8 @@ def main():
     parser.add_argument("modules", nargs="*", default=MODULES)
     args = parser.parse_args()
     places = suite.Places(args, "cpython")
-    groups, native, inside = {}, {}, {}
-    for module in (p for m in args.modules for p in parts(places.root, m)):
-        outside, within = run_module(places, module, args)
-        groups[module] = sorted(outside)
-        native.update(outside)
-        inside.update(within)
-        places.save(outside, within)
-    if places.sandbox is None:
-        return 0
-    return 0 if suite.compare("cpython", groups, native, inside) else 1
+    modules = [part for module in args.modules for part in parts(places.root, module)]
+    return suite.run_groups(places, "cpython", modules, lambda module: run_module(places, module, args))
 
 
 if __name__ == "__main__":

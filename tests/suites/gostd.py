@@ -9,7 +9,6 @@ import argparse
 import re
 import subprocess
 import sys
-import time
 
 import suite
 
@@ -106,20 +105,15 @@ def run_package(places, package, args):
     if program is None:
         return {f"{package}.build": ["fail", "does not compile"]}, {}
     found = {n: r for n, r in places.native_results.items() if n.rpartition(".")[0] == package}
-    results = []
-    names = None
-    for place, launcher in (("native", places.native), ("sandbox", places.sandbox)):
-        if launcher is None or (place == "native" and found):
-            results.append(found if place == "native" else {})
-            continue
-        begin = time.monotonic()
-        with open(places.out / f"go-{package.replace('/', '_')}-{place}.log", "w") as log:
-            run = PackageRun(launcher, places.out / "gotests", program, package, args.timeout, log)
-            names = names or [n.rpartition(".")[2] for n in found] or run.names()
-            results.append(run.run(names))
-        passed = sum(r[0] == "pass" for r in results[-1].values())
-        print(f"{package} {place}: {passed} of {len(results[-1])} pass, {time.monotonic() - begin:.0f} s", flush=True)
-    return results
+    names = [n.rpartition(".")[2] for n in found]
+
+    def run_in(launcher, log):
+        nonlocal names
+        run = PackageRun(launcher, places.out / "gotests", program, package, args.timeout, log)
+        names = names or run.names()
+        return run.run(names)
+
+    return suite.run_both(places, "go", package, found, run_in)
 
 
 def main():
@@ -128,16 +122,7 @@ def main():
     parser.add_argument("packages", nargs="*", default=PACKAGES)
     args = parser.parse_args()
     places = suite.Places(args, "go")
-    groups, native, inside = {}, {}, {}
-    for package in args.packages:
-        outside, within = run_package(places, package, args)
-        groups[package] = sorted(outside)
-        native.update(outside)
-        inside.update(within)
-        places.save(outside, within)
-    if places.sandbox is None:
-        return 0
-    return 0 if suite.compare("go", groups, native, inside) else 1
+    return suite.run_groups(places, "go", args.packages, lambda package: run_package(places, package, args))
 
 
 if __name__ == "__main__":

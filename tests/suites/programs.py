@@ -52,9 +52,7 @@ def main():
                 results[name][1] += ": " + last
             print(f"{name} {place}: {results[name][0]}, {time.monotonic() - begin:.1f} s: {last}", flush=True)
         places.save(native, inside)
-    if places.sandbox is None:
-        return 0
-    return 0 if suite.compare("programs", {"programs": args.programs}, native, inside) else 1
+    return suite.verdict(places, "programs", {"programs": args.programs}, native, inside)
 
 
 if __name__ == "__main__":

@@ -75,9 +75,7 @@ def main():
                 results[name] = explain(path, results[name])
                 print(f"{name} {place}: {results[name][0]}, {time.monotonic() - begin:.1f} s", flush=True)
             places.save({name: native[name]}, {name: inside[name]} if name in inside else {})
-    if places.sandbox is None:
-        return 0
-    return 0 if suite.compare("stress", groups, native, inside) else 1
+    return suite.verdict(places, "stress", groups, native, inside)
 
 
 if __name__ == "__main__":

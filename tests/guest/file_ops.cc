@@ -21,6 +21,7 @@
 #include <set>
 #include <vector>
 
+#include "tests/guest/file_util.h"
 #include "tests/guest/harness.h"
 
 #ifndef FALLOC_FL_KEEP_SIZE
@@ -30,12 +31,6 @@
 using namespace guest;
 
 namespace {
-
-void Put(const char* path, const std::string& data) {
-  const int fd = ASSERT_OK(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
-  EXPECT_EQ(write(fd, data.data(), data.size()), (ssize_t)data.size());
-  close(fd);
-}
 
 long OpenHow(int dir, const char* path, uint64_t flags, uint64_t resolve, uint64_t mode = 0) {
   open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
@@ -52,7 +47,6 @@ std::string At(int fd, off_t offset, size_t size) {
 int Exchange(const char* a, const char* b, unsigned flags) {
   return renameat2(AT_FDCWD, a, AT_FDCWD, b, flags);
 }
-
 
 }  // namespace
 

@@ -18,23 +18,12 @@
 #include <set>
 #include <vector>
 
+#include "tests/guest/file_util.h"
 #include "tests/guest/harness.h"
 
 using namespace guest;
 
 namespace {
-
-void Put(const char* path, const std::string& data) {
-  const int fd = ASSERT_OK(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
-  EXPECT_EQ(write(fd, data.data(), data.size()), (ssize_t)data.size());
-  close(fd);
-}
-
-struct stat Stat(const char* path) {
-  struct stat st = {};
-  EXPECT_OK(lstat(path, &st));
-  return st;
-}
 
 std::set<std::string> List(const char* path) {
   std::set<std::string> names;

@@ -72,7 +72,7 @@ TEST(BpfProgramTest, RandomProgramsEnd) {
   int accepted = 0;
   for (int i = 0; i < 200000; ++i) {
     Code code(1 + random() % 6);
-    for (auto& insn : code) insn = {static_cast<uint16_t>(random() % 256), static_cast<uint8_t>(random() % 4), static_cast<uint8_t>(random() % 4), random() % 70};
+    for (auto& insn : code) insn = {static_cast<uint16_t>(random() % 256), static_cast<uint8_t>(random() % 4), static_cast<uint8_t>(random() % 4), static_cast<uint32_t>(random() % 70)};
     code.back() = Return(3);
     auto program = BpfProgram::Check(code);
     if (!program.ok()) continue;

@@ -80,6 +80,13 @@ void SleepUntilWoken(Task::RunState& run) {
   run.wake.store(Task::RunState::kAwake);
 }
 
+// A member's parent may be outside of the namespace: the init that waits for its end must hear of it as well.
+void WakeDyingInitsLocked(ThreadGroup& member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  for (PidNamespace* ns = member.pid_ns.get(); ns != nullptr; ns = ns->parent().get()) {
+    if (ns->dead && ns->init != nullptr) ns->init->child_events.Notify(EPOLLIN);
+  }
+}
+
 // The init process of a pid namespace takes everybody in it along.
 void EndPidNamespace(Task& init) {
   ThreadGroup& group = init.thread_group();
@@ -210,6 +217,7 @@ void Task::EndGroupLocked(std::vector<RefPtr<ThreadGroup>>& garbage) {
   DropTerminalLocked(group);
   ReparentChildrenLocked(group, garbage);
   group.zombie = true;
+  WakeDyingInitsLocked(group);
   NotifyParentOfExitLocked(group);
 }
 

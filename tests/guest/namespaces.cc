@@ -253,6 +253,26 @@ TEST(InitOfAPidNamespaceTakesAllAlong) {
   EXPECT_EQ(read(fds[0], &c, 1), 0);  // nobody is left who holds the other end
 }
 
+TEST(InitAlsoTakesTheChildrenOfOthers) {
+  EXPECT_EQ(RunInChild([] {
+    CHECK(BecomeAdmin());
+    CHECK(unshare(CLONE_NEWPID) == 0);
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    const pid_t init = fork();
+    char c;
+    if (init == 0) _exit(static_cast<int>(read(fds[0], &c, 1)));
+    const pid_t member = fork();  // in the namespace, and no child of its init
+    if (member == 0) {
+      for (;;) pause();
+    }
+    CHECK(write(fds[1], "x", 1) == 1);
+    CHECK(WTERMSIG(WaitStatus(member)) == SIGKILL);  // first: init waits until it is reaped
+    CHECK(WEXITSTATUS(WaitStatus(init)) == 1);
+    return 0;
+  }), 0);
+}
+
 TEST(InitIsNotKilledFromInside) {
   EXPECT_EQ(InNew(CLONE_NEWPID, [] {
     const pid_t child = fork();

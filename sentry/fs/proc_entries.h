@@ -63,7 +63,7 @@ RefPtr<SimpleNode> NewProcFdinfoDir(SimpleFs& fs, const ProcTarget& target, uint
 RefPtr<SimpleNode> NewProcPidDir(SimpleFs& fs, const ProcTarget& target);
 
 // proc_net.cc
-void AddProcNet(SimpleDir& dir);
+void AddProcNet(SimpleDir& dir, const ProcTarget& target);
 
 // proc_sys.cc
 void AddProcSys(SimpleDir& dir);

@@ -33,7 +33,6 @@ constexpr char kUnix[] = "Num       RefCount Protocol Flags    Type St Inode Pat
 constexpr char kNetlink[] =
     "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n";
 constexpr char kPacket[] = "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n";
-constexpr char kIfInet6[] = "00000000000000000000000000000001 01 80 10 80       lo\n";
 constexpr char kRoute6[] =
     "00000000000000000000000000000001 80 00000000000000000000000000000000 00 "
     "00000000000000000000000000000000 00000100 00000001 00000000 00000001       lo\n"
@@ -46,7 +45,7 @@ struct NetFile {
 };
 
 constexpr NetFile kFiles[] = {
-    {"arp", kArp},         {"dev", kDev},     {"if_inet6", kIfInet6}, {"netlink", kNetlink},
+    {"arp", kArp},         {"dev", kDev},     {"if_inet6", ""}, {"netlink", kNetlink},
     {"packet", kPacket},   {"raw", kUdp},     {"raw6", kUdp6},        {"route", kRoute},
     {"sockstat", ""}, {"tcp", kTcp},   {"tcp6", kTcp6},        {"udp", kUdp},
     {"udp6", kUdp6},       {"ipv6_route", kRoute6},     {"protocols", ""},
@@ -63,15 +62,15 @@ std::map<std::string, ProcNetText>& Texts() {
 
 void SetProcNetText(const char* name, ProcNetText text) { Texts()[name] = text; }
 
-void AddProcNet(SimpleDir& dir) {
+void AddProcNet(SimpleDir& dir, const ProcTarget& target) {
   for (const NetFile& file : kFiles) {
     auto lines = Texts().find(file.name);
     if (lines == Texts().end()) {
       dir.AddFixed(file.name, file.text);
       continue;
     }
-    dir.AddText(file.name, [heading = file.text, text = lines->second](Task&) -> Result<std::string> {
-      return heading + text();
+    dir.AddText(file.name, [target, heading = file.text, text = lines->second](Task&) -> Result<std::string> {
+      return heading + text(*TRY(target.task()));
     });
   }
 }

@@ -3,10 +3,12 @@
 
 #include <string>
 
+#include "sentry/kernel/task.h"
+
 namespace runsc {
 
-// The lines of a file after its heading. Set at boot, before anybody reads.
-using ProcNetText = std::string (*)();
+// The lines of a file after its heading, for the network namespace of a task. Set at boot, before anybody reads.
+using ProcNetText = std::string (*)(Task& whose);
 void SetProcNetText(const char* name, ProcNetText text);
 
 }  // namespace runsc

@@ -51,9 +51,9 @@ RefPtr<SimpleNode> MakeLink(SimpleFs& fs, const ProcTarget& target, uint64_t ino
   return NewProcLink(fs, target, kKind, ino);
 }
 
-RefPtr<SimpleNode> MakeNet(SimpleFs& fs, const ProcTarget&, uint64_t ino) {
+RefPtr<SimpleNode> MakeNet(SimpleFs& fs, const ProcTarget& target, uint64_t ino) {
   auto dir = MakeRef<SimpleDir>(fs, 0555, ino);
-  AddProcNet(*dir);
+  AddProcNet(*dir, target);
   return dir;
 }
 

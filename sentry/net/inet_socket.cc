@@ -47,8 +47,8 @@ Result<PortClaim> InetSocket::ParseBind(Task& task, const SocketAddress& address
   const bool free_bind = option(IPPROTO_IP, IP_FREEBIND) ||
                          (domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_FREEBIND));
   const bool group = type() == SOCK_DGRAM && (local.address.is_multicast() || local.address.is_broadcast());
-  if (!free_bind && !group) TRY(stack_.CheckLocal(local.address));
-  if (local.port != 0 && local.port < kFirstOpenPort && !task.creds()->Has(CAP_NET_BIND_SERVICE)) {
+  if (!free_bind && !group) TRY(stack_->CheckLocal(local.address));
+  if (local.port != 0 && local.port < kFirstOpenPort && !stack_->Allows(task, CAP_NET_BIND_SERVICE)) {
     return Errno(EACCES);
   }
   return Claim(task, local);
@@ -118,7 +118,7 @@ Result<std::string> InetSocket::GetOption(Task& task, int level, int name) {
 
 // What only some may set, or only at some time.
 Result<void> InetSocket::CheckSet(Task& task, int level, int name) const {
-  if (level == SOL_SOCKET && name == SO_MARK && !task.creds()->Has(CAP_NET_ADMIN)) return Errno(EPERM);
+  if (level == SOL_SOCKET && name == SO_MARK && !stack_->Allows(task, CAP_NET_ADMIN)) return Errno(EPERM);
   if (level == SOL_SOCKET && name == SO_DEBUG && !task.creds()->Has(CAP_NET_ADMIN)) return Errno(EACCES);
   if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && bound()) return Errno(EINVAL);
   return {};
@@ -191,7 +191,7 @@ Result<void> InetSocket::SetOption(Task& task, int level, int name, std::string_
 }
 
 Result<int64_t> InetSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
-  return InterfaceIoctl(task, request, arg);
+  return InterfaceIoctl(task, *stack_, request, arg);
 }
 
 Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int protocol) {

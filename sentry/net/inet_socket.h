@@ -15,8 +15,8 @@ class InetSocket : public Socket {
   Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;
 
  protected:
-  InetSocket(RefPtr<AnonInode> inode, NetStack& stack, int domain, int type, int protocol, int flags)
-      : Socket(std::move(inode), domain, type, protocol, flags), stack_(stack) {}
+  InetSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, int domain, int type, int protocol, int flags)
+      : Socket(std::move(inode), domain, type, protocol, flags), stack_(std::move(stack)) {}
 
   virtual int TakeError() = 0;
   virtual bool listening() const { return false; }
@@ -34,7 +34,7 @@ class InetSocket : public Socket {
   // Whether this socket can reach a peer's address at all.
   Result<void> CheckFamily(const IpAddress& to) const;
 
-  NetStack& stack_;
+  const RefPtr<NetStack> stack_;
   InetOptions options_;
 
  private:

@@ -5,7 +5,8 @@
 
 namespace runsc {
 
-// SIOCGIF* and their like, on any socket. ENODEV: no such interface; ENOTTY: not one of them.
-Result<int64_t> InterfaceIoctl(Task& task, uint32_t request, uint64_t arg);
+// SIOCGIF*, SIOCSIF* and their like, on any socket of `stack`. ENODEV: no such interface; EPERM; ENOTTY: not one of
+// them.
+Result<int64_t> InterfaceIoctl(Task& task, NetStack& stack, uint32_t request, uint64_t arg);
 
 }  // namespace runsc

@@ -1,23 +1,46 @@
-// Routing when there is only loopback.
+// Routing when there is only loopback, and which namespace has which stack.
 #include "sentry/net/net_stack.h"
+
+#include "sentry/kernel/namespaces.h"
+#include "sentry/kernel/task.h"
 
 namespace runsc {
 
-NetStack& NetStack::Get() {
-  static NetStack* const stack = new NetStack;
-  return *stack;
+NetStack::NetStack(RefPtr<UserNamespace> owner) : owner_(std::move(owner)) {}
+
+NetStack::~NetStack() = default;
+
+NetStack& NetStack::First() {
+  static NetStack* const first = [] {
+    NetStack* const stack = MakeRef<NetStack>(nullptr).release();
+    stack->loopback().SetUp(true);
+    return stack;
+  }();
+  return *first;
 }
 
-// From one loopback address to another the source is the destination, unless the socket is bound.
+bool NetStack::Allows(Task& task, int capability) const { return task.creds()->HasIn(owner_.get(), capability); }
+
 Result<IpAddress> NetStack::Route(const IpAddress& to) const {
   const IpAddress target = to.OrLoopback();
-  if (!target.is_loopback()) return Errno(ENETUNREACH);
-  return target;
+  const auto source = loopback_.up() ? loopback_.SourceFor(target) : std::nullopt;
+  if (source) return *source;
+  return target == IpAddress::V6Loopback() ? Errno(EADDRNOTAVAIL) : Errno(ENETUNREACH);
 }
 
 Result<void> NetStack::CheckLocal(const IpAddress& address) const {
-  if (address.is_any() || address.is_loopback()) return {};
+  if (address.is_any() || loopback_.SourceFor(address)) return {};
+  if (address.is_v4() && loopback_.untouched()) return {};
   return Errno(EADDRNOTAVAIL);
+}
+
+RefPtr<NetStack> NetStackOf(const Task& task) {
+  const NamespaceSetRef namespaces = NamespacesOf(task);
+  PlainNamespace* ns = namespaces->net.get();
+  if (ns == nullptr) return RefPtr<NetStack>(&NetStack::First());
+  RefCounted* state = ns->state();
+  if (state == nullptr) state = ns->KeepState(MakeRef<NetStack>(ns->owner()));
+  return RefPtr<NetStack>(static_cast<NetStack*>(state));
 }
 
 }  // namespace runsc

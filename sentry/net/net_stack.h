@@ -2,23 +2,30 @@
 // network through here only, so that a stack for real links takes its place behind Route().
 #pragma once
 
+#include "sentry/net/loopback.h"
 #include "sentry/net/port_table.h"
 
 namespace runsc {
 
-inline constexpr int kLoopbackIndex = 1;
-inline constexpr int kLoopbackMtu = 65536;
+class Task;
+class UserNamespace;
 
 class NetStack : public RefCounted {
  public:
-  // The sandbox's. Never destroyed.
-  static NetStack& Get();
+  // With lo down. `owner` decides who may configure it; null: the sandbox's first user namespace.
+  explicit NetStack(RefPtr<UserNamespace> owner);
+  // The sandbox's first one, where lo is up. Never destroyed.
+  static NetStack& First();
 
   PortTable& tcp() { return tcp_; }
   PortTable& udp() { return udp_; }
   PortTable& udplite() { return udplite_; }
+  Loopback& loopback() { return loopback_; }
+  const Loopback& loopback() const { return loopback_; }
 
-  // The source address for packets to `to` (unspecified means loopback). ENETUNREACH.
+  // Whether the task has a capability over this namespace.
+  bool Allows(Task& task, int capability) const;
+  // The source address for packets to `to` (unspecified means loopback). ENETUNREACH; EADDRNOTAVAIL: ::1 is down.
   Result<IpAddress> Route(const IpAddress& to) const;
   // EADDRNOTAVAIL: not an address of ours.
   Result<void> CheckLocal(const IpAddress& address) const;
@@ -31,11 +38,18 @@ class NetStack : public RefCounted {
   uint64_t packets() const { return packets_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
+ protected:
+  ~NetStack() override;
+
  private:
-  NetStack() = default;
+  const RefPtr<UserNamespace> owner_;
+  Loopback loopback_;
   PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram},
       udplite_{PortTable::Rules::kDatagram};
   std::atomic<uint64_t> packets_{0}, bytes_{0};
 };
+
+// That of the task's network namespace. Of any task.
+RefPtr<NetStack> NetStackOf(const Task& task);
 
 }  // namespace runsc

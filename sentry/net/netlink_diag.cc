@@ -51,7 +51,7 @@ Result<void> ServeInet(NetlinkRequest& request) {
   const auto wanted = ReadHeader<inet_diag_req_v2>(request.body);
   const bool tcp = wanted.sdiag_protocol == IPPROTO_TCP;
   if (!tcp && wanted.sdiag_protocol != IPPROTO_UDP) return Errno(ENOENT);
-  for (const SocketListing& s : tcp ? ListTcp() : ListUdp()) {
+  for (const SocketListing& s : tcp ? ListTcp(request.stack) : ListUdp(request.stack)) {
     if (s.family != wanted.sdiag_family) continue;
     if (request.dump() ? !(wanted.idiag_states & (1u << s.state)) : !SameSocket(wanted.id, s)) continue;
     DescribeInet(request, s);
@@ -86,7 +86,7 @@ Result<void> ServeUnix(NetlinkRequest& request) {
   if (request.body.size() < sizeof(unix_diag_req)) return Errno(EINVAL);
   const auto wanted = ReadHeader<unix_diag_req>(request.body);
   if (!request.dump() && wanted.udiag_ino == 0) return Errno(EINVAL);
-  for (const RefPtr<UnixEndpoint>& endpoint : UnixNames::Get().All()) {
+  for (const RefPtr<UnixEndpoint>& endpoint : UnixNames::Get().AllIn(&request.stack)) {
     const UnixEndpoint::Status s = endpoint->status();
     const int state = s.listening ? TCP_LISTEN : s.connected ? TCP_ESTABLISHED : TCP_CLOSE;
     if (request.dump() ? !(wanted.udiag_states & (1u << state)) : wanted.udiag_ino != s.ino) continue;

@@ -17,7 +17,8 @@ constexpr int kSolNetlink = 270;
 
 struct Ports {
   Mutex mu{LockRank::kSocket};
-  std::map<std::pair<int, uint32_t>, const NetlinkSocket*> taken;  // guarded by mu
+  // By stack, protocol and port.
+  std::map<std::tuple<const NetStack*, int, uint32_t>, const NetlinkSocket*> taken;  // guarded by mu
 };
 
 Ports& ThePorts() {
@@ -25,9 +26,9 @@ Ports& ThePorts() {
   return *ports;
 }
 
-bool TakePort(int protocol, uint32_t port, const NetlinkSocket* socket) {
+bool TakePort(const NetStack* stack, int protocol, uint32_t port, const NetlinkSocket* socket) {
   MutexLock l(ThePorts().mu);
-  return ThePorts().taken.emplace(std::pair(protocol, port), socket).second;
+  return ThePorts().taken.emplace(std::tuple(stack, protocol, port), socket).second;
 }
 
 SocketAddress Address(uint32_t port, uint32_t groups) {
@@ -51,12 +52,12 @@ Result<sockaddr_nl> Parse(const SocketAddress& address) {
 
 const char NetlinkSocket::kKind = 0;
 
-NetlinkSocket::NetlinkSocket(RefPtr<AnonInode> inode, int type, int protocol, int flags)
-    : Socket(std::move(inode), AF_NETLINK, type, protocol, flags) {}
+NetlinkSocket::NetlinkSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, int type, int protocol, int flags)
+    : Socket(std::move(inode), AF_NETLINK, type, protocol, flags), stack_(std::move(stack)) {}
 
 NetlinkSocket::~NetlinkSocket() {
   MutexLock l(ThePorts().mu);
-  auto it = ThePorts().taken.find({protocol(), port_.load()});
+  auto it = ThePorts().taken.find({stack_.get(), protocol(), port_.load()});
   if (it != ThePorts().taken.end() && it->second == this) ThePorts().taken.erase(it);
 }
 
@@ -64,7 +65,7 @@ NetlinkSocket::~NetlinkSocket() {
 void NetlinkSocket::EnsurePort(Task& task) {
   if (port_.load() != 0) return;
   uint32_t port = static_cast<uint32_t>(task.pid());
-  for (uint32_t other = 0xffffefff; !TakePort(protocol(), port, this); --other) port = other;
+  for (uint32_t other = 0xffffefff; !TakePort(stack_.get(), protocol(), port, this); --other) port = other;
   port_ = port;
 }
 
@@ -72,7 +73,7 @@ Result<void> NetlinkSocket::Bind(Task& task, const SocketAddress& address) {
   const sockaddr_nl nl = TRY(Parse(address));
   if (port_.load() != 0 && nl.nl_pid != port_.load()) return Errno(EINVAL);
   if (port_.load() == 0 && nl.nl_pid != 0) {
-    if (!TakePort(protocol(), nl.nl_pid, this)) return Errno(EADDRINUSE);
+    if (!TakePort(stack_.get(), protocol(), nl.nl_pid, this)) return Errno(EADDRINUSE);
     port_ = nl.nl_pid;
   }
   EnsurePort(task);
@@ -112,7 +113,7 @@ Result<size_t> NetlinkSocket::Send(Task& task, SendRequest& request) {
 
 void NetlinkSocket::Serve(Task& task, const nlmsghdr& header, std::string_view body) {
   if (!(header.nlmsg_flags & NLM_F_REQUEST) || header.nlmsg_type < NLMSG_MIN_TYPE) return;
-  NetlinkRequest request{task, header, body, port_.load(), {}};
+  NetlinkRequest request{task, *stack_, header, body, port_.load(), {}};
   Result<void> served = Errno(EOPNOTSUPP);
   if (protocol() == NETLINK_ROUTE) served = ServeRoute(request);
   if (protocol() == NETLINK_SOCK_DIAG) served = ServeSockDiag(request);
@@ -254,7 +255,7 @@ Result<RefPtr<Socket>> NewNetlinkSocket(Task& task, int type, int protocol) {
   if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG) return Errno(EPROTONOSUPPORT);
   const uint64_t ino = task.kernel().NextSocketCookie();
   RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  return RefPtr<Socket>(MakeRef<NetlinkSocket>(std::move(inode), type, protocol, flags & O_NONBLOCK));
+  return RefPtr<Socket>(MakeRef<NetlinkSocket>(std::move(inode), NetStackOf(task), type, protocol, flags & O_NONBLOCK));
 }
 
 }  // namespace runsc

@@ -5,14 +5,15 @@
 
 #include <deque>
 
+#include "sentry/net/net_stack.h"
 #include "sentry/net/netlink_message.h"
-#include "sentry/net/socket.h"
 
 namespace runsc {
 
 // A request, and where its answers go.
 struct NetlinkRequest {
   Task& task;
+  NetStack& stack;
   nlmsghdr header;
   std::string_view body;
   uint32_t port;  // of the asking socket
@@ -32,7 +33,7 @@ Result<void> ServeSockDiag(NetlinkRequest& request);  // NETLINK_SOCK_DIAG
 class NetlinkSocket : public Socket {
  public:
   static const char kKind;
-  NetlinkSocket(RefPtr<AnonInode> inode, int type, int protocol, int flags);
+  NetlinkSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, int type, int protocol, int flags);
   ~NetlinkSocket() override;
   const void* kind() const override { return &kKind; }
 
@@ -57,6 +58,7 @@ class NetlinkSocket : public Socket {
   void Reply(const NetlinkRequest& request, Errno error);
   void Queue(std::string datagram);
 
+  const RefPtr<NetStack> stack_;
   Mutex mu_{LockRank::kSocket};
   std::deque<std::string> queued_ ABSL_GUARDED_BY(mu_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;

@@ -30,10 +30,10 @@ std::string Line(size_t number, const SocketListing& s) {
                 s.state == TCP_LISTEN ? 0 : s.send_queue, s.receive_queue, s.uid, 0, s.ino);
 }
 
-std::string TcpText(int family) {
+std::string TcpText(Task& whose, int family) {
   std::string text;
   size_t number = 0;
-  for (const SocketListing& s : ListTcp()) {
+  for (const SocketListing& s : ListTcp(*NetStackOf(whose))) {
     if (s.family != family) continue;
     const char* tail = s.state == TCP_LISTEN ? "1 0000000000000000 100 0 0 10 0"
                                              : "1 0000000000000000 20 4 30 10 -1";
@@ -43,10 +43,10 @@ std::string TcpText(int family) {
   return text;
 }
 
-std::string UdpText(int family) {
+std::string UdpText(Task& whose, int family) {
   std::string text;
   size_t number = 0;
-  for (const SocketListing& s : ListUdp()) {
+  for (const SocketListing& s : ListUdp(*NetStackOf(whose))) {
     if (s.family != family) continue;
     const std::string line = ' ' + Line(number++, s) + Format("2 0000000000000000 %lu", s.drops);
     text += family == AF_INET ? Format("%-127s\n", line.c_str()) : line.substr(1) + '\n';
@@ -54,10 +54,10 @@ std::string UdpText(int family) {
   return text;
 }
 
-std::string Tcp4Text() { return TcpText(AF_INET); }
-std::string Tcp6Text() { return TcpText(AF_INET6); }
-std::string Udp4Text() { return UdpText(AF_INET); }
-std::string Udp6Text() { return UdpText(AF_INET6); }
+std::string Tcp4Text(Task& whose) { return TcpText(whose, AF_INET); }
+std::string Tcp6Text(Task& whose) { return TcpText(whose, AF_INET6); }
+std::string Udp4Text(Task& whose) { return UdpText(whose, AF_INET); }
+std::string Udp6Text(Task& whose) { return UdpText(whose, AF_INET6); }
 
 size_t Count(const std::vector<SocketListing>& sockets, int family) {
   size_t n = 0;
@@ -65,49 +65,62 @@ size_t Count(const std::vector<SocketListing>& sockets, int family) {
   return n;
 }
 
-std::string SockstatText() {
-  const auto tcp = ListTcp(), udp = ListUdp();
-  const size_t used = tcp.size() + udp.size() + UnixNames::Get().All().size();
+std::string SockstatText(Task& whose) {
+  const RefPtr<NetStack> stack = NetStackOf(whose);
+  const auto tcp = ListTcp(*stack), udp = ListUdp(*stack);
+  const size_t used = tcp.size() + udp.size() + UnixNames::Get().AllIn(stack.get()).size();
   return Format("sockets: used %zu\nTCP: inuse %zu orphan 0 tw 0 alloc %zu mem 0\nUDP: inuse %zu mem 0\n"
                 "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n",
                 used, Count(tcp, AF_INET), tcp.size(), Count(udp, AF_INET));
 }
 
-std::string Sockstat6Text() {
+std::string Sockstat6Text(Task& whose) {
+  const RefPtr<NetStack> stack = NetStackOf(whose);
   return Format("TCP6: inuse %zu\nUDP6: inuse %zu\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n",
-                Count(ListTcp(), AF_INET6), Count(ListUdp(), AF_INET6));
+                Count(ListTcp(*stack), AF_INET6), Count(ListUdp(*stack), AF_INET6));
 }
 
-std::string DevText() {
-  const NetStack& stack = NetStack::Get();
-  const uint64_t bytes = stack.bytes(), packets = stack.packets();
+std::string DevText(Task& whose) {
+  const RefPtr<NetStack> stack = NetStackOf(whose);
+  const uint64_t bytes = stack->bytes(), packets = stack->packets();
   return Format("    lo: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0"
                 "          0\n",
                 bytes, packets, bytes, packets);
 }
 
+std::string IfInet6Text(Task& whose) {
+  std::string text;
+  for (const InterfaceAddress& own : NetStackOf(whose)->loopback().addresses()) {
+    if (own.address.is_v4()) continue;
+    for (const uint8_t byte : own.address.bytes) AppendFormat(&text, "%02x", byte);
+    const int scope = own.address.is_loopback() ? 0x10 : 0;
+    AppendFormat(&text, " %02x %02x %02x 80       lo\n", kLoopbackIndex, own.prefix, scope);
+  }
+  return text;
+}
+
 }  // namespace
 
-std::vector<SocketListing> ListTcp() {
+std::vector<SocketListing> ListTcp(NetStack& stack) {
   std::vector<SocketListing> out;
-  for (const RefPtr<PortOwner>& owner : NetStack::Get().tcp().All()) {
+  for (const RefPtr<PortOwner>& owner : stack.tcp().All()) {
     const auto& endpoint = static_cast<const TcpEndpoint&>(*owner);
     const TcpEndpoint::Status s = endpoint.status();
     if (s.state == TCP_CLOSE) continue;  // bound only
     out.push_back({endpoint.family(), s.state, s.local, s.remote, s.receive_queue, s.send_queue, endpoint.uid(),
-                   endpoint.ino.load(), 0, NetStack::Get().tcp().IsV6Only(*owner)});
+                   endpoint.ino.load(), 0, stack.tcp().IsV6Only(*owner)});
   }
   return out;
 }
 
-std::vector<SocketListing> ListUdp() {
+std::vector<SocketListing> ListUdp(NetStack& stack) {
   std::vector<SocketListing> out;
-  for (const RefPtr<PortOwner>& owner : NetStack::Get().udp().All()) {
+  for (const RefPtr<PortOwner>& owner : stack.udp().All()) {
     const auto& endpoint = static_cast<const UdpEndpoint&>(*owner);
     const auto remote = endpoint.remote();
     out.push_back({endpoint.family(), remote ? TCP_ESTABLISHED : TCP_CLOSE, endpoint.local(),
                    remote.value_or(IpEndpoint{IpAddress::AnyOf(endpoint.family()), 0}), endpoint.QueuedBytes(), 0,
-                   endpoint.uid(), endpoint.ino.load(), endpoint.drops(), NetStack::Get().udp().IsV6Only(*owner)});
+                   endpoint.uid(), endpoint.ino.load(), endpoint.drops(), stack.udp().IsV6Only(*owner)});
   }
   return out;
 }
@@ -119,6 +132,7 @@ void PublishProcNet() {
   SetProcNetText("udp", Udp4Text);
   SetProcNetText("udp6", Udp6Text);
   SetProcNetText("dev", DevText);
+  SetProcNetText("if_inet6", IfInet6Text);
   SetProcNetText("sockstat", SockstatText);
   SetProcNetText("sockstat6", Sockstat6Text);
 }

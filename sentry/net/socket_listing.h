@@ -1,7 +1,7 @@
 // What /proc/net and sock_diag tell about Internet sockets.
 #pragma once
 
-#include "sentry/net/ip_address.h"
+#include "sentry/net/net_stack.h"
 
 namespace runsc {
 
@@ -15,8 +15,8 @@ struct SocketListing {
   bool v6_only;
 };
 
-std::vector<SocketListing> ListTcp();
-std::vector<SocketListing> ListUdp();
+std::vector<SocketListing> ListTcp(NetStack& stack);
+std::vector<SocketListing> ListUdp(NetStack& stack);
 
 // Makes the files of /proc/net that speak of sockets do so. Once, at boot.
 void PublishProcNet();

@@ -12,7 +12,7 @@ constexpr EventMask kConnected = EPOLLOUT | EPOLLWRNORM;
 }  // namespace
 
 Result<void> TcpEndpoint::Bind(const PortClaim& claim) {
-  TRY(stack_.tcp().Bind(*this, claim));
+  TRY(stack_->tcp().Bind(*this, claim));
   return {};
 }
 
@@ -23,8 +23,8 @@ Result<void> TcpEndpoint::Listen(const PortClaim& claim_if_unbound, int backlog)
     // Negative means the largest, as the comparison is unsigned on Linux.
     max_backlog_ = std::min<size_t>(static_cast<unsigned>(backlog), kSomaxconn);
   }
-  if (!stack_.tcp().LocalOf(*this)) TRY(stack_.tcp().Bind(*this, claim_if_unbound));
-  TRY(stack_.tcp().SetListening(*this));
+  if (!stack_->tcp().LocalOf(*this)) TRY(stack_->tcp().Bind(*this, claim_if_unbound));
+  TRY(stack_->tcp().SetListening(*this));
   {
     MutexLock l(mu_);
     phase_ = Phase::kListening;
@@ -56,14 +56,14 @@ Result<std::optional<bool>> TcpEndpoint::ContinueConnect(bool nonblocking) {
 
 // The address and port to connect from.
 Result<IpEndpoint> TcpEndpoint::ChooseLocal(const IpEndpoint& to, PortClaim claim) {
-  const IpAddress source = TRY(stack_.Route(to.address));
-  if (const auto bound = stack_.tcp().LocalOf(*this)) {
+  const IpAddress source = TRY(stack_->Route(to.address));
+  if (const auto bound = stack_->tcp().LocalOf(*this)) {
     if (bound->address.is_any()) return IpEndpoint{source, bound->port};
     if (bound->address.is_v4() != source.is_v4()) return Errno(EINVAL);
     return *bound;
   }
   claim.local = {source, 0};
-  const auto bound = stack_.tcp().Bind(*this, claim);
+  const auto bound = stack_->tcp().Bind(*this, claim);
   if (!bound.ok()) return bound.error() == Errno(EADDRINUSE) ? Errno(EADDRNOTAVAIL) : bound.error();
   MutexLock l(mu_);
   auto_bound_ = true;
@@ -73,14 +73,14 @@ Result<IpEndpoint> TcpEndpoint::ChooseLocal(const IpEndpoint& to, PortClaim clai
 Result<TcpEndpoint::Joined> TcpEndpoint::StartConnect(const IpEndpoint& to, const PortClaim& claim) {
   const IpEndpoint local = TRY(ChooseLocal(to, claim));
   const IpEndpoint target{to.address.OrLoopback(), to.port};
-  TRY(stack_.tcp().SetRemote(*this, local.address, target));
+  TRY(stack_->tcp().SetRemote(*this, local.address, target));
   {
     MutexLock l(mu_);
     remote_ = target;
     last_local_ = local;
   }
-  const RefPtr<PortOwner> found = stack_.tcp().Find(target, local);
-  stack_.CountPackets(3, 180);
+  const RefPtr<PortOwner> found = stack_->tcp().Find(target, local);
+  stack_->CountPackets(3, 180);
   return found ? Join(*this, static_cast<TcpEndpoint&>(*found)) : Joined::kRefused;
 }
 
@@ -104,7 +104,7 @@ TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener, const RefPtr<
 TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener)
     ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const RefPtr<TcpEndpoint> server = MakeRef<TcpEndpoint>(client.stack_, listener.family_, listener.uid_);
-  client.stack_.tcp().BindChild(*server, listener, client.remote_, client.last_local_);
+  client.stack_->tcp().BindChild(*server, listener, client.remote_, client.last_local_);
   server->send_buffer_ = listener.send_buffer_.load();
   server->receive_buffer_ = listener.receive_buffer_.load();
   Joined joined;
@@ -113,7 +113,7 @@ TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener
     joined = client.JoinLocked(listener, server);
   }
   if (joined != Joined::kEstablished) {
-    client.stack_.tcp().Unbind(*server);
+    client.stack_->tcp().Unbind(*server);
     return joined;
   }
   server->UpdateLimit();
@@ -134,9 +134,9 @@ void TcpEndpoint::Refuse(int error) {
     auto_bound = std::exchange(auto_bound_, false);
   }
   if (auto_bound) {
-    stack_.tcp().Unbind(*this);
+    stack_->tcp().Unbind(*this);
   } else {
-    stack_.tcp().ClearRemote(*this);
+    stack_->tcp().ClearRemote(*this);
   }
   queue_.Notify(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
 }
@@ -210,7 +210,7 @@ Result<void> TcpEndpoint::Shutdown(int how) {
     if (state == TCP_LISTEN || state == TCP_SYN_SENT) how = -1;
   }
   if (how == -1) {
-    stack_.tcp().StopListening(*this);
+    stack_->tcp().StopListening(*this);
     EndConnection(true, Phase::kIdle);
     MutexLock l(mu_);
     step_ = Step::kUnconnected;

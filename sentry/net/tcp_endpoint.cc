@@ -8,9 +8,10 @@ constexpr size_t kDefaultHalf = 131072;  // of a queue: the sender's buffer and 
 
 }  // namespace
 
-TcpEndpoint::TcpEndpoint(NetStack& stack, int family, uid_t uid) : stack_(stack), family_(family), uid_(uid) {}
+TcpEndpoint::TcpEndpoint(RefPtr<NetStack> stack, int family, uid_t uid)
+    : stack_(std::move(stack)), family_(family), uid_(uid) {}
 
-TcpEndpoint::~TcpEndpoint() { stack_.tcp().Unbind(*this); }
+TcpEndpoint::~TcpEndpoint() { stack_->tcp().Unbind(*this); }
 
 // Takes everything others are told about, and moves on to `phase`.
 RefPtr<TcpEndpoint> TcpEndpoint::TakePeer(Phase phase, Endpoints* backlog, Endpoints* waiting) {
@@ -32,12 +33,12 @@ void TcpEndpoint::EndConnection(bool reset, Phase phase) {
   const RefPtr<TcpEndpoint> peer = TakePeer(phase, &backlog, &waiting);
   if (peer) peer->OnPeerClosed(reset || incoming_.available() > 0);
   StopListening(std::move(backlog), std::move(waiting));
-  stack_.CountPackets(2, bytes_sent() + 104);
+  stack_->CountPackets(2, bytes_sent() + 104);
 }
 
 void TcpEndpoint::Close(bool reset) {
   EndConnection(reset, Phase::kClosed);
-  stack_.tcp().Unbind(*this);
+  stack_->tcp().Unbind(*this);
 }
 
 void TcpEndpoint::Disconnect() {
@@ -50,8 +51,8 @@ void TcpEndpoint::Disconnect() {
     error_ = 0;
     auto_bound = std::exchange(auto_bound_, false);
   }
-  if (auto_bound) stack_.tcp().Unbind(*this);
-  stack_.tcp().ClearRemote(*this);
+  if (auto_bound) stack_->tcp().Unbind(*this);
+  stack_->tcp().ClearRemote(*this);
   incoming_.Reopen();
   queue_.Notify(EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLRDHUP);
 }
@@ -117,7 +118,7 @@ int TcpEndpoint::state() const {
 
 // A port that was given up with the connection is still shown.
 IpEndpoint TcpEndpoint::local() const {
-  if (const auto bound = stack_.tcp().LocalOf(*this)) return *bound;
+  if (const auto bound = stack_->tcp().LocalOf(*this)) return *bound;
   return {IpAddress::AnyOf(family_), 0};
 }
 

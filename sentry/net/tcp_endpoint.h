@@ -13,7 +13,7 @@ namespace runsc {
 
 class TcpEndpoint : public PortOwner {
  public:
-  TcpEndpoint(NetStack& stack, int family, uid_t uid);
+  TcpEndpoint(RefPtr<NetStack> stack, int family, uid_t uid);
   ~TcpEndpoint() override;
 
   int family() const { return family_; }
@@ -83,7 +83,7 @@ class TcpEndpoint : public PortOwner {
   Result<size_t> SendToNobody(SendRequest& request);
   Result<size_t> EmptyReceive();
 
-  NetStack& stack_;
+  const RefPtr<NetStack> stack_;
   const int family_;
   const uid_t uid_;
   mutable Mutex mu_{LockRank::kSocket};

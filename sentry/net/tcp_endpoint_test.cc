@@ -22,7 +22,7 @@ PortClaim AnyClaim() {
   return claim;
 }
 
-Endpoint New() { return MakeRef<TcpEndpoint>(NetStack::Get(), AF_INET, 0); }
+Endpoint New() { return MakeRef<TcpEndpoint>(RefPtr<NetStack>(&NetStack::First()), AF_INET, 0); }
 
 Endpoint NewListener(int backlog = 4) {
   Endpoint listener = New();

@@ -13,20 +13,20 @@
 namespace runsc {
 namespace {
 
-RefPtr<TcpSocket> Wrap(Task& task, NetStack& stack, RefPtr<TcpEndpoint> endpoint, int domain, int flags) {
+RefPtr<TcpSocket> Wrap(Task& task, RefPtr<NetStack> stack, RefPtr<TcpEndpoint> endpoint, int domain, int flags) {
   const uint64_t ino = task.kernel().NextSocketCookie();
   RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
   endpoint->ino = ino;
-  return MakeRef<TcpSocket>(std::move(inode), stack, std::move(endpoint), domain, flags & O_NONBLOCK);
+  return MakeRef<TcpSocket>(std::move(inode), std::move(stack), std::move(endpoint), domain, flags & O_NONBLOCK);
 }
 
 }  // namespace
 
 const char TcpSocket::kKind = 0;
 
-TcpSocket::TcpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<TcpEndpoint> endpoint, int domain,
+TcpSocket::TcpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<TcpEndpoint> endpoint, int domain,
                      int flags)
-    : InetSocket(std::move(inode), stack, domain, SOCK_STREAM, IPPROTO_TCP, flags),
+    : InetSocket(std::move(inode), std::move(stack), domain, SOCK_STREAM, IPPROTO_TCP, flags),
       endpoint_(std::move(endpoint)) {}
 
 TcpSocket::~TcpSocket() { endpoint_->Close(options_.linger_seconds.load() == 0); }
@@ -147,7 +147,7 @@ std::optional<std::string> TcpSocket::GetOwnOption(int level, int name) {
 }
 
 Result<RefPtr<Socket>> NewTcpSocket(Task& task, int domain, int flags) {
-  NetStack& stack = NetStack::Get();
+  const RefPtr<NetStack> stack = NetStackOf(task);
   return RefPtr<Socket>(Wrap(task, stack, MakeRef<TcpEndpoint>(stack, domain, task.creds()->euid), domain, flags));
 }
 

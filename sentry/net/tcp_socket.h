@@ -9,7 +9,7 @@ namespace runsc {
 class TcpSocket : public InetSocket {
  public:
   static const char kKind;
-  TcpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<TcpEndpoint> endpoint, int domain, int flags);
+  TcpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<TcpEndpoint> endpoint, int domain, int flags);
   ~TcpSocket() override;
   const void* kind() const override { return &kKind; }
 

@@ -26,9 +26,9 @@ ControlItem Item(int level, int type, const T& value) {
 
 const char UdpSocket::kKind = 0;
 
-UdpSocket::UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int protocol,
+UdpSocket::UdpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<UdpEndpoint> endpoint, int protocol,
                      int flags)
-    : InetSocket(std::move(inode), stack, endpoint->family(), SOCK_DGRAM, protocol, flags),
+    : InetSocket(std::move(inode), std::move(stack), endpoint->family(), SOCK_DGRAM, protocol, flags),
       endpoint_(std::move(endpoint)) {}
 
 Result<void> UdpSocket::Bind(Task& task, const SocketAddress& address) {
@@ -52,7 +52,7 @@ Result<void> UdpSocket::Connect(Task& task, const SocketAddress& address) {
   const IpEndpoint to = TRY(ParseInetAddress(address, domain(), true));
   TRY(CheckFamily(to.address));
   if (to.address.is_broadcast() && !option(SOL_SOCKET, SO_BROADCAST)) return Errno(EACCES);
-  const IpAddress source = TRY(stack_.Route(to.address));
+  const IpAddress source = TRY(stack_->Route(to.address));
   TRY(EnsureBound(task));
   const IpEndpoint target{to.address.OrLoopback(), to.port};
   const IpEndpoint local = endpoint_->local();
@@ -107,7 +107,7 @@ Result<void> UdpSocket::ApplyControl(const SendRequest& request, Datagram& datag
       in_pktinfo info;
       std::memcpy(&info, item.data.data(), sizeof(info));
       if (info.ipi_spec_dst.s_addr != 0) datagram.from.address = IpAddress::V4(ntohl(info.ipi_spec_dst.s_addr));
-      TRY(stack_.CheckLocal(datagram.from.address));
+      TRY(stack_->CheckLocal(datagram.from.address));
     } else if (item.level == IPPROTO_IPV6 && item.type == IPV6_TCLASS) {
       datagram.tos = value & 0xff;
     } else if (item.level == IPPROTO_IPV6 && item.type == IPV6_HOPLIMIT) {
@@ -121,7 +121,7 @@ Result<void> UdpSocket::ApplyControl(const SendRequest& request, Datagram& datag
 
 // Nobody there: the sender hears of it if it is connected, as by ICMP.
 Result<void> UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
-  stack_.CountPackets(1, datagram.size + 28);
+  stack_->CountPackets(1, datagram.size + 28);
   const RefPtr<PortOwner> found = endpoint_->ports().Find(to, datagram.from);
   if (found) {
     static_cast<UdpEndpoint&>(*found).Deliver(std::move(datagram));
@@ -140,7 +140,7 @@ Result<size_t> UdpSocket::Send(Task& task, SendRequest& request) {
   if (const int error = endpoint_->TakeError()) return Errno(error);
   if (endpoint_->shutdown() & 2) return request.flags & MSG_NOSIGNAL ? Errno(EPIPE) : BrokenPipe(task);
   if (to.address.is_broadcast() && !option(SOL_SOCKET, SO_BROADCAST)) return Errno(EACCES);
-  const IpAddress source = TRY(stack_.Route(to.address));
+  const IpAddress source = TRY(stack_->Route(to.address));
   if (size > (to.address.is_v4() ? kMaxDatagram : kMaxDatagram6)) return Errno(EMSGSIZE);
   TRY(EnsureBound(task));
   Datagram datagram;
@@ -229,14 +229,13 @@ void UdpSocket::OptionChanged(int level, int name) {
 }
 
 Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int protocol, int flags) {
-  NetStack& stack = NetStack::Get();
-  PortTable& ports = protocol == IPPROTO_UDP ? stack.udp() : stack.udplite();
+  RefPtr<NetStack> stack = NetStackOf(task);
   const uint64_t ino = task.kernel().NextSocketCookie();
   RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(ports, domain, task.creds()->euid);
+  RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(stack, protocol, domain, task.creds()->euid);
   endpoint->ino = ino;
   return RefPtr<Socket>(
-      MakeRef<UdpSocket>(std::move(inode), stack, std::move(endpoint), protocol, flags & O_NONBLOCK));
+      MakeRef<UdpSocket>(std::move(inode), std::move(stack), std::move(endpoint), protocol, flags & O_NONBLOCK));
 }
 
 }  // namespace runsc

@@ -21,7 +21,12 @@ struct Datagram {
 // What senders find through the port table; outlives the description while one holds it.
 class UdpEndpoint : public PortOwner {
  public:
-  UdpEndpoint(PortTable& ports, int family, uid_t uid) : ports_(ports), family_(family), uid_(uid) {}
+  // `protocol`: IPPROTO_UDP or IPPROTO_UDPLITE.
+  UdpEndpoint(RefPtr<NetStack> stack, int protocol, int family, uid_t uid)
+      : stack_(std::move(stack)),
+        ports_(protocol == IPPROTO_UDP ? stack_->udp() : stack_->udplite()),
+        family_(family),
+        uid_(uid) {}
   ~UdpEndpoint() override { ports_.Unbind(*this); }
   PortTable& ports() const { return ports_; }
   int family() const { return family_; }
@@ -49,6 +54,7 @@ class UdpEndpoint : public PortOwner {
   std::atomic<uint64_t> ino{0};
 
  private:
+  const RefPtr<NetStack> stack_;  // whose table it is
   PortTable& ports_;
   const int family_;
   const uid_t uid_;
@@ -66,7 +72,7 @@ class UdpEndpoint : public PortOwner {
 class UdpSocket : public InetSocket {
  public:
   static const char kKind;
-  UdpSocket(RefPtr<AnonInode> inode, NetStack& stack, RefPtr<UdpEndpoint> endpoint, int protocol, int flags);
+  UdpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<UdpEndpoint> endpoint, int protocol, int flags);
   ~UdpSocket() override { endpoint_->Close(); }
   const void* kind() const override { return &kKind; }
 

@@ -28,7 +28,7 @@ Result<void> UnixEndpoint::Listen(int backlog, ucred owner) {
 Result<void> UnixEndpoint::ConnectStream(UnixEndpoint& client, UnixEndpoint& listener, ucred client_creds)
     ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (client.type_ != listener.type_) return Errno(EPROTOTYPE);
-  RefPtr<UnixEndpoint> server = MakeRef<UnixEndpoint>(client.type_, client_creds);
+  RefPtr<UnixEndpoint> server = MakeRef<UnixEndpoint>(client.type_, client_creds, listener.net_);
   {
     MutexLockPair l(client.mu_, listener.mu_);
     if (client.state_ == State::kConnected) return Errno(EISCONN);

@@ -6,7 +6,8 @@
 
 namespace runsc {
 
-UnixEndpoint::UnixEndpoint(int type, ucred creator) : type_(type), own_credentials_(creator) {
+UnixEndpoint::UnixEndpoint(int type, ucred creator, RefPtr<NetStack> net)
+    : type_(type), net_(std::move(net)), own_credentials_(creator) {
   UnixNames::Get().Register(*this);
 }
 

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 
+#include "sentry/net/net_stack.h"
 #include "sentry/net/socket.h"
 #include "sentry/net/unix_names.h"
 
@@ -31,10 +32,12 @@ struct UnixPacket {
 
 class UnixEndpoint : public RefCounted {
  public:
-  UnixEndpoint(int type, ucred creator);
+  // `net`: the network namespace, whose abstract names it sees.
+  UnixEndpoint(int type, ucred creator, RefPtr<NetStack> net = nullptr);
   ~UnixEndpoint() override;
 
   int type() const { return type_; }
+  const RefPtr<NetStack>& net() const { return net_; }
   bool connection_based() const { return type_ != SOCK_DGRAM; }
   WaitQueue& queue() { return queue_; }
 
@@ -104,6 +107,7 @@ class UnixEndpoint : public RefCounted {
   void FinishFront();
 
   const int type_;
+  const RefPtr<NetStack> net_;
   mutable Mutex mu_{LockRank::kSocket};
   State state_ ABSL_GUARDED_BY(mu_) = State::kUnconnected;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

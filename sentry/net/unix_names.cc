@@ -50,7 +50,7 @@ Result<std::optional<UnixAddress>> ParseUnixAddress(const SocketAddress& address
 
 struct UnixNames::Tables {
   Mutex mu{LockRank::kSocket};
-  std::map<std::string, UnixEndpoint*> abstract ABSL_GUARDED_BY(mu);
+  std::map<std::pair<const NetStack*, std::string>, UnixEndpoint*> abstract ABSL_GUARDED_BY(mu);
   std::map<Inode*, UnixEndpoint*> nodes ABSL_GUARDED_BY(mu);
   std::set<UnixEndpoint*> all ABSL_GUARDED_BY(mu);
   uint32_t next_autobind ABSL_GUARDED_BY(mu) = 0;
@@ -65,7 +65,7 @@ UnixNames& UnixNames::Get() {
 
 Result<void> UnixNames::BindAbstract(const std::string& name, UnixEndpoint& endpoint) {
   MutexLock l(tables_->mu);
-  if (!tables_->abstract.emplace(name, &endpoint).second) return Errno(EADDRINUSE);
+  if (!tables_->abstract.emplace(std::pair(endpoint.net().get(), name), &endpoint).second) return Errno(EADDRINUSE);
   return {};
 }
 
@@ -75,7 +75,7 @@ Result<std::string> UnixNames::Autobind(UnixEndpoint& endpoint) {
   for (uint32_t tries = 0; tries < kNames; ++tries) {
     char name[8];
     std::snprintf(name, sizeof(name), "%05x", tables_->next_autobind++ % kNames);
-    if (tables_->abstract.emplace(name, &endpoint).second) return std::string(name);
+    if (tables_->abstract.emplace(std::pair(endpoint.net().get(), name), &endpoint).second) return std::string(name);
   }
   return Errno(ENOSPC);
 }
@@ -87,7 +87,7 @@ void UnixNames::BindNode(Inode& node, UnixEndpoint& endpoint) {
 
 void UnixNames::UnbindAbstract(const std::string& name, UnixEndpoint& endpoint) {
   MutexLock l(tables_->mu);
-  auto it = tables_->abstract.find(name);
+  auto it = tables_->abstract.find({endpoint.net().get(), name});
   if (it != tables_->abstract.end() && it->second == &endpoint) tables_->abstract.erase(it);
 }
 
@@ -97,9 +97,9 @@ void UnixNames::UnbindNode(Inode& node, UnixEndpoint& endpoint) {
   if (it != tables_->nodes.end() && it->second == &endpoint) tables_->nodes.erase(it);
 }
 
-RefPtr<UnixEndpoint> UnixNames::FindAbstract(const std::string& name) {
+RefPtr<UnixEndpoint> UnixNames::FindAbstract(const NetStack* net, const std::string& name) {
   MutexLock l(tables_->mu);
-  auto it = tables_->abstract.find(name);
+  auto it = tables_->abstract.find({net, name});
   return it == tables_->abstract.end() ? nullptr : Hold(it->second);
 }
 
@@ -128,11 +128,17 @@ std::vector<RefPtr<UnixEndpoint>> UnixNames::All() {
   return out;
 }
 
-std::string DescribeUnixSockets() {
+std::vector<RefPtr<UnixEndpoint>> UnixNames::AllIn(const NetStack* net) {
+  auto out = All();
+  std::erase_if(out, [net](const RefPtr<UnixEndpoint>& endpoint) { return endpoint->net().get() != net; });
+  return out;
+}
+
+std::string DescribeUnixSockets(Task& whose) {
   constexpr int kAcceptsConnections = 0x10000;  // __SO_ACCEPTCON
   constexpr int kUnconnected = 1, kConnected = 3;
   std::string text;
-  for (const RefPtr<UnixEndpoint>& endpoint : UnixNames::Get().All()) {
+  for (const RefPtr<UnixEndpoint>& endpoint : UnixNames::Get().AllIn(NetStackOf(whose).get())) {
     const UnixEndpoint::Status s = endpoint->status();
     char line[96];
     std::snprintf(line, sizeof(line), "%016x: %08lX %08X %08X %04X %02X %5lu", 0, endpoint->ref_count(), 0,

@@ -9,6 +9,7 @@
 
 namespace runsc {
 
+class NetStack;
 class UnixEndpoint;
 
 // An address as getsockname shows it. Shared: every datagram carries its sender's.
@@ -24,7 +25,7 @@ SocketAddress UnnamedUnixAddress();
 // EINVAL: wrong family or length. An empty optional asks for autobind.
 Result<std::optional<UnixAddress>> ParseUnixAddress(const SocketAddress& address);
 
-// Bound endpoints. References are weak: an endpoint removes itself when it closes.
+// Bound endpoints. Abstract names are those of a network namespace. References are weak: an endpoint removes itself when it closes.
 class UnixNames {
  public:
   static UnixNames& Get();
@@ -36,13 +37,14 @@ class UnixNames {
   void UnbindAbstract(const std::string& name, UnixEndpoint& endpoint);
   void UnbindNode(Inode& node, UnixEndpoint& endpoint);
   // Null: nobody there.
-  RefPtr<UnixEndpoint> FindAbstract(const std::string& name);
+  RefPtr<UnixEndpoint> FindAbstract(const NetStack* net, const std::string& name);
   RefPtr<UnixEndpoint> FindNode(Inode& node);
 
   // Every endpoint there is, for /proc/net/unix.
   void Register(UnixEndpoint& endpoint);
   void Unregister(UnixEndpoint& endpoint);
   std::vector<RefPtr<UnixEndpoint>> All();
+  std::vector<RefPtr<UnixEndpoint>> AllIn(const NetStack* net);
 
  private:
   struct Tables;
@@ -51,6 +53,6 @@ class UnixNames {
 };
 
 // The lines of /proc/net/unix after the heading.
-std::string DescribeUnixSockets();
+std::string DescribeUnixSockets(Task& whose);
 
 }  // namespace runsc

@@ -38,11 +38,11 @@ Result<RefPtr<UnixEndpoint>> FindByPath(Task& task, const std::string& name) {
 }
 
 // Whoever is bound to an address. ECONNREFUSED: nobody; ENOENT, EACCES... from the path.
-Result<RefPtr<UnixEndpoint>> Find(Task& task, const SocketAddress& address) {
+Result<RefPtr<UnixEndpoint>> Find(Task& task, const NetStack* net, const SocketAddress& address) {
   const std::optional<UnixAddress> name = TRY(ParseUnixAddress(address));
   if (!name) return Errno(EINVAL);
   if (!name->abstract) return FindByPath(task, name->path);
-  RefPtr<UnixEndpoint> found = UnixNames::Get().FindAbstract(name->path);
+  RefPtr<UnixEndpoint> found = UnixNames::Get().FindAbstract(net, name->path);
   if (!found) return Errno(ECONNREFUSED);
   return found;
 }
@@ -111,7 +111,7 @@ Result<void> UnixSocket::Connect(Task& task, const SocketAddress& address) {
   if (!endpoint_->connection_based() && address.size >= sizeof(sa_family_t) && address.family() == AF_UNSPEC) {
     return endpoint_->ConnectDatagram(nullptr);
   }
-  RefPtr<UnixEndpoint> other = TRY(Find(task, address));
+  RefPtr<UnixEndpoint> other = TRY(Find(task, endpoint_->net().get(), address));
   if (endpoint_->connection_based()) {
     return UnixEndpoint::ConnectStream(*endpoint_, *other, CredentialsOf(task));
   }
@@ -146,7 +146,7 @@ Result<size_t> UnixSocket::Send(Task& task, SendRequest& request) {
   if (request.to == nullptr || endpoint_->connection_based()) {
     return endpoint_->SendMessage(nullptr, request, sender);
   }
-  RefPtr<UnixEndpoint> to = TRY(Find(task, *request.to));
+  RefPtr<UnixEndpoint> to = TRY(Find(task, endpoint_->net().get(), *request.to));
   if (to->type() != SOCK_DGRAM) return Errno(EPROTOTYPE);
   return endpoint_->SendMessage(to.get(), request, sender);
 }
@@ -176,7 +176,7 @@ Result<int64_t> UnixSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   } else if (request == SIOCOUTQ) {
     value = static_cast<int>(endpoint_->UnsentBytes());
   } else {
-    return InterfaceIoctl(task, request, arg);
+    return InterfaceIoctl(task, *endpoint_->net(), request, arg);
   }
   TRY(task.CopyOutObject(arg, value));
   return int64_t{0};
@@ -185,14 +185,14 @@ Result<int64_t> UnixSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
 Result<RefPtr<Socket>> NewUnixSocket(Task& task, int type, int protocol) {
   const int flags = type & SOCK_NONBLOCK;
   type = TRY(CheckType(type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol));
-  return RefPtr<Socket>(Wrap(task, MakeRef<UnixEndpoint>(type, CredentialsOf(task)), flags));
+  return RefPtr<Socket>(Wrap(task, MakeRef<UnixEndpoint>(type, CredentialsOf(task), NetStackOf(task)), flags));
 }
 
 Result<SocketPair> NewUnixSocketPair(Task& task, int type, int protocol) {
   const int flags = type & SOCK_NONBLOCK;
   type = TRY(CheckType(type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol));
-  RefPtr<UnixEndpoint> a = MakeRef<UnixEndpoint>(type, CredentialsOf(task));
-  RefPtr<UnixEndpoint> b = MakeRef<UnixEndpoint>(type, CredentialsOf(task));
+  RefPtr<UnixEndpoint> a = MakeRef<UnixEndpoint>(type, CredentialsOf(task), NetStackOf(task));
+  RefPtr<UnixEndpoint> b = MakeRef<UnixEndpoint>(type, CredentialsOf(task), NetStackOf(task));
   UnixEndpoint::Pair(*a, *b);
   return SocketPair{Wrap(task, std::move(a), flags), Wrap(task, std::move(b), flags)};
 }

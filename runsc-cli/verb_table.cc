@@ -7,6 +7,7 @@ namespace {
 constexpr const Verb* kVerbs[] = {
     &kCreateVerb, &kStartVerb, &kRunVerb,  &kDoVerb,    &kKillVerb,  &kDeleteVerb, &kStateVerb,
     &kListVerb,   &kWaitVerb,  &kSpecVerb, &kHelpVerb,  &kFlagsVerb, &kBootVerb,   &kGoferVerb,
+    &kNetBrokerVerb,
 };
 
 }  // namespace

@@ -96,7 +96,7 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("allow-rootfs-tar-annotation", kBool, "false", "", "upper layer from a tar file"),
     Inert("iouring", kBool, "false", "", "io_uring inside the guest"),
     // Network.
-    {"network", kEnum, "sandbox", "sandbox|host|none|plugin", "guest network; all mean loopback for now"},
+    {"network", kEnum, "sandbox", "sandbox|host|none|plugin", "guest network: sandbox is host where there are links, for now"},
     Inert("gofer-network-namespace", kString, "null", "", "network namespace of the gofer"),
     Inert("gso", kBool, "true", "", "segmentation offload"),
     Inert("software-gso", kBool, "true", "", "segmentation offload in software"),

@@ -26,6 +26,7 @@
 #include "sentry/fs/stdio_file.h"
 #include "sentry/kernel/fd_table.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/net_stack.h"
 #include "sentry/net/socket_listing.h"
 #include "syscalls/strace.h"
 #include "syscalls/table.h"
@@ -38,6 +39,7 @@ constexpr FlagDef kFlags[] = {
     {"spec-fd", FlagKind::kInt, "-1", "", "config.json"},
     {"sync-fd", FlagKind::kInt, "-1", "", "socket of the command that made us"},
     {"control-fd", FlagKind::kInt, "-1", "", "listening control socket"},
+    {"network-fd", FlagKind::kInt, "-1", "", "channel to the network broker"},
     {"gofer-fd", FlagKind::kList, "", "", "channel to the gofer"},
 };
 
@@ -112,6 +114,22 @@ absl::Status OpenFiles(const Invocation& invocation, Sentry& sentry) {
   return MountGuestRoot(*sentry.vfs, *sentry.gofer, *sentry.upper, sentry.spec, sentry.overlay);
 }
 
+// The host's network, if we were given a way to it. --network=sandbox will be a stack of our own for the links of the
+// namespace; until then it is the host's where there are links, and loopback where there are none.
+absl::Status ChooseNetwork(const Invocation& invocation) {
+  const int fd = static_cast<int>(invocation.flags.GetInt("network-fd"));
+  if (fd < 0) return absl::OkStatus();
+  const bool required = invocation.globals.GetString("network") == "host";
+  Result<RefPtr<HostNetwork>> host = HostNetwork::Open(UniqueFd(fd));
+  if (!host.ok() && required) return HostError(host.error().value(), "--network=host: the network broker (--debug-log has more)");
+  if (!host.ok()) {
+    LogInfo("network: no way into the container's network namespace; loopback only");
+    return absl::OkStatus();
+  }
+  NetStack::First().UseHost(*std::move(host), required ? HostUse::kAlways : HostUse::kIfLinks);
+  return absl::OkStatus();
+}
+
 int CountCpus() {
   cpu_set_t cpus;
   return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
@@ -168,6 +186,7 @@ absl::Status Assemble(const Invocation& invocation, const ControlChannel& sync, 
   RETURN_IF_ERROR(Confine(invocation.globals, sentry));
   RETURN_IF_ERROR(OpenFiles(invocation, sentry));
   RETURN_IF_ERROR(ChooseSyscalls(invocation.globals, sentry));
+  RETURN_IF_ERROR(ChooseNetwork(invocation));
   MakeKernel(sentry);
   ServeControl(invocation, sync, sentry);
   return absl::OkStatus();

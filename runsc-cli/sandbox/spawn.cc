@@ -16,6 +16,7 @@
 #include "runsc-cli/base/global_flags.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/sandbox/net_broker.h"
 
 namespace runsc {
 namespace {
@@ -147,6 +148,7 @@ absl::Status Sandbox::SpawnGofer(const SandboxRequest& request, const std::vecto
 
 absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
                                   UniqueFd sync) {
+  ASSIGN_OR_RETURN(const UniqueFd network, SpawnNetBroker(*request.globals, request.bundle->spec));
   ASSIGN_OR_RETURN(UniqueFd config, SealedCopy(request.bundle->json));
   ChildArguments child("runsc-sandbox", *request.globals);
   child.Add("boot");
@@ -155,6 +157,7 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   child.Add(Cat("--sync-fd=", child.Pass(sync.get())));
   child.Add(Cat("--control-fd=", child.Pass(request.control_listener)));
   for (const UniqueFd& channel : gofer_channels) child.Add(Cat("--gofer-fd=", child.Pass(channel.get())));
+  if (network.valid()) child.Add(Cat("--network-fd=", child.Pass(network.get())));
   for (int i = 0; i < 3; ++i) child.PassAs(request.stdio[i], i);
   child.Add(request.id);
   SpawnOptions& options = child.options();

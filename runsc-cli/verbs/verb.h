@@ -34,7 +34,7 @@ inline constexpr int kFailureStatus = 128;
 
 extern const Verb kCreateVerb, kRunVerb, kDoVerb, kStartVerb, kStateVerb, kKillVerb, kDeleteVerb,
     kListVerb, kSpecVerb, kHelpVerb, kFlagsVerb, kWaitVerb;
-extern const Verb kBootVerb, kGoferVerb;
+extern const Verb kBootVerb, kGoferVerb, kNetBrokerVerb;
 
 // Every verb, in the order of the help.
 std::span<const Verb* const> AllVerbs();

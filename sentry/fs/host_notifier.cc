@@ -1,11 +1,18 @@
 // The thread that waits for host descriptors.
 #include "sentry/fs/host_notifier.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include "sentry/kernel/host_thread.h"
 
 namespace runsc {
+
+EventMask HostReadiness(int host_fd, EventMask events) {
+  pollfd p{host_fd, static_cast<short>(events), 0};
+  const timespec now{};
+  return ppoll(&p, 1, &now, nullptr) > 0 ? static_cast<uint16_t>(p.revents) : 0;
+}
 
 HostNotifier& HostNotifier::Get() {
   static HostNotifier* const notifier = new HostNotifier;

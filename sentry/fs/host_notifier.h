@@ -10,6 +10,9 @@
 
 namespace runsc {
 
+// The events of `events` that are true of a host descriptor now, errors included.
+EventMask HostReadiness(int host_fd, EventMask events);
+
 // One thread sleeping in epoll_wait, started by the first watch.
 class HostNotifier {
  public:

@@ -1,7 +1,6 @@
 // Reading and writing host descriptors without ever sleeping in the host.
 #include "sentry/fs/stdio_file.h"
 
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -22,13 +21,6 @@ constexpr size_t kSafeWrite = 4096;
 constexpr size_t kSafeTerminalWrite = 512;
 constexpr size_t kTermiosSize = 36;  // the kernel's struct termios
 constexpr uid_t kUnmapped = 65534;
-
-// The events of `events` that are true now, errors included.
-EventMask HostReadiness(int fd, EventMask events) {
-  pollfd p{fd, static_cast<short>(events), 0};
-  const timespec now{};
-  return ppoll(&p, 1, &now, nullptr) > 0 ? static_cast<uint16_t>(p.revents) : 0;
-}
 
 // Attributes are the host file's; its owner is shown as root if the host's ids mean nothing here.
 class StdioInode : public AnonInode {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "sentry/kernel/task.h"
+#include "sentry/net/host_socket.h"
 #include "sentry/net/interfaces.h"
 #include "sentry/net/option_values.h"
 #include "sentry/net/tcp_socket.h"
@@ -198,6 +199,8 @@ Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int proto
   const int flags = type & SOCK_NONBLOCK;
   type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (protocol < 0 || protocol > 262) return Errno(EINVAL);
+  RefPtr<NetStack> stack = NetStackOf(task);
+  if (stack->host()) return NewHostSocket(task, std::move(stack), domain, type, protocol, flags);
   if (type == SOCK_STREAM) {
     if (protocol != 0 && protocol != IPPROTO_TCP) return Errno(EPROTONOSUPPORT);
     return NewTcpSocket(task, domain, flags);

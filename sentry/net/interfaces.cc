@@ -134,6 +134,28 @@ Result<int64_t> Configure(Task& task, NetStack& stack, uint32_t what, uint64_t a
   return int64_t{0};
 }
 
+// The host's, which nobody here may change.
+Result<int64_t> AskHost(Task& task, HostNetwork& host, uint32_t what, uint64_t arg) {
+  const ifreq request = TRY(task.CopyInObject<ifreq>(arg));
+  const std::string_view bytes(reinterpret_cast<const char*>(&request), sizeof(request));
+  const std::string answer = TRY(host.broker().Interface(what, bytes));
+  if (answer.size() != sizeof(request)) return Errno(EIO);
+  TRY(task.CopyOut(arg, answer.data(), answer.size()));
+  return int64_t{0};
+}
+
+Result<int64_t> ListHost(Task& task, HostNetwork& host, uint64_t arg) {
+  ifconf list = TRY(task.CopyInObject<ifconf>(arg));
+  const std::string all = TRY(host.broker().Interface(SIOCGIFCONF, {}));
+  const auto buffer = reinterpret_cast<uint64_t>(list.ifc_buf);
+  const size_t room = list.ifc_len < 0 ? 0 : static_cast<size_t>(list.ifc_len) / sizeof(ifreq) * sizeof(ifreq);
+  const size_t size = buffer == 0 ? all.size() : std::min(all.size(), room);
+  if (buffer != 0 && size > 0) TRY(task.CopyOut(buffer, all.data(), size));
+  list.ifc_len = static_cast<int>(size);
+  TRY(task.CopyOutObject(arg, list));
+  return int64_t{0};
+}
+
 // The list: as many as there is room for, or with no buffer the room they need.
 Result<int64_t> List(Task& task, const NetStack& stack, uint64_t arg) {
   ifconf list = TRY(task.CopyInObject<ifconf>(arg));
@@ -154,9 +176,9 @@ Result<int64_t> List(Task& task, const NetStack& stack, uint64_t arg) {
 Result<int64_t> InterfaceIoctl(Task& task, NetStack& stack, uint32_t request, uint64_t arg) {
   switch (request) {
     case SIOCGIFCONF:
-      return List(task, stack, arg);
+      return stack.host() ? ListHost(task, *stack.host(), arg) : List(task, stack, arg);
     case SIOCGIFNAME:
-      return ByIndex(task, arg);
+      return stack.host() ? AskHost(task, *stack.host(), request, arg) : ByIndex(task, arg);
     case SIOCGIFINDEX:
     case SIOCGIFFLAGS:
     case SIOCGIFADDR:
@@ -168,10 +190,11 @@ Result<int64_t> InterfaceIoctl(Task& task, NetStack& stack, uint32_t request, ui
     case SIOCGIFTXQLEN:
     case SIOCGIFHWADDR:
     case SIOCGIFMAP:
-      return ByName(task, stack, request, arg);
+      return stack.host() ? AskHost(task, *stack.host(), request, arg) : ByName(task, stack, request, arg);
     case SIOCSIFFLAGS:
     case SIOCSIFADDR:
     case SIOCSIFNETMASK:
+      if (stack.host()) return Errno(EPERM);
       return Configure(task, stack, request, arg);
     default:
       return Errno(ENOTTY);

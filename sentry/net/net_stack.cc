@@ -19,6 +19,18 @@ NetStack& NetStack::First() {
   return *first;
 }
 
+void NetStack::UseHost(RefPtr<HostNetwork> host, HostUse use) {
+  host_ = std::move(host);
+  host_use_ = use;
+}
+
+const RefPtr<HostNetwork>& NetStack::host() const {
+  std::call_once(host_once_, [this] {
+    if (host_ && host_use_ == HostUse::kIfLinks && !host_->HasLinks()) host_ = nullptr;
+  });
+  return host_;
+}
+
 bool NetStack::Allows(Task& task, int capability) const { return task.creds()->HasIn(owner_.get(), capability); }
 
 Result<IpAddress> NetStack::Route(const IpAddress& to) const {

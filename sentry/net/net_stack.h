@@ -1,7 +1,10 @@
-// The Internet protocols of one network namespace: today its loopback interface alone. Sockets reach the
-// network through here only, so that a stack for real links takes its place behind Route().
+// The Internet protocols of one network namespace: its loopback interface, or the network of the host's namespace.
+// Sockets reach the network through here only, so that a stack for real links takes its place behind Route().
 #pragma once
 
+#include <mutex>
+
+#include "sentry/net/host_network.h"
 #include "sentry/net/loopback.h"
 #include "sentry/net/port_table.h"
 
@@ -9,6 +12,9 @@ namespace runsc {
 
 class Task;
 class UserNamespace;
+
+// kIfLinks: when the first guest asks and there is an interface but lo. Hooks put links into a namespace after boot.
+enum class HostUse { kAlways, kIfLinks };
 
 class NetStack : public RefCounted {
  public:
@@ -22,6 +28,10 @@ class NetStack : public RefCounted {
   PortTable& udplite() { return udplite_; }
   Loopback& loopback() { return loopback_; }
   const Loopback& loopback() const { return loopback_; }
+
+  // Null: the sentry's own loopback.
+  const RefPtr<HostNetwork>& host() const;
+  void UseHost(RefPtr<HostNetwork> host, HostUse use);  // at boot, before any socket is made
 
   // Whether the task has a capability over this namespace.
   bool Allows(Task& task, int capability) const;
@@ -43,6 +53,9 @@ class NetStack : public RefCounted {
 
  private:
   const RefPtr<UserNamespace> owner_;
+  mutable std::once_flag host_once_;
+  mutable RefPtr<HostNetwork> host_;
+  HostUse host_use_ = HostUse::kAlways;
   Loopback loopback_;
   PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram},
       udplite_{PortTable::Rules::kDatagram};

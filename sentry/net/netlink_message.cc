@@ -1,6 +1,7 @@
 // Netlink's headers, attributes and alignment.
 #include "sentry/net/netlink_message.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace runsc {
@@ -8,6 +9,13 @@ namespace runsc {
 NetlinkMessage::NetlinkMessage(uint16_t type, uint16_t flags, uint32_t sequence, uint32_t port) {
   const nlmsghdr header{sizeof(nlmsghdr), type, flags, sequence, port};
   bytes_.assign(reinterpret_cast<const char*>(&header), sizeof(header));
+}
+
+NetlinkMessage::NetlinkMessage(std::string_view whole, uint32_t sequence, uint32_t port) : bytes_(whole) {
+  auto header = ReadHeader<nlmsghdr>(whole);
+  header.nlmsg_seq = sequence;
+  header.nlmsg_pid = port;
+  std::memcpy(bytes_.data(), &header, std::min(bytes_.size(), sizeof(header)));
 }
 
 void NetlinkMessage::AppendBytes(const void* data, size_t size) {

@@ -13,6 +13,9 @@ class NetlinkMessage {
  public:
   NetlinkMessage(uint16_t type, uint16_t flags, uint32_t sequence, uint32_t port);
 
+  // One from the host's kernel, addressed anew.
+  NetlinkMessage(std::string_view whole, uint32_t sequence, uint32_t port);
+
   template <typename T>
   void Append(const T& body) {
     AppendBytes(&body, sizeof(body));

@@ -238,6 +238,12 @@ Result<void> GetRules(NetlinkRequest& request) {
   return {};
 }
 
+Result<void> AskHost(NetlinkRequest& request) {
+  const auto answers = TRY(request.stack.host()->AskRoute(request.header.nlmsg_type, request.header.nlmsg_flags, request.body));
+  for (const std::string& answer : answers) request.answers.emplace_back(answer, request.header.nlmsg_seq, request.port);
+  return {};
+}
+
 }  // namespace
 
 Result<void> ServeRoute(NetlinkRequest& request) {
@@ -245,6 +251,7 @@ Result<void> ServeRoute(NetlinkRequest& request) {
   if (request.body.size() < sizeof(rtgenmsg)) return Errno(EINVAL);
   const bool reads = (type - RTM_BASE) % 4 == 2;  // every fourth is a GET
   if (!reads && !request.stack.Allows(request.task, CAP_NET_ADMIN)) return Errno(EPERM);
+  if (request.stack.host()) return reads ? AskHost(request) : Errno(EPERM);
   switch (type) {
     case RTM_GETLINK:
       return GetLink(request);

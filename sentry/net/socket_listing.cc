@@ -82,15 +82,23 @@ std::string Sockstat6Text(Task& whose) {
 
 std::string DevText(Task& whose) {
   const RefPtr<NetStack> stack = NetStackOf(whose);
+  if (stack->host()) return stack->host()->DevText();
   const uint64_t bytes = stack->bytes(), packets = stack->packets();
   return Format("    lo: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0"
                 "          0\n",
                 bytes, packets, bytes, packets);
 }
 
+std::string RouteText(Task& whose) {
+  const RefPtr<NetStack> stack = NetStackOf(whose);
+  return stack->host() ? stack->host()->RouteText() : std::string();  // loopback has none in the main table
+}
+
 std::string IfInet6Text(Task& whose) {
+  const RefPtr<NetStack> stack = NetStackOf(whose);
+  if (stack->host()) return stack->host()->IfInet6Text();
   std::string text;
-  for (const InterfaceAddress& own : NetStackOf(whose)->loopback().addresses()) {
+  for (const InterfaceAddress& own : stack->loopback().addresses()) {
     if (own.address.is_v4()) continue;
     for (const uint8_t byte : own.address.bytes) AppendFormat(&text, "%02x", byte);
     const int scope = own.address.is_loopback() ? 0x10 : 0;
@@ -133,6 +141,7 @@ void PublishProcNet() {
   SetProcNetText("udp6", Udp6Text);
   SetProcNetText("dev", DevText);
   SetProcNetText("if_inet6", IfInet6Text);
+  SetProcNetText("route", RouteText);
   SetProcNetText("sockstat", SockstatText);
   SetProcNetText("sockstat6", Sockstat6Text);
 }

@@ -289,7 +289,7 @@ def test_closed_stdio(w):
 def test_network_flag_warns(w):
     bundle = w.bundle(w.spec("/bin/true"))
     expect(w.run("run", "--bundle", bundle, w.id()).stderr == "", "silent by default")
-    expect("loopback only" in w.run("run", "--bundle", bundle, w.id(), globals_=["--network=host"]).stderr, "host")
+    expect("loopback only" in w.run("run", "--bundle", bundle, w.id(), globals_=["--network=sandbox"]).stderr, "host")
     expect(w.run("run", "--bundle", bundle, w.id(), globals_=["--network=none"]).stderr == "", "none")
 
 

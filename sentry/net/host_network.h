@@ -1,0 +1,44 @@
+// The network of the host's namespace the container is in, reached through the broker (--network=host).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "platform/netbroker/client.h"
+#include "platform/base/ref_ptr.h"
+
+namespace runsc {
+
+class HostNetwork : public RefCounted {
+ public:
+  // EIO and others: the broker does not answer.
+  static Result<RefPtr<HostNetwork>> Open(UniqueFd channel);
+  HostNetwork(std::unique_ptr<NetBroker> broker, UniqueFd route)
+      : broker_(std::move(broker)), route_(std::move(route)) {}
+
+  NetBroker& broker() { return *broker_; }
+  // What the kernel answers to a netlink route request that reads: whole messages, with the sender's sequence number
+  // and port still to be set. Errors are the kernel's.
+  Result<std::vector<std::string>> AskRoute(uint16_t type, uint16_t flags, std::string_view body);
+  // Whether there is any interface but lo.
+  bool HasLinks();
+
+  // The lines of /proc/net/{dev,route,if_inet6}.
+  std::string DevText();
+  std::string RouteText();
+  std::string IfInet6Text();
+
+ protected:
+  ~HostNetwork() override = default;
+
+ private:
+  Result<std::vector<std::string>> ReceiveAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // By index; "" for one that is not there any more.
+  std::string NameOf(int index);
+
+  const std::unique_ptr<NetBroker> broker_;
+  Mutex mu_{LockRank::kGoferClient};  // one request at a time
+  const UniqueFd route_;
+};
+
+}  // namespace runsc

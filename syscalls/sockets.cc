@@ -62,7 +62,8 @@ SyscallResult DoReceive(Task& task, Socket& socket, ReceiveRequest& request) {
   const bool wait_all = (request.flags & MSG_WAITALL) && !(request.flags & MSG_PEEK) && socket.type() == SOCK_STREAM;
   size_t done = 0;
   for (;;) {
-    const auto n = Await(task, socket, kReadEvents, request.flags & MSG_DONTWAIT, socket.receive_timeout_ns(),
+    const auto n = Await(task, socket, kReadEvents, request.flags & (MSG_DONTWAIT | MSG_ERRQUEUE),
+                         socket.receive_timeout_ns(),
                          [&] { return socket.Receive(task, request); });
     if (!n.ok()) return done > 0 ? SyscallResult(static_cast<int64_t>(done)) : n.error();
     done += *n;

@@ -6,6 +6,7 @@
 
 #include "sentry/kernel/task.h"
 #include "sentry/net/host_socket.h"
+#include "sentry/net/icmp_socket.h"
 #include "sentry/net/interfaces.h"
 #include "sentry/net/option_values.h"
 #include "sentry/net/tcp_socket.h"
@@ -213,7 +214,9 @@ Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int proto
     if (protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE) return Errno(EPROTONOSUPPORT);
     return NewUdpSocket(task, domain, protocol, flags);
   }
-  if (type == SOCK_RAW) return task.creds()->Has(CAP_NET_RAW) ? Errno(EPROTONOSUPPORT) : Errno(EPERM);
+  const int icmp = domain == AF_INET ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
+  if (type == SOCK_RAW && protocol == icmp) return NewIcmpSocket(task, domain, protocol, flags);
+  if (type == SOCK_RAW) return stack->Allows(task, CAP_NET_RAW) ? Errno(EPROTONOSUPPORT) : Errno(EPERM);
   return Errno(ESOCKTNOSUPPORT);
 }
 

@@ -26,6 +26,7 @@ class NetStack : public RefCounted {
   PortTable& tcp() { return tcp_; }
   PortTable& udp() { return udp_; }
   PortTable& udplite() { return udplite_; }
+  PortTable& raw() { return raw_; }  // raw sockets, where the protocol is the port
   Loopback& loopback() { return loopback_; }
   const Loopback& loopback() const { return loopback_; }
 
@@ -58,7 +59,7 @@ class NetStack : public RefCounted {
   HostUse host_use_ = HostUse::kAlways;
   Loopback loopback_;
   PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram},
-      udplite_{PortTable::Rules::kDatagram};
+      udplite_{PortTable::Rules::kDatagram}, raw_{PortTable::Rules::kDatagram};
   std::atomic<uint64_t> packets_{0}, bytes_{0};
 };
 

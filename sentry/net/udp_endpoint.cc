@@ -9,6 +9,11 @@ constexpr int kNoReceive = 1, kNoSend = 2;
 
 }  // namespace
 
+PortTable& UdpEndpoint::TableFor(NetStack& stack, int protocol) {
+  if (protocol == IPPROTO_UDP) return stack.udp();
+  return protocol == IPPROTO_UDPLITE ? stack.udplite() : stack.raw();
+}
+
 void UdpEndpoint::Close() {
   ports_.Unbind(*this);
   std::deque<std::shared_ptr<const Datagram>> dropped;
@@ -85,6 +90,23 @@ void UdpEndpoint::SetError(int error) {
   queue_.Notify(EPOLLERR | EPOLLIN | EPOLLOUT);
 }
 
+void UdpEndpoint::QueueError(DatagramError error) {
+  constexpr size_t kMostErrors = 64;
+  auto shared = std::make_shared<const DatagramError>(std::move(error));
+  MutexLock l(mu_);
+  if (errors_.size() < kMostErrors) errors_.push_back(std::move(shared));
+}
+
+// What the error of the socket is after it: that of the next one.
+Result<std::shared_ptr<const DatagramError>> UdpEndpoint::NextError() {
+  MutexLock l(mu_);
+  if (errors_.empty()) return Errno(EAGAIN);
+  auto first = std::move(errors_.front());
+  errors_.pop_front();
+  error_ = errors_.empty() ? 0 : errors_.front()->error;
+  return first;
+}
+
 int UdpEndpoint::TakeError() {
   MutexLock l(mu_);
   return std::exchange(error_, 0);
@@ -93,7 +115,7 @@ int UdpEndpoint::TakeError() {
 EventMask UdpEndpoint::Readiness() const {
   MutexLock l(mu_);
   EventMask ready = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
-  if (error_ != 0) ready |= EPOLLERR;
+  if (error_ != 0 || !errors_.empty()) ready |= EPOLLERR;
   if (shutdown_ & kNoReceive) ready |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
   if (shutdown_ == (kNoReceive | kNoSend)) ready |= EPOLLHUP;
   if (!datagrams_.empty()) ready |= EPOLLIN | EPOLLRDNORM;

@@ -1,6 +1,7 @@
 // The socket calls of UDP.
 #include "sentry/net/udp_socket.h"
 
+#include <linux/errqueue.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -26,19 +27,21 @@ ControlItem Item(int level, int type, const T& value) {
 
 const char UdpSocket::kKind = 0;
 
-UdpSocket::UdpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<UdpEndpoint> endpoint, int protocol,
-                     int flags)
-    : InetSocket(std::move(inode), std::move(stack), endpoint->family(), SOCK_DGRAM, protocol, flags),
+UdpSocket::UdpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<UdpEndpoint> endpoint, int type,
+                     int protocol, int flags)
+    : InetSocket(std::move(inode), std::move(stack), endpoint->family(), type, protocol, flags),
       endpoint_(std::move(endpoint)) {}
 
 Result<void> UdpSocket::Bind(Task& task, const SocketAddress& address) {
-  TRY(endpoint_->ports().Bind(*endpoint_, TRY(ParseBind(task, address))));
+  const PortClaim claim = AdjustClaim(TRY(ParseBind(task, address)));
+  if (type() == SOCK_RAW) endpoint_->ports().Unbind(*endpoint_);  // which may be bound again
+  TRY(endpoint_->ports().Bind(*endpoint_, claim));
   return {};
 }
 
 Result<void> UdpSocket::EnsureBound(Task& task) {
   if (bound()) return {};
-  const auto result = endpoint_->ports().Bind(*endpoint_, Claim(task, {IpAddress::AnyOf(domain()), 0}));
+  const auto result = endpoint_->ports().Bind(*endpoint_, AdjustClaim(Claim(task, {IpAddress::AnyOf(domain()), 0})));
   if (result.ok() || result.error() == Errno(EINVAL)) return {};  // or by another thread
   return Errno(EAGAIN);
 }
@@ -88,7 +91,7 @@ Result<IpEndpoint> UdpSocket::Destination(SendRequest& request, bool* connected)
   }
   IpEndpoint parsed = TRY(ParseInetAddress(to, domain(), true));
   TRY(CheckFamily(parsed.address));
-  if (parsed.port == 0) return Errno(EINVAL);
+  if (parsed.port == 0 && type() == SOCK_DGRAM) return Errno(EINVAL);
   parsed.address = parsed.address.OrLoopback();
   return parsed;
 }
@@ -119,16 +122,27 @@ Result<void> UdpSocket::ApplyControl(const SendRequest& request, Datagram& datag
   return {};
 }
 
-// Nobody there: the sender hears of it if it is connected, as by ICMP.
-Result<void> UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
+// Nobody there: the sender hears of it, as by ICMP, if it is connected or asked for such news.
+void UdpSocket::Refuse(const IpEndpoint& to, Datagram datagram, bool connected) {
+  constexpr uint8_t kUnreachable = 3, kPortUnreachable = 3;        // ICMP
+  constexpr uint8_t kUnreachable6 = 1, kPortUnreachable6 = 4;      // ICMPv6
+  const bool v4 = to.address.is_v4();
+  const bool wanted = v4 ? option(IPPROTO_IP, IP_RECVERR) : option(IPPROTO_IPV6, IPV6_RECVERR);
+  if (wanted) {
+    endpoint_->QueueError({std::move(datagram), to, ECONNREFUSED, v4 ? kUnreachable : kUnreachable6,
+                           v4 ? kPortUnreachable : kPortUnreachable6});
+  }
+  if (wanted || connected) endpoint_->SetError(ECONNREFUSED);
+}
+
+void UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
   stack_->CountPackets(1, datagram.size + 28);
   const RefPtr<PortOwner> found = endpoint_->ports().Find(to, datagram.from);
   if (found) {
     static_cast<UdpEndpoint&>(*found).Deliver(std::move(datagram));
-  } else if (connected || option(IPPROTO_IP, IP_RECVERR)) {
-    endpoint_->SetError(ECONNREFUSED);
+  } else {
+    Refuse(to, std::move(datagram), connected);
   }
-  return {};
 }
 
 Result<size_t> UdpSocket::Send(Task& task, SendRequest& request) {
@@ -154,7 +168,8 @@ Result<size_t> UdpSocket::Send(Task& task, SendRequest& request) {
   if (size > 0) datagram.size = TRY(request.src.Read({datagram.data.get(), size}));
   if (datagram.size != size) return Errno(EFAULT);
   datagram.arrived_ns = Kernel::RealtimeNs();
-  TRY(Dispatch(to, std::move(datagram), connected));
+  TRY(CheckMessage(datagram));
+  Dispatch(to, std::move(datagram), connected);
   return size;
 }
 
@@ -198,9 +213,30 @@ void UdpSocket::DescribeArrival(const Datagram& datagram, ControlData& control) 
   }
 }
 
+// The datagram as it was sent, where to, and why it did not arrive.
+Result<size_t> UdpSocket::ReceiveError(ReceiveRequest& request) {
+  const std::shared_ptr<const DatagramError> error = TRY(endpoint_->NextError());
+  const size_t n = std::min(error->sent.size, request.dst.remaining());
+  if (n > 0 && TRY(request.dst.Write({error->sent.data.get(), n})) < n) return Errno(EFAULT);
+  if (n < error->sent.size) request.out_flags |= MSG_TRUNC;
+  request.out_flags |= MSG_ERRQUEUE;
+  request.from = ToSocketAddress(error->to, domain());
+  const bool v4 = error->to.address.is_v4();
+  sock_extended_err what{};
+  what.ee_errno = static_cast<uint32_t>(error->error);
+  what.ee_origin = v4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6;
+  what.ee_type = error->type;
+  what.ee_code = error->code;
+  const SocketAddress offender = ToSocketAddress({error->to.address, 0}, v4 ? AF_INET : AF_INET6);
+  std::string data = OptionBytes(what);
+  data.append(reinterpret_cast<const char*>(&offender.storage), offender.size);
+  request.control.items.push_back({v4 ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, v4 ? IP_RECVERR : IPV6_RECVERR, data});
+  return n;
+}
+
 Result<size_t> UdpSocket::Receive(Task& task, ReceiveRequest& request) {
   if (request.flags & MSG_OOB) return Errno(EOPNOTSUPP);
-  if (request.flags & MSG_ERRQUEUE) return Errno(EAGAIN);
+  if (request.flags & MSG_ERRQUEUE) return ReceiveError(request);
   const std::shared_ptr<const Datagram> datagram = TRY(endpoint_->Next(request.flags & MSG_PEEK));
   if (datagram == nullptr) return size_t{0};
   const size_t wanted = std::min(datagram->size, request.dst.remaining());
@@ -235,7 +271,7 @@ Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int protocol, int fl
   RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(stack, protocol, domain, task.creds()->euid);
   endpoint->ino = ino;
   return RefPtr<Socket>(
-      MakeRef<UdpSocket>(std::move(inode), std::move(stack), std::move(endpoint), protocol, flags & O_NONBLOCK));
+      MakeRef<UdpSocket>(std::move(inode), std::move(stack), std::move(endpoint), SOCK_DGRAM, protocol, flags & O_NONBLOCK));
 }
 
 }  // namespace runsc

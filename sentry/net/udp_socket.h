@@ -18,13 +18,20 @@ struct Datagram {
   int64_t arrived_ns = 0;  // real time
 };
 
+// What came back for a datagram that could not be delivered (IP_RECVERR): the start of ip(7)'s error queue.
+struct DatagramError {
+  Datagram sent;     // as it went out
+  IpEndpoint to;     // where it went
+  int error = 0;     // errno
+  uint8_t type = 0, code = 0;  // of the ICMP message
+};
+
 // What senders find through the port table; outlives the description while one holds it.
 class UdpEndpoint : public PortOwner {
  public:
-  // `protocol`: IPPROTO_UDP or IPPROTO_UDPLITE.
   UdpEndpoint(RefPtr<NetStack> stack, int protocol, int family, uid_t uid)
       : stack_(std::move(stack)),
-        ports_(protocol == IPPROTO_UDP ? stack_->udp() : stack_->udplite()),
+        ports_(TableFor(*stack_, protocol)),
         family_(family),
         uid_(uid) {}
   ~UdpEndpoint() override { ports_.Unbind(*this); }
@@ -44,6 +51,10 @@ class UdpEndpoint : public PortOwner {
   void AddShutdown(int bits);
   int shutdown() const;
   void SetError(int error);
+  // For MSG_ERRQUEUE, beside the error itself. Dropped when there are too many.
+  void QueueError(DatagramError error);
+  // The oldest, taken off. EAGAIN.
+  Result<std::shared_ptr<const DatagramError>> NextError();
   int TakeError();
   EventMask Readiness() const;
   size_t FirstSize() const;     // FIONREAD
@@ -53,7 +64,10 @@ class UdpEndpoint : public PortOwner {
   std::atomic<size_t> receive_buffer{212992};
   std::atomic<uint64_t> ino{0};
 
+
  private:
+  static PortTable& TableFor(NetStack& stack, int protocol);
+
   const RefPtr<NetStack> stack_;  // whose table it is
   PortTable& ports_;
   const int family_;
@@ -64,6 +78,7 @@ class UdpEndpoint : public PortOwner {
   std::optional<IpEndpoint> remote_ ABSL_GUARDED_BY(mu_);
   int shutdown_ ABSL_GUARDED_BY(mu_) = 0;  // SHUT_* + 1
   int error_ ABSL_GUARDED_BY(mu_) = 0;
+  std::deque<std::shared_ptr<const DatagramError>> errors_ ABSL_GUARDED_BY(mu_);
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<uint64_t> drops_{0};
   WaitQueue queue_;
@@ -72,7 +87,8 @@ class UdpEndpoint : public PortOwner {
 class UdpSocket : public InetSocket {
  public:
   static const char kKind;
-  UdpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<UdpEndpoint> endpoint, int protocol, int flags);
+  UdpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<UdpEndpoint> endpoint, int type, int protocol,
+            int flags);
   ~UdpSocket() override { endpoint_->Close(); }
   const void* kind() const override { return &kKind; }
 
@@ -88,17 +104,22 @@ class UdpSocket : public InetSocket {
   EventMask Readiness(EventMask mask) override { return endpoint_->Readiness() & (mask | EPOLLERR | EPOLLHUP); }
   WaitQueue* wait_queue() override { return &endpoint_->queue(); }
   Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;
+  Result<void> EnsureBound(Task& task);
 
  protected:
   int TakeError() override { return endpoint_->TakeError(); }
   bool bound() const override { return endpoint_->local().port != 0; }
   bool has_peer() const override { return endpoint_->remote().has_value(); }
   void OptionChanged(int level, int name) override;
+  // Where other protocols than UDP differ: what they claim, what they send, and who gets it.
+  virtual PortClaim AdjustClaim(PortClaim claim) const { return claim; }
+  virtual Result<void> CheckMessage(Datagram& datagram) const { return {}; }
+  virtual void Dispatch(const IpEndpoint& to, Datagram datagram, bool connected);
 
  private:
   Result<IpEndpoint> Destination(SendRequest& request, bool* connected) const;
-  Result<void> EnsureBound(Task& task);
-  Result<void> Dispatch(const IpEndpoint& to, Datagram datagram, bool connected);
+  void Refuse(const IpEndpoint& to, Datagram datagram, bool connected);
+  Result<size_t> ReceiveError(ReceiveRequest& request);
   Result<void> ApplyControl(const SendRequest& request, Datagram& datagram) const;
   void DescribeArrival(const Datagram& datagram, ControlData& control) const;
   void DescribeIp(const Datagram& datagram, ControlData& control) const;

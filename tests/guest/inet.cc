@@ -2,10 +2,13 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/errqueue.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -408,6 +411,65 @@ TEST(UdpConnectedSocketHearsOfNobody) {
   EXPECT_EQ(send(sender, "x", 1, 0), 1);
   EXPECT(Poll(sender, POLLIN, 2000) & POLLERR);
   EXPECT_EQ(Receive(sender, MSG_DONTWAIT), "ECONNREFUSED");
+}
+
+// ip(7): with IP_RECVERR the datagram that found nobody comes back, and who said so.
+TEST(UdpErrorQueueGivesTheDatagramBack) {
+  const int fd = ASSERT_OK(socket(AF_INET, SOCK_DGRAM, 0));
+  const sockaddr_in any = Loopback(0);
+  ASSERT_OK(bind(fd, Generic(any), sizeof(any)));
+  const sockaddr_in nobody = Loopback(PortOf(fd));
+  close(fd);
+  const int sender = ASSERT_OK(socket(AF_INET, SOCK_DGRAM, 0));
+  EXPECT_ERRNO(recv(sender, nullptr, 0, MSG_ERRQUEUE), EAGAIN);  // never waits
+  EXPECT_OK(SetOption(sender, IPPROTO_IP, IP_RECVERR, 1));
+  EXPECT_EQ(sendto(sender, "lost", 4, 0, Generic(nobody), sizeof(nobody)), 4);
+  EXPECT(Poll(sender, 0, 2000) & POLLERR);
+  char data[8], control[256];
+  sockaddr_in to{};
+  iovec iov{data, sizeof(data)};
+  msghdr msg{&to, sizeof(to), &iov, 1, control, sizeof(control), 0};
+  EXPECT_EQ(recvmsg(sender, &msg, MSG_ERRQUEUE), 4);
+  EXPECT(msg.msg_flags & MSG_ERRQUEUE);
+  EXPECT_EQ(to.sin_port, nobody.sin_port);
+  const cmsghdr* c = CMSG_FIRSTHDR(&msg);
+  ASSERT(c != nullptr);
+  EXPECT_EQ(c->cmsg_level, IPPROTO_IP);
+  EXPECT_EQ(c->cmsg_type, IP_RECVERR);
+  sock_extended_err error;
+  memcpy(&error, CMSG_DATA(c), sizeof(error));
+  EXPECT_EQ(error.ee_errno, static_cast<unsigned>(ECONNREFUSED));
+  EXPECT_EQ(error.ee_origin, SO_EE_ORIGIN_ICMP);
+  EXPECT_EQ(error.ee_type, 3);
+  EXPECT_EQ(error.ee_code, 3);
+  EXPECT_EQ(Poll(sender, POLLIN, 0), 0);
+}
+
+// What ping(8) does: the request comes back, and the reply with its own header before it.
+TEST(RawIcmpSocketIsAnswered) {
+  const int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+  if (fd < 0 && errno == EPERM) guest::Skip("no CAP_NET_RAW");
+  ASSERT_OK(fd);
+  const uint32_t all_but_replies = ~1u;
+  EXPECT_OK(setsockopt(fd, 255 /* SOL_RAW */, 1 /* ICMP_FILTER */, &all_but_replies, sizeof(all_but_replies)));
+  icmphdr request{};
+  request.type = ICMP_ECHO;
+  request.un.echo.id = htons(0x1234);
+  request.un.echo.sequence = htons(1);
+  request.checksum = static_cast<uint16_t>(~(htons(0x0800) + htons(0x1234) + htons(1)));
+  const sockaddr_in to = Loopback(0);
+  EXPECT_EQ(sendto(fd, &request, sizeof(request), 0, Generic(to), sizeof(to)), static_cast<ssize_t>(sizeof(request)));
+  struct {
+    iphdr ip;
+    icmphdr icmp;
+  } reply{};
+  EXPECT(Poll(fd, POLLIN, 2000) & POLLIN);
+  EXPECT_EQ(recv(fd, &reply, sizeof(reply), 0), static_cast<ssize_t>(sizeof(reply)));
+  EXPECT_EQ(reply.ip.protocol, IPPROTO_ICMP);
+  EXPECT_EQ(ntohs(reply.ip.tot_len), static_cast<int>(sizeof(reply)));
+  EXPECT_EQ(reply.icmp.type, ICMP_ECHOREPLY);
+  EXPECT_EQ(reply.icmp.un.echo.id, htons(0x1234));
+  EXPECT_EQ(Poll(fd, POLLIN, 0), 0);  // the request itself was filtered
 }
 
 TEST(UdpPacketInfoTellsTheAddress) {

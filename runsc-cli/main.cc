@@ -51,7 +51,7 @@ int RunVerb(const Verb& verb, const FlagSet& globals, std::span<const std::strin
     return UsageError(CountError(verb, args.size()), advice);
   }
   const std::string_view id = verb.has_id && !args.empty() ? args[0] : std::string_view();
-  if (absl::Status s = Log::OpenDebugLog(globals, verb.name, id); !s.ok()) {
+  if (absl::Status s = Log::OpenDebugLogs(globals, verb.name, id); !s.ok()) {
     Log::ReportError(MessageOf(s));
     return kFailureStatus;
   }

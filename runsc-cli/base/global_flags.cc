@@ -33,7 +33,7 @@ constexpr FlagDef kGlobalFlags[] = {
     {"debug-command", kString, "", "", "comma-separated verbs that write --debug-log; a leading '!' means all others"},
     {"alsologtostderr", kBool, "false", "", "write the detailed log to standard error too"},
     Inert("debug-to-user-log", kBool, "false", "", "write the detailed log to the user log"),
-    Inert("panic-log", kString, "", "", "file for crash reports"),
+    {"panic-log", kString, "", "", "file for crash reports of the sandbox's processes; names as in --debug-log"},
     Inert("coverage-report", kString, "", "", "file for coverage data"),
     Inert("log-packets", kBool, "false", "", "log network packets"),
     Inert("pcap-log", kString, "", "", "file for captured packets"),
@@ -145,6 +145,7 @@ constexpr FlagDef kGlobalFlags[] = {
     // Set by runsc itself for its child processes.
     {"log-fd", kInt, "-1", "", "internal: descriptor of --log"},
     {"debug-log-fd", kInt, "-1", "", "internal: descriptor of --debug-log"},
+    {"panic-log-fd", kInt, "-1", "", "internal: descriptor of --panic-log"},
 };
 
 absl::Status ParseSizeSuffix(std::string_view text, OverlayOption& option) {

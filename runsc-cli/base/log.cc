@@ -18,7 +18,7 @@ namespace runsc {
 namespace {
 
 struct Sinks {
-  UniqueFd log, debug_log;
+  UniqueFd log, debug_log, panic_log;
   LogFormat log_format = LogFormat::kText, debug_format = LogFormat::kText;
   bool debug = false, also_stderr = false;
 };
@@ -65,6 +65,14 @@ absl::StatusOr<UniqueFd> OpenLogFile(const std::string& path) {
   UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (!fd.valid()) return HostError(errno, "open log file %s", path.c_str());
   return fd;
+}
+
+// A file of a flag with variables: its directories are made.
+absl::StatusOr<UniqueFd> OpenPatternFile(std::string_view pattern, std::string_view id, std::string_view command) {
+  const std::string path = ExpandLogPath(pattern, id, command, NowNs());
+  const size_t slash = path.rfind('/');
+  if (slash != path.npos && slash > 0) RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash), 0755));
+  return OpenLogFile(path);
 }
 
 // --debug-command: "create,start" names the verbs that write the debug log, "!boot" all but those.
@@ -146,7 +154,7 @@ absl::Status Log::OpenErrorLog(const FlagSet& globals) {
   return absl::OkStatus();
 }
 
-absl::Status Log::OpenDebugLog(const FlagSet& globals, std::string_view command, std::string_view id) {
+absl::Status Log::OpenDebugLogs(const FlagSet& globals, std::string_view command, std::string_view id) {
   Sinks& s = sinks();
   s.debug = globals.GetBool("debug");
   s.also_stderr = globals.GetBool("alsologtostderr");
@@ -155,10 +163,13 @@ absl::Status Log::OpenDebugLog(const FlagSet& globals, std::string_view command,
   if (globals.GetInt("debug-log-fd") >= 0) {
     s.debug_log.reset(static_cast<int>(globals.GetInt("debug-log-fd")));
   } else if (!pattern.empty() && DebugLogWanted(globals.GetString("debug-command"), command)) {
-    const std::string path = ExpandLogPath(pattern, id, command, NowNs());
-    const size_t slash = path.rfind('/');
-    if (slash != path.npos && slash > 0) RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash), 0755));
-    ASSIGN_OR_RETURN(s.debug_log, OpenLogFile(path));
+    ASSIGN_OR_RETURN(s.debug_log, OpenPatternFile(pattern, id, command));
+  }
+  const std::string& panic = globals.GetString("panic-log");
+  if (globals.GetInt("panic-log-fd") >= 0) {
+    s.panic_log.reset(static_cast<int>(globals.GetInt("panic-log-fd")));
+  } else if (!panic.empty()) {
+    ASSIGN_OR_RETURN(s.panic_log, OpenPatternFile(panic, id, command));
   }
   return absl::OkStatus();
 }
@@ -182,5 +193,6 @@ void Log::ReportWarning(std::string_view message) { ReportToUser(LogLevel::kWarn
 
 int Log::log_fd() { return sinks().log.get(); }
 int Log::debug_log_fd() { return sinks().debug_log.get(); }
+int Log::panic_log_fd() { return sinks().panic_log.get(); }
 
 }  // namespace runsc

@@ -32,8 +32,8 @@ class Log {
  public:
   // Opens --log. Before anything that can fail, so that callers find the error there.
   static absl::Status OpenErrorLog(const FlagSet& globals);
-  // Opens --debug-log. `command` is the verb, `id` the container or "".
-  static absl::Status OpenDebugLog(const FlagSet& globals, std::string_view command, std::string_view id);
+  // Opens --debug-log and --panic-log. `command` is the verb, `id` the container or "".
+  static absl::Status OpenDebugLogs(const FlagSet& globals, std::string_view command, std::string_view id);
   static bool debug_enabled();
   // Anything not an error goes to the debug log only.
   static void Write(LogLevel level, std::string_view message);
@@ -41,9 +41,10 @@ class Log {
   static void ReportError(std::string_view message);
   // A warning for the user: as an error, by level "warning".
   static void ReportWarning(std::string_view message);
-  // Descriptors a child process may inherit through --log-fd and --debug-log-fd; -1 if closed.
+  // Descriptors a child process may inherit through --log-fd, --debug-log-fd and --panic-log-fd; -1 if closed.
   static int log_fd();
   static int debug_log_fd();
+  static int panic_log_fd();
 };
 
 template <typename... Args>

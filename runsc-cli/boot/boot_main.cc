@@ -11,6 +11,7 @@
 #include "platform/host/jail_unsafe.h"
 #include "platform/host/status_util.h"
 #include "platform/systrap/systrap_platform.h"
+#include "runsc-cli/base/crash_report_unsafe.h"
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
@@ -218,6 +219,7 @@ absl::Status PrepareInit(Task& task, Sentry& sentry, InitProcess& init, const Co
 }
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
+  ReportCrashes("runsc-sandbox");
   ControlChannel sync{UniqueFd(static_cast<int>(invocation.flags.GetInt("sync-fd")))};
   Sentry& sentry = *new Sentry;
   absl::Status status = Assemble(invocation, sync, sentry);

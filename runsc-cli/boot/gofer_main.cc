@@ -2,6 +2,7 @@
 #include "gofer/server/server.h"
 #include "platform/host/jail_unsafe.h"
 #include "platform/host/status_util.h"
+#include "runsc-cli/base/crash_report_unsafe.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/verbs/verb.h"
@@ -37,6 +38,7 @@ absl::StatusOr<AttachRequest> ParseAttach(std::string_view text) {
 }
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
+  ReportCrashes("runsc-gofer");
   GoferJailOptions jail_options;
   GoferServerOptions server;
   for (const std::string& text : invocation.flags.GetList("attach")) {

@@ -1,6 +1,7 @@
 // Internal verb net-broker: the process that opens sockets in the container's network namespace.
 #include "platform/netbroker/server/server.h"
 #include "platform/host/status_util.h"
+#include "runsc-cli/base/crash_report_unsafe.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/verbs/verb.h"
 
@@ -13,6 +14,7 @@ constexpr FlagDef kFlags[] = {
 };
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
+  ReportCrashes("runsc-net-broker");
   UniqueFd channel(static_cast<int>(invocation.flags.GetInt("channel")));
   {
     const UniqueFd netns(static_cast<int>(invocation.flags.GetInt("netns")));

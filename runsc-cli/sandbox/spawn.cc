@@ -54,12 +54,11 @@ class ChildArguments {
   ChildArguments(std::string_view process_name, const FlagSet& globals) {
     options_.argv.emplace_back(process_name);
     for (std::string& arg : globals.ToArgs()) {
-      if (!arg.starts_with("--log-fd=") && !arg.starts_with("--debug-log-fd=")) {
-        options_.argv.push_back(std::move(arg));
-      }
+      if (!arg.substr(0, arg.find('=')).ends_with("log-fd")) options_.argv.push_back(std::move(arg));
     }
     if (Log::log_fd() >= 0) Add(Cat("--log-fd=", Pass(Log::log_fd())));
     if (Log::debug_log_fd() >= 0) Add(Cat("--debug-log-fd=", Pass(Log::debug_log_fd())));
+    if (Log::panic_log_fd() >= 0) Add(Cat("--panic-log-fd=", Pass(Log::panic_log_fd())));
   }
   void Add(std::string argument) { options_.argv.push_back(std::move(argument)); }
   void PassAs(int fd, int target) { options_.fds.push_back({fd, target}); }

@@ -170,3 +170,15 @@ def test_delete_during_create(w):
         expect_success(w.run("delete", "--force", "c1"), "")
         command.wait(20)
         cleaned(w)
+
+
+def test_crash_of_sentry_and_gofer_is_reported(w):
+    for name in ("runsc-sandbox", "runsc-gofer"):
+        log = os.path.join(w.dir, name + ".panic")
+        bundle = w.bundle(w.spec("/bin/sleep", "60"))
+        expect_success(w.run("create", "--bundle", bundle, w.id(), globals_=(f"--panic-log={log}",)))
+        os.kill(named(w, name)[0], signal.SIGSEGV)
+        wait_until(lambda: os.path.getsize(log) > 0 and not named(w, name), f"the death of {name}")
+        report = open(log).read()
+        expect(report.startswith(f"{name}: crashed by SIGSEGV at 0x") and "\n  #1 0x" in report, report)
+        cleaned(w)

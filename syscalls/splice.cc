@@ -3,9 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
+#include <span>
 
 #include "sentry/fs/pipe.h"
+#include "sentry/fs/sigpipe.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
 #include "syscalls/handlers.h"
@@ -13,8 +14,7 @@
 namespace runsc {
 namespace {
 
-// The bytes moved by one call are bounded; a short count is always allowed.
-constexpr size_t kMaxMove = 64 * 1024;
+constexpr uint64_t kMaxRwCount = 0x7ffff000;
 constexpr uint32_t kKnownFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
 
 Result<RefPtr<File>> End(Task& task, int fd, bool write) {
@@ -23,55 +23,90 @@ Result<RefPtr<File>> End(Task& task, int fd, bool write) {
   return file;
 }
 
-struct Mover {
+// A file that takes a pipe's bytes or gives them, at `*offset`, which moves along, or where the file is. Used
+// while the pipe's side is locked, so that no byte is lost or seen by another.
+class FileEnd : public IoSink, public IoSource {
+ public:
+  FileEnd(Task& task, File& file, int64_t* offset, size_t size)
+      : task_(task), file_(file), offset_(offset), left_(size) {}
+  size_t remaining() const override { return left_; }
+  bool would_block() const { return would_block_; }
+
+  Result<size_t> Write(std::span<const std::byte> data) override {
+    BufferSource source(data.first(std::min(data.size(), left_)));
+    return Moved(file_.Write(task_, source, offset_));
+  }
+  Result<size_t> Read(std::span<std::byte> data) override {
+    BufferSink sink(data.first(std::min(data.size(), left_)));
+    return Moved(file_.Read(task_, sink, offset_));
+  }
+  // Pipes are in memory, and keep all that was read.
+  Result<size_t> FillFromHost(int, int64_t, size_t) override { return Errno(EINVAL); }
+  Result<size_t> DrainToHost(int, int64_t, size_t) override { return Errno(EINVAL); }
+  void Unread(size_t) override {}
+
+ private:
+  Result<size_t> Moved(Result<size_t> n) {
+    would_block_ = !n.ok() && n.error() == Errno(EAGAIN);
+    if (!n.ok()) return n;
+    left_ -= *n;
+    if (offset_ != nullptr) *offset_ += static_cast<int64_t>(*n);
+    return n;
+  }
+
+  Task& task_;
+  File& file_;
+  int64_t* const offset_;
+  size_t left_;
+  bool would_block_ = false;
+};
+
+// SPLICE_F_NONBLOCK and O_NONBLOCK of a pipe are about pipes; another file has its own O_NONBLOCK.
+struct Move {
   Task& task;
-  bool nonblocking;
-  size_t size;
-  std::unique_ptr<std::byte[]> buffer;
+  File& in;
+  File& out;
+  uint32_t flags;
 
-  Mover(Task& t, uint64_t length, uint32_t flags)
-      : task(t), nonblocking(flags & SPLICE_F_NONBLOCK), size(std::min<uint64_t>(length, kMaxMove)),
-        buffer(std::make_unique<std::byte[]>(size)) {}
-
-  // What is at the front of a pipe, without taking it. Waits for the first byte.
-  Result<size_t> Peek(File& in) {
-    Pipe& pipe = *in.pipe();
-    const auto attempt = [&] { return pipe.Peek(buffer.get(), size); };
-    if (nonblocking || in.nonblocking()) return attempt();
-    return BlockUntil(task, pipe.queue(), kReadEvents, kNever, attempt);
+  bool MayWait(File& file) const {
+    if (file.pipe() == nullptr) return !file.nonblocking();
+    const auto nonblocking = [](File& end) { return end.pipe() != nullptr && end.nonblocking(); };
+    return !(flags & SPLICE_F_NONBLOCK) && !nonblocking(in) && !nonblocking(out);
   }
 
-  // Removes what was peeked at and has now reached its destination.
-  void Consume(File& in, size_t n) {
-    BufferSink sink({buffer.get(), n});
-    (void)in.pipe()->Read(sink);
-  }
-
-  Result<size_t> Put(File& out, size_t n, const int64_t* offset) {
-    BufferSource source({buffer.get(), n});
-    if (nonblocking) return out.Write(task, source, offset);
-    return BlockingIo(task, out, kWriteEvents, kNever, [&] { return out.Write(task, source, offset); });
+  // Runs `attempt(&on_out)` until it moves bytes; it tells which end it would have to wait for.
+  template <typename Attempt>
+  Result<size_t> Run(Attempt attempt) {
+    constexpr size_t kOtherEnd = ~size_t{0};
+    for (bool on_out = false, waiting_on_out = false;; waiting_on_out = on_out) {
+      File& end = waiting_on_out ? out : in;
+      const auto try_end = [&]() -> Result<size_t> {
+        const Result<size_t> moved = attempt(&on_out);
+        const bool blocked = !moved.ok() && moved.error() == Errno(EAGAIN);
+        return blocked && on_out != waiting_on_out ? Result<size_t>(kOtherEnd) : moved;
+      };
+      const auto moved = MayWait(end) ? TimedIo(task, end, waiting_on_out, try_end) : try_end();
+      if (!moved.ok() || *moved != kOtherEnd) return moved;
+    }
   }
 };
 
-SyscallResult PipeToFile(Mover& mover, File& in, File& out, const int64_t* offset) {
-  const size_t got = TRY(mover.Peek(in));
-  if (got == 0) return 0;
-  const size_t put = TRY(mover.Put(out, got, offset));
-  mover.Consume(in, put);
-  return static_cast<int64_t>(put);
+Result<size_t> PipeToFile(Move move, int64_t* offset, size_t size) {
+  return move.Run([&](bool* on_out) {
+    FileEnd sink(move.task, move.out, offset, size);
+    const Result<size_t> moved = move.in.pipe()->SpliceTo(sink);
+    *on_out = sink.would_block();
+    return moved;
+  });
 }
 
-SyscallResult FileToPipe(Mover& mover, File& in, File& out, const int64_t* offset) {
-  // The position is given explicitly and moved by what arrived, so that nothing is lost.
-  Result<int64_t> own = offset != nullptr ? *offset : in.Seek(mover.task, 0, SEEK_CUR);
-  BufferSink sink({mover.buffer.get(), std::min(mover.size, out.pipe()->capacity())});
-  const int64_t at = own.ok() ? *own : 0;
-  const size_t got = TRY(ReadBlocking(mover.task, in, sink, own.ok() ? &at : nullptr));
-  if (got == 0) return 0;
-  const size_t put = TRY(mover.Put(out, got, nullptr));
-  if (offset == nullptr && own.ok()) TRY(in.Seek(mover.task, at + static_cast<int64_t>(put), SEEK_SET));
-  return static_cast<int64_t>(put);
+Result<size_t> FileToPipe(Move move, int64_t* offset, size_t size) {
+  return move.Run([&](bool* on_out) {
+    FileEnd source(move.task, move.in, offset, size);
+    const Result<size_t> moved = move.out.pipe()->SpliceFrom(source);
+    *on_out = !source.would_block();
+    return moved;
+  });
 }
 
 Result<void> CheckOffsets(const File& file, bool is_pipe, GuestAddr offset) {
@@ -95,12 +130,14 @@ SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, Gu
   const GuestAddr addr = in_addr != 0 ? in_addr : out_addr;
   int64_t offset = addr != 0 ? TRY(task.CopyInObject<int64_t>(addr)) : 0;
   if (offset < 0) return Errno(EINVAL);
-  Mover mover(task, length, flags);
-  const int64_t* at = addr != 0 ? &offset : nullptr;
-  const int64_t moved =
-      from != nullptr ? TRY(PipeToFile(mover, *in, *out, at)) : TRY(FileToPipe(mover, *in, *out, at));
-  if (addr != 0) TRY(task.CopyOutObject(addr, offset + moved));
-  return moved;
+  const size_t size = std::min(length, kMaxRwCount);
+  int64_t* at = addr != 0 ? &offset : nullptr;
+  const Move move{task, *in, *out, flags};
+  const Result<size_t> moved = from != nullptr ? PipeToFile(move, at, size) : FileToPipe(move, at, size);
+  if (!moved.ok() && moved.error() == Errno(EPIPE) && to != nullptr) return BrokenPipe(task);
+  if (!moved.ok()) return moved.error();
+  if (addr != 0) TRY(task.CopyOutObject(addr, offset));
+  return static_cast<int64_t>(*moved);
 }
 
 // tee(2)
@@ -110,10 +147,13 @@ SyscallResult SysTee(Task& task, int in_fd, int out_fd, uint64_t length, uint32_
   RefPtr<File> in = TRY(End(task, in_fd, false));
   RefPtr<File> out = TRY(End(task, out_fd, true));
   if (in->pipe() == nullptr || out->pipe() == nullptr || in->pipe() == out->pipe()) return Errno(EINVAL);
-  Mover mover(task, length, flags);
-  const size_t got = TRY(mover.Peek(*in));
-  if (got == 0) return 0;
-  return static_cast<int64_t>(TRY(mover.Put(*out, got, nullptr)));
+  const auto attempt = [&](bool* on_out) {
+    FileEnd sink(task, *out, nullptr, std::min(length, kMaxRwCount));
+    const Result<size_t> moved = in->pipe()->Peek(sink);
+    *on_out = sink.would_block();
+    return moved;
+  };
+  return static_cast<int64_t>(TRY((Move{task, *in, *out, flags}.Run(attempt))));
 }
 
 // vmsplice(2): copies, which its caller cannot tell from gifting pages.

@@ -28,17 +28,17 @@ Pipe::Run Pipe::FrontRun(uint64_t head, uint64_t tail) {
   return run;
 }
 
-// The position behind what was taken of a run: of a packet nothing stays, of a slot that is finished
-// neither.
-uint64_t Pipe::After(const Run& run, size_t taken, uint64_t tail) {
+// The position behind what was taken of a run: of a packet that was read nothing stays, of a slot that is
+// finished neither.
+uint64_t Pipe::After(const Run& run, size_t taken, uint64_t tail, PacketRest rest) {
   const uint64_t at = run.start + taken;
-  if (run.packet) return NextSlot(at);
+  if (run.packet && rest == PacketRest::kDropped) return NextSlot(at);
   const bool drained = taken == run.size && SlotOf(at) < SlotOf(tail);
   return drained ? NextSlot(at) : at;
 }
 
 // Copies runs out until `dst` is full, a packet ended or nothing is left; moves *head along.
-Result<size_t> Pipe::Take(IoSink& dst, uint64_t* head, uint64_t tail) {
+Result<size_t> Pipe::Take(IoSink& dst, uint64_t* head, uint64_t tail, PacketRest rest) {
   size_t done = 0;
   while (dst.remaining() > 0) {
     const Run run = FrontRun(*head, tail);
@@ -46,24 +46,42 @@ Result<size_t> Pipe::Take(IoSink& dst, uint64_t* head, uint64_t tail) {
     const size_t want = std::min(run.size, dst.remaining());
     const auto n = dst.Write({At(run.start), want});
     if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
-    *head = After(run, *n, tail);
+    *head = After(run, *n, tail, rest);
     done += *n;
     if (*n < want || run.packet) break;
   }
   return done;
 }
 
-Result<size_t> Pipe::Read(IoSink& dst) {
+// In this order: writers wrote, then went; an empty pipe that starts afresh moves its head first.
+Pipe::View Pipe::Look() const {
+  View view;
+  view.writers_gone = writers_.load() == 0;
+  view.tail = tail_.load(std::memory_order_acquire);
+  view.head = head_.load(std::memory_order_acquire);
+  return view;
+}
+
+Result<size_t> Pipe::Consume(IoSink& dst, PacketRest rest) {
   if (dst.remaining() == 0) return size_t{0};
   std::lock_guard l(read_mu_);
-  const bool writers_gone = writers_.load() == 0;  // before the tail: they wrote, then went
-  const uint64_t tail = tail_.load(std::memory_order_acquire);
-  const uint64_t old_head = head_.load(std::memory_order_acquire);
-  if (old_head >= tail) return writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
-  uint64_t head = old_head;
-  const size_t n = TRY(Take(dst, &head, tail));
-  Release(old_head, head);
+  const View view = Look();
+  if (view.empty()) return view.writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
+  uint64_t head = view.head;
+  const size_t n = TRY(Take(dst, &head, view.tail, rest));
+  Release(view.head, head);
   return n;
+}
+
+Result<size_t> Pipe::Read(IoSink& dst) { return Consume(dst, PacketRest::kDropped); }
+
+Result<size_t> Pipe::SpliceTo(IoSink& dst) { return Consume(dst, PacketRest::kKept); }
+
+Result<size_t> Pipe::Peek(IoSink& dst) {
+  std::lock_guard l(read_mu_);
+  View view = Look();
+  if (view.empty()) return view.writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
+  return Take(dst, &view.head, view.tail, PacketRest::kKept);
 }
 
 // Writers waiting for room are told when the first slot became free, not of every byte.
@@ -109,13 +127,17 @@ Result<size_t> Pipe::Merge(IoSource& src) {
   return n;
 }
 
+// The free bytes that lie together from `start`, the beginning of a slot.
+size_t Pipe::RoomAt(uint64_t start, size_t max_slots) const {
+  const size_t used = UsedSlots(head_.load(std::memory_order_seq_cst), start);
+  const size_t together = slots() - (SlotOf(start) & (slots() - 1));
+  return std::min({slots() - used, together, max_slots}) * kSlot;
+}
+
 // Free slots, as many as lie together. 0: none. What faults leaves no part of a slot behind.
 Result<size_t> Pipe::FillSlots(IoSource& src, bool packet) {
   const uint64_t start = NextSlot(tail_.load(std::memory_order_relaxed));
-  const size_t used = UsedSlots(head_.load(std::memory_order_seq_cst), start);
-  const size_t free = packet ? std::min<size_t>(1, slots() - used) : slots() - used;
-  const size_t together = slots() - (SlotOf(start) & (slots() - 1));
-  const size_t want = std::min(src.remaining(), std::min(free, together) * kSlot);
+  const size_t want = std::min(src.remaining(), RoomAt(start, packet ? 1 : slots()));
   if (want == 0) return size_t{0};
   size_t n = TRY(src.Read({At(start), want}));
   if (n < want) {
@@ -163,14 +185,29 @@ Result<size_t> Pipe::Write(IoSource& src, bool packets) {
   return done;
 }
 
-Result<size_t> Pipe::Peek(std::byte* dst, size_t size) {
-  std::lock_guard l(read_mu_);
-  const bool writers_gone = writers_.load() == 0;
-  const uint64_t tail = tail_.load(std::memory_order_acquire);
-  uint64_t head = head_.load(std::memory_order_acquire);
-  if (head >= tail) return writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
-  BufferSink sink({dst, size});
-  return Take(sink, &head, tail);
+// Fills free slots with what the source gives; it may have less than it was asked for.
+Result<size_t> Pipe::FillFrom(IoSource& src) {
+  StartAfresh();
+  for (size_t done = 0;;) {
+    const uint64_t start = NextSlot(tail_.load(std::memory_order_relaxed));
+    const size_t want = std::min(src.remaining(), RoomAt(start, slots()));
+    if (want == 0) return done > 0 ? Result<size_t>(done) : Errno(EAGAIN);
+    const auto n = src.Read({At(start), want});
+    if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
+    if (*n > 0) Publish(start, *n, false);
+    done += *n;
+    if (*n < want || src.remaining() == 0) return done;
+  }
+}
+
+Result<size_t> Pipe::SpliceFrom(IoSource& src) {
+  if (src.remaining() == 0) return size_t{0};
+  std::lock_guard l(write_mu_);
+  if (readers_.load() == 0) return Errno(EPIPE);
+  Allocate();
+  const size_t done = TRY(FillFrom(src));
+  if (done > 0) queue_.Notify(EPOLLIN | EPOLLRDNORM);
+  return done;
 }
 
 size_t Pipe::available() {
@@ -181,7 +218,7 @@ size_t Pipe::available() {
     const Run run = FrontRun(head, tail);
     if (run.size == 0) return bytes;
     bytes += run.size;
-    head = After(run, run.size, tail);
+    head = After(run, run.size, tail, PacketRest::kDropped);
   }
 }
 

@@ -29,8 +29,12 @@ class Pipe : public RefCounted {
   Result<size_t> Read(IoSink& dst);
   // EAGAIN: would block. EPIPE: nobody reads. `packets`: each write stays one message (O_DIRECT).
   Result<size_t> Write(IoSource& src, bool packets);
-  // Copies without consuming up to `size` bytes from the front (tee). EAGAIN, or 0 at end of file.
-  Result<size_t> Peek(std::byte* dst, size_t size);
+  // As Read, but what `dst` does not take of a packet stays (splice).
+  Result<size_t> SpliceTo(IoSink& dst);
+  // As SpliceTo, without consuming (tee).
+  Result<size_t> Peek(IoSink& dst);
+  // Takes what `src` has now into slots of their own (splice). EAGAIN: full. 0: `src` is at its end.
+  Result<size_t> SpliceFrom(IoSource& src);
 
   bool has_content() const { return head_.load() < tail_.load(); }
   size_t available();
@@ -66,15 +70,25 @@ class Pipe : public RefCounted {
     size_t size = 0;
     bool packet = false;
   };
+  struct View {
+    bool writers_gone = false;
+    uint64_t tail = 0, head = 0;
+    bool empty() const { return head >= tail; }
+  };
+  enum class PacketRest { kDropped, kKept };
+  View Look() const;
   Run FrontRun(uint64_t head, uint64_t tail);
-  uint64_t After(const Run& run, size_t taken, uint64_t tail);
-  Result<size_t> Take(IoSink& dst, uint64_t* head, uint64_t tail);
+  uint64_t After(const Run& run, size_t taken, uint64_t tail, PacketRest rest);
+  Result<size_t> Take(IoSink& dst, uint64_t* head, uint64_t tail, PacketRest rest);
+  Result<size_t> Consume(IoSink& dst, PacketRest rest);
   void Release(uint64_t old_head, uint64_t head);
   bool Full() const;
 
   void Allocate();
   void StartAfresh();
   Result<size_t> Merge(IoSource& src);
+  size_t RoomAt(uint64_t start, size_t max_slots) const;
+  Result<size_t> FillFrom(IoSource& src);
   Result<size_t> FillSlots(IoSource& src, bool packet);
   void Publish(uint64_t start, size_t size, bool packet);
   Result<size_t> Fill(IoSource& src, bool packets);

@@ -170,18 +170,6 @@ TEST(FifoRendezvous) {
   EXPECT_EQ(read(fd, buffer, 10), 0);
 }
 
-TEST(SpliceTeeVmsplice) {
-  Pipe a, b;
-  EXPECT_EQ(write(a.writer(), "data", 4), 4);
-  const ssize_t teed = tee(a.reader(), b.writer(), 100, 0);
-  if (teed < 0 && errno == ENOSYS) Skip("tee is not served");
-  EXPECT_EQ(teed, 4);
-  EXPECT_EQ(splice(a.reader(), nullptr, b.writer(), nullptr, 100, 0), 4);
-  char buffer[10];
-  EXPECT_EQ(read(b.reader(), buffer, 10), 8);
-  EXPECT_ERRNO(splice(a.reader(), nullptr, a.writer(), nullptr, 1, 0), EINVAL);
-}
-
 TEST(EventfdCounts) {
   const int fd = ASSERT_OK(eventfd(3, EFD_NONBLOCK));
   uint64_t value = 4;

@@ -91,12 +91,21 @@ Result<size_t> MemfdFile::ReadAt(Task& task, IoSink& dst, int64_t offset) {
   return dst.FillFromHost(inode_->host_fd(), offset, dst.remaining());
 }
 
-Result<size_t> MemfdFile::WriteAt(Task& task, IoSource& src, int64_t offset, int64_t* end_offset) {
-  if (flags() & O_APPEND) offset = static_cast<int64_t>(TRY(inode_->GetAttr()).size);
+Result<size_t> MemfdInode::Write(IoSource& src, int64_t offset, bool append, int64_t* end) {
+  std::lock_guard l(write_mu_);
+  if (append) {
+    struct stat st;
+    TRY(FromHost(fstat(host_fd(), &st)));
+    offset = st.st_size;
+  }
   size_t n = 0;
-  if (src.remaining() > 0) n = TRY(src.DrainToHost(inode_->host_fd(), offset, src.remaining()));
-  *end_offset = offset + static_cast<int64_t>(n);
+  if (src.remaining() > 0) n = TRY(src.DrainToHost(host_fd(), offset, src.remaining()));
+  *end = offset + static_cast<int64_t>(n);
   return n;
+}
+
+Result<size_t> MemfdFile::WriteAt(Task& task, IoSource& src, int64_t offset, int64_t* end_offset) {
+  return inode_->Write(src, offset, flags() & O_APPEND, end_offset);
 }
 
 Result<int64_t> MemfdFile::SeekData(int64_t offset, int whence) {

@@ -1,6 +1,8 @@
 // memfd_create(2): a nameless file in memory, with seals.
 #pragma once
 
+#include <mutex>
+
 #include "platform/base/unique_fd.h"
 #include "sentry/fs/anon_file.h"
 #include "sentry/vfs/backing_store.h"
@@ -21,8 +23,11 @@ class MemfdInode : public AnonInode {
   const std::string& name() const { return name_; }
   int seals() const;
   Result<void> AddSeals(int seals);
+  // One write at a time, so that appends of several descriptions do not overlap.
+  Result<size_t> Write(IoSource& src, int64_t offset, bool append, int64_t* end);
 
  private:
+  std::mutex write_mu_;  // unranked: held across guest copies (docs/locking.md)
   const UniqueFd host_fd_;
   const std::string name_;
   mutable Mutex seals_mu_{LockRank::kInode};

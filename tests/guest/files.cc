@@ -16,6 +16,8 @@
 #include <sys/xattr.h>
 
 #include <set>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/guest/file_util.h"
@@ -586,6 +588,23 @@ TEST(CloseRange) {
   EXPECT_OK(close_range(58, ~0u, CLOSE_RANGE_CLOEXEC));
   EXPECT_EQ(fcntl(59, F_GETFD), FD_CLOEXEC);
   EXPECT_ERRNO(close_range(9, 8, 0), EINVAL);
+}
+
+TEST(AppendsOfTwoDescriptionsOfAMemfd) {
+  const int fd = ASSERT_OK(memfd_create("m", 0));
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  constexpr int kWriters = 3, kLines = 3000;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kWriters; ++i) {
+    threads.emplace_back([&path, i] {
+      const int own = open(path.c_str(), O_WRONLY | O_APPEND);
+      const std::string line(16 + i, static_cast<char>('a' + i));
+      for (int k = 0; k < kLines; ++k) EXPECT_EQ(write(own, line.data(), line.size()), (ssize_t)line.size());
+      close(own);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(lseek(fd, 0, SEEK_END), (off_t)kLines * (16 + 17 + 18));
 }
 
 TEST(MemfdSeals) {

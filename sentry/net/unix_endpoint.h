@@ -24,7 +24,8 @@ struct UnixPacket {
   std::unique_ptr<std::byte[]> data;
   size_t start = 0, size = 0, capacity = 0;  // unread bytes are [start, size)
   ucred credentials{};
-  std::vector<RefPtr<File>> files;
+  std::vector<RefPtr<File>> files;  // of a queued packet: the reader's
+  bool came_with_files = false;
   UnixAddressRef from;
   RefPtr<UnixEndpoint> sender;  // whose send buffer it fills
   size_t charge = 0;

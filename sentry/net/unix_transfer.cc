@@ -80,6 +80,7 @@ Result<size_t> UnixEndpoint::SendStream(SendRequest& request, const ucred& sende
 Result<void> UnixEndpoint::Enqueue(UnixEndpoint& receiver, UnixPacket& packet) {
   packet.charge = packet.size + kOverhead;
   packet.sender = RefPtr<UnixEndpoint>(this);
+  packet.came_with_files = !packet.files.empty();
   AddInFlight(packet.files);
   in_flight_ += packet.charge;
   Errno refused{0};
@@ -102,9 +103,9 @@ Result<void> UnixEndpoint::Enqueue(UnixEndpoint& receiver, UnixPacket& packet) {
 
 // Small pieces of a stream share a packet, so that a byte costs a byte.
 bool UnixEndpoint::AppendToLastLocked(UnixPacket& packet) {
-  if (type_ != SOCK_STREAM || packets_.empty() || !packet.files.empty()) return false;
+  if (type_ != SOCK_STREAM || packets_.empty() || packet.came_with_files) return false;
   UnixPacket& last = packets_.back();
-  if (last.capacity - last.size < packet.size || !last.files.empty()) return false;
+  if (last.capacity - last.size < packet.size || last.came_with_files) return false;
   if (!SameCredentials(last.credentials, packet.credentials)) return false;
   std::memcpy(last.data.get() + last.size, packet.data.get(), packet.size);
   last.size += packet.size;

@@ -7,6 +7,7 @@
 
 #include "sentry/fs/file_owner.h"
 #include "sentry/fs/pipe.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file_locks.h"
 #include "sentry/vfs/permission.h"
@@ -154,7 +155,7 @@ SyscallResult GetLock(Task& task, File& file, GuestAddr arg, bool ofd) {
     lock.l_whence = SEEK_SET;
     lock.l_start = found.start;
     lock.l_len = found.end == INT64_MAX ? 0 : found.end - found.start + 1;
-    lock.l_pid = found.pid;
+    lock.l_pid = found.pid > 0 ? PidToGuest(task, found.pid) : found.pid;
   }
   TRY(task.CopyOutObject(arg, lock));
   return 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sentry/net/guest_credentials.h"
 #include "sentry/net/pidfd_of.h"
 #include "sentry/net/unix_garbage.h"
 #include "syscalls/fd_util.h"
@@ -38,6 +39,7 @@ Result<void> ParseCredentials(Task& task, std::span<const std::byte> data, Contr
   ucred c;
   if (data.size() != sizeof(c)) return Errno(EINVAL);
   std::memcpy(&c, data.data(), sizeof(c));
+  c = TRY(CredentialsFromGuest(task, c));
   const Credentials& own = *task.creds();
   const bool pid_ok = c.pid == task.pid() || own.Has(CAP_SYS_ADMIN);
   const bool uid_ok = c.uid == own.ruid || c.uid == own.euid || c.uid == own.suid || own.Has(CAP_SETUID);
@@ -167,7 +169,8 @@ Result<uint64_t> CopyOutControl(Task& task, const GuestMsghdr& header, ControlDa
     complete = writer.Put(item.level, item.type, item.data.data(), item.data.size()) && complete;
   }
   if (control.credentials) {
-    complete = writer.Put(SOL_SOCKET, SCM_CREDENTIALS, &*control.credentials, sizeof(ucred)) && complete;
+    const ucred shown = CredentialsToGuest(task, *control.credentials);
+    complete = writer.Put(SOL_SOCKET, SCM_CREDENTIALS, &shown, sizeof(shown)) && complete;
   }
   if (!control.files.empty()) complete = PutRights(task, control.files, cloexec, writer) && complete;
   if (control.pidfd_of != 0) complete = PutPidfd(task, control.pidfd_of, writer) && complete;

@@ -2,7 +2,7 @@
 #include <climits>
 
 #include "sentry/ipc/ipc_namespace.h"
-#include "sentry/kernel/task.h"
+#include "sentry/kernel/pids.h"
 #include "syscalls/ipc_handlers.h"
 
 #ifndef MSG_STAT_ANY
@@ -24,6 +24,8 @@ SyscallResult Stat(Task& task, int id, int command, GuestAddr buf) {
     if (command != MSG_STAT_ANY) TRY(queue->CheckAccessLocked(*task.creds(), 0444));
     stat = queue->StatLocked();
   }
+  stat.msg_lspid = PidToGuest(task, stat.msg_lspid);
+  stat.msg_lrpid = PidToGuest(task, stat.msg_lrpid);
   TRY(task.CopyOutObject(buf, stat));
   return command == IPC_STAT ? 0 : queue->id();
 }

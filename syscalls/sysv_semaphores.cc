@@ -1,6 +1,6 @@
 // System V semaphores: semget(2), semop(2), semctl(2).
 #include "sentry/ipc/ipc_namespace.h"
-#include "sentry/kernel/task.h"
+#include "sentry/kernel/pids.h"
 #include "syscalls/ipc_handlers.h"
 
 #ifndef SEM_STAT_ANY
@@ -96,8 +96,8 @@ SyscallResult SetAll(Task& task, SemaphoreSet& set, GuestAddr array) {
   return SetValues(task, set, 0, values);
 }
 
-// GETVAL, GETPID, GETNCNT, GETZCNT.
-SyscallResult GetOne(Task& task, SemaphoreSet& set, int index, int command) {
+// GETVAL, GETPID (the sentry's number), GETNCNT, GETZCNT.
+Result<int> ReadOne(Task& task, SemaphoreSet& set, int index, int command) {
   MutexLock l(set.mu());
   TRY(set.CheckLiveLocked());
   TRY(set.CheckAccessLocked(*task.creds(), 0444));
@@ -105,6 +105,11 @@ SyscallResult GetOne(Task& task, SemaphoreSet& set, int index, int command) {
   if (command == GETVAL) return set.ValueLocked(index);
   if (command == GETPID) return set.PidLocked(index);
   return set.CountSleepersLocked(index, command == GETZCNT);
+}
+
+SyscallResult GetOne(Task& task, SemaphoreSet& set, int index, int command) {
+  const int value = TRY(ReadOne(task, set, index, command));
+  return int64_t{command == GETPID ? PidToGuest(task, value) : value};
 }
 
 SyscallResult SetOne(Task& task, SemaphoreSet& set, int index, int value) {

@@ -1,6 +1,6 @@
 // System V shared memory: shmget(2), shmop(2), shmctl(2).
 #include "sentry/ipc/ipc_namespace.h"
-#include "sentry/kernel/task.h"
+#include "sentry/kernel/pids.h"
 #include "syscalls/ipc_handlers.h"
 
 #ifndef SHM_STAT_ANY
@@ -26,6 +26,8 @@ SyscallResult Stat(Task& task, int id, int command, GuestAddr buf) {
     stat = segment->StatLocked();
   }
   stat.shm_nattch = attached;
+  stat.shm_cpid = PidToGuest(task, stat.shm_cpid);
+  stat.shm_lpid = PidToGuest(task, stat.shm_lpid);
   TRY(task.CopyOutObject(buf, stat));
   return command == IPC_STAT ? 0 : segment->id();
 }

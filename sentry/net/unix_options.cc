@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sentry/kernel/task.h"
+#include "sentry/net/guest_credentials.h"
 #include "sentry/net/option_values.h"
 #include "sentry/net/pidfd_of.h"
 #include "sentry/net/unix_socket.h"
@@ -78,7 +79,7 @@ Result<std::string> UnixSocket::GetOption(Task& task, int level, int name) {
   if (const auto value = TRY(GetIntOption(name))) return OptionBytes(*value);
   switch (name) {
     case SO_PEERCRED:
-      return OptionBytes(endpoint_->peer_credentials());
+      return OptionBytes(CredentialsToGuest(task, endpoint_->peer_credentials()));
     case kPeerPidfd:
       return OpenPeerPidfd(task);
     case SO_RCVTIMEO:

@@ -6,8 +6,12 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ipc.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -214,6 +218,80 @@ TEST(PidNamespaceCountsFromOne) {
     CHECK(WaitStatus(child) == 0);
     CHECK(kill(3, 0) == -1 && errno == ESRCH);
     CHECK(setsid() == 1 && getpgrp() == 1 && getsid(0) == 1);
+    return 0;
+  }), 0);
+}
+
+// What sockets, locks and System V IPC say about processes is in the reader's numbers.
+int SendOwnCredentials(int socket) {
+  char byte = 'x';
+  iovec io{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))] = {};
+  msghdr message = {};
+  message.msg_iov = &io, message.msg_iovlen = 1;
+  message.msg_control = control, message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_CREDENTIALS, header->cmsg_len = CMSG_LEN(sizeof(ucred));
+  const ucred own{getpid(), getuid(), getgid()};
+  memcpy(CMSG_DATA(header), &own, sizeof(own));
+  return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
+}
+
+int ReceivedPid(int socket) {
+  char byte;
+  iovec io{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))] = {};
+  msghdr message = {};
+  message.msg_iov = &io, message.msg_iovlen = 1;
+  message.msg_control = control, message.msg_controllen = sizeof(control);
+  if (recvmsg(socket, &message, 0) != 1 || CMSG_FIRSTHDR(&message) == nullptr) return -1;
+  ucred theirs{};
+  memcpy(&theirs, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(theirs));
+  return theirs.pid;
+}
+
+TEST(CredentialsOfSocketsAreInTheReadersNumbers) {
+  int outer[2];
+  ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, outer));
+  const int on = 1;
+  EXPECT_OK(setsockopt(outer[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));
+  const long child = CloneInto(CLONE_NEWPID);
+  if (child == 0) {
+    int inner[2];
+    ucred peer{};
+    socklen_t size = sizeof(peer);
+    bool ok = socketpair(AF_UNIX, SOCK_STREAM, 0, inner) == 0;
+    ok = ok && getsockopt(inner[0], SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == 1 && peer.uid == getuid();
+    ok = ok && getsockopt(outer[0], SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == 0;
+    _exit(ok && SendOwnCredentials(outer[1]) == 0 ? 0 : 1);
+  }
+  ASSERT(child > 0);
+  EXPECT_EQ(ReceivedPid(outer[0]), static_cast<int>(child));
+  EXPECT_EQ(WaitStatus(static_cast<int>(child)), 0);
+}
+
+TEST(PidsOfLocksAndSemaphoresAreInTheReadersNumbers) {
+  TempDir();
+  EXPECT_EQ(InNew(CLONE_NEWPID, [] {
+    const int fd = open("file", O_RDWR | O_CREAT, 0600);
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    CHECK(fcntl(fd, F_SETLK, &lock) == 0);
+    const int set = semget(IPC_PRIVATE, 1, 0600);
+    CHECK(semctl(set, 0, SETVAL, 1) == 0);
+    CHECK(semctl(set, 0, GETPID) == 1);
+    CHECK(semctl(set, 0, IPC_RMID) == 0);
+    const int segment = shmget(IPC_PRIVATE, 4096, 0600);
+    struct shmid_ds info;
+    CHECK(shmctl(segment, IPC_STAT, &info) == 0 && info.shm_cpid == 1);
+    CHECK(shmctl(segment, IPC_RMID, nullptr) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      struct flock found = {};
+      found.l_type = F_WRLCK;
+      _exit(fcntl(fd, F_GETLK, &found) == 0 && found.l_pid == 1 ? 0 : 1);
+    }
+    CHECK(WaitStatus(child) == 0);
     return 0;
   }), 0);
 }

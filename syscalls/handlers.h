@@ -257,6 +257,8 @@ SyscallResult SysSetrlimit(Task& task, int resource, GuestAddr addr);
 SyscallResult SysPrlimit64(Task& task, int pid, int resource, GuestAddr new_addr, GuestAddr old_addr);
 SyscallResult SysGetrusage(Task& task, int who, GuestAddr addr);
 SyscallResult SysGetpriority(Task& task, int which, int who);
+SyscallResult SysIoprioSet(Task& task, int which, int who, int priority);
+SyscallResult SysIoprioGet(Task& task, int which, int who);
 SyscallResult SysSetpriority(Task& task, int which, int who, int nice);
 SyscallResult SysSchedSetscheduler(Task& task, int pid, int policy, GuestAddr param_addr);
 SyscallResult SysSchedGetscheduler(Task& task, int pid);

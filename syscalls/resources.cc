@@ -52,10 +52,16 @@ Result<struct rlimit> ExchangeLimit(Task& task, Task& target, int resource, cons
   return old;
 }
 
+// Null once the process ended.
+std::shared_ptr<ThreadGroup::Timers> TimersOf(ThreadGroup& group) {
+  MutexLock l(group.kernel().task_set_mu());
+  return group.timers;
+}
+
 // What holds a limit elsewhere than where it is looked up.
 void LimitChanged(Task& target, int resource) {
   if (resource == RLIMIT_CPU) {
-    target.thread_group().timers->ArmCpuLimit();
+    if (const auto timers = TimersOf(target.thread_group())) timers->ArmCpuLimit();
   } else if (resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_STACK) {
     if (const RefPtr<MemoryManager> mm = target.MmSnapshot()) mm->ApplyLimits(target);
   }
@@ -74,34 +80,70 @@ bool MaySchedule(const Task& task, const Task& other) {
   return me->euid == you->euid || me->euid == you->ruid || me->Has(CAP_SYS_NICE);
 }
 
-// The groups getpriority's and setpriority's `which` and `who` mean.
-Result<std::vector<RefPtr<ThreadGroup>>> PriorityTargets(Task& task, int which, int who) {
-  if (which < PRIO_PROCESS || which > PRIO_USER) return Errno(EINVAL);
-  std::vector<RefPtr<ThreadGroup>> targets;
-  if (who != 0 && which != PRIO_USER) who = PidFromGuest(task, who);
-  MutexLock l(task.kernel().task_set_mu());
+// The threads that `which` and `who` mean in getpriority, setpriority and their io namesakes.
+enum class Whom { kThread, kGroup, kUser };
+Result<std::vector<RefPtr<Task>>> PriorityTargets(Task& task, Whom which, int who) {
+  std::vector<RefPtr<Task>> targets;
+  const int id = who != 0 ? PidFromGuest(task, who) : 0;
   const uid_t uid = who == 0 ? task.creds()->ruid : static_cast<uid_t>(who);
+  MutexLock l(task.kernel().task_set_mu());
+  if (which == Whom::kThread) {
+    Task* thread = id == 0 ? &task : task.kernel().FindTaskLocked(id);
+    return thread != nullptr ? Result(std::vector{RefPtr<Task>(thread)}) : Errno(ESRCH);
+  }
   for (ThreadGroup* group : task.kernel().ThreadGroupsLocked()) {
-    const bool match = which == PRIO_PROCESS ? group->pid() == (who == 0 ? task.pid() : who)
-                       : which == PRIO_PGRP  ? group->pgid == (who == 0 ? task.thread_group().pgid : who)
-                                             : group->leader != nullptr && group->leader->CredsSnapshot()->ruid == uid;
-    if (match) targets.emplace_back(group);
+    if (which == Whom::kGroup && group->pgid != (id == 0 ? task.thread_group().pgid : id)) continue;
+    for (Task* thread : group->tasks) {
+      if (which == Whom::kGroup || thread->CredsSnapshot()->ruid == uid) targets.emplace_back(thread);
+    }
   }
-  if (targets.empty() && which == PRIO_PROCESS) {
-    if (Task* thread = task.kernel().FindTaskLocked(who)) targets.emplace_back(&thread->thread_group());
-  }
-  if (targets.empty()) return Errno(ESRCH);
-  return targets;
+  return targets.empty() ? Result<std::vector<RefPtr<Task>>>(Errno(ESRCH)) : targets;
+}
+
+Result<Whom> WhomOf(int which) {
+  if (which < PRIO_PROCESS || which > PRIO_USER) return Errno(EINVAL);
+  return which == PRIO_PROCESS ? Whom::kThread : which == PRIO_PGRP ? Whom::kGroup : Whom::kUser;
 }
 
 // Lower than before needs CAP_SYS_NICE or RLIMIT_NICE.
-Result<void> SetNiceLocked(Task& task, ThreadGroup& group, int nice) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
-  if (group.leader != nullptr && !MaySchedule(task, *group.leader)) return Errno(EPERM);
-  const bool allowed = nice >= group.nice || task.creds()->Has(CAP_SYS_NICE) ||
-                       20 - nice <= static_cast<int64_t>(std::min<uint64_t>(group.limits[RLIMIT_NICE].rlim_cur, 40));
-  if (!allowed) return Errno(EACCES);
-  group.nice = nice;
+Result<void> SetNice(Task& task, Task& target, int nice) {
+  if (!MaySchedule(task, target)) return Errno(EPERM);
+  const auto limit = static_cast<int64_t>(std::min<uint64_t>(target.rlimit(RLIMIT_NICE), 40));
+  if (nice < target.nice && !task.creds()->Has(CAP_SYS_NICE) && 20 - nice > limit) return Errno(EACCES);
+  target.nice = nice;
+  HostPriorityChanged(target);
   return {};
+}
+
+// --- the priority of I/O: a class and a level, in the 16 bits Linux keeps.
+constexpr int kIoClassShift = 13, kIoLevels = 8;
+enum IoClass { kIoNone, kIoRealTime, kIoBestEffort, kIoIdle };
+
+Result<Whom> IoWhomOf(int which) {
+  if (which < 1 || which > 3) return Errno(EINVAL);
+  return which == 1 ? Whom::kThread : which == 2 ? Whom::kGroup : Whom::kUser;
+}
+
+Result<void> CheckIoPriority(const Task& task, int priority) {
+  const int level = priority & (kIoLevels - 1), io_class = (priority >> kIoClassShift) & 7;
+  if (io_class > kIoIdle || (io_class == kIoNone && level != 0)) return Errno(EINVAL);
+  const bool privileged = task.creds()->Has(CAP_SYS_ADMIN) || task.creds()->Has(CAP_SYS_NICE);
+  return io_class == kIoRealTime && !privileged ? Errno(EPERM) : Result<void>();
+}
+
+Result<void> SetIoPriority(Task& task, Task& target, int priority) {
+  const CredentialsRef me = task.creds(), you = target.CredsSnapshot();
+  if (you->ruid != me->euid && you->ruid != me->ruid && !me->Has(CAP_SYS_NICE)) return Errno(EPERM);
+  target.io_priority = priority & 0xffff;
+  return {};
+}
+
+// What the priority of a thread that never asked for one follows from.
+int EffectiveIoPriority(const Task& task) {
+  const int set = task.io_priority;
+  if (set >> kIoClassShift != kIoNone) return set;
+  if (task.sched_policy == SCHED_IDLE) return kIoIdle << kIoClassShift;
+  return kIoBestEffort << kIoClassShift | (task.nice + 20) / 5;
 }
 
 bool IsNormalPolicy(int policy) { return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE; }
@@ -169,29 +211,39 @@ SyscallResult SysGetrusage(Task& task, int who, GuestAddr addr) {
 
 // getpriority(2): the kernel's answer is 20 - nice.
 SyscallResult SysGetpriority(Task& task, int which, int who) {
-  const auto targets = TRY(PriorityTargets(task, which, who));
   int best = 20;
-  MutexLock l(task.kernel().task_set_mu());
-  for (const auto& group : targets) best = std::min(best, group->nice);
+  for (const auto& thread : TRY(PriorityTargets(task, TRY(WhomOf(which)), who))) best = std::min(best, thread->nice.load());
   return int64_t{20 - best};
 }
 
 // setpriority(2)
 SyscallResult SysSetpriority(Task& task, int which, int who, int nice) {
-  const auto targets = TRY(PriorityTargets(task, which, who));
   nice = std::clamp(nice, -20, 19);
   Result<void> result;
-  std::vector<RefPtr<Task>> changed;
-  {
-    MutexLock l(task.kernel().task_set_mu());
-    for (const auto& group : targets) {
-      if (auto r = SetNiceLocked(task, *group, nice); !r.ok()) result = r;
-      for (Task* member : group->tasks) changed.emplace_back(member);
-    }
+  for (const auto& thread : TRY(PriorityTargets(task, TRY(WhomOf(which)), who))) {
+    if (auto r = SetNice(task, *thread, nice); !r.ok()) result = r;
   }
-  for (const auto& member : changed) HostPriorityChanged(*member);
   if (!result.ok()) return result.error();
   return int64_t{0};
+}
+
+// ioprio_set(2)
+SyscallResult SysIoprioSet(Task& task, int which, int who, int priority) {
+  TRY(CheckIoPriority(task, priority));
+  for (const auto& thread : TRY(PriorityTargets(task, TRY(IoWhomOf(which)), who))) {
+    TRY(SetIoPriority(task, *thread, priority));
+  }
+  return int64_t{0};
+}
+
+// ioprio_get(2): of one thread what was set, of several the best of what holds.
+SyscallResult SysIoprioGet(Task& task, int which, int who) {
+  const Whom whom = TRY(IoWhomOf(which));
+  const auto targets = TRY(PriorityTargets(task, whom, who));
+  if (whom == Whom::kThread) return int64_t{targets.front()->io_priority};
+  int best = kIoIdle << kIoClassShift | (kIoLevels - 1);
+  for (const auto& thread : targets) best = std::min(best, EffectiveIoPriority(*thread));
+  return int64_t{best};
 }
 
 // sched_setscheduler(2)

@@ -69,7 +69,7 @@ Snapshot TakeSnapshot(const ProcTarget& target, const Task& task, const Task& re
     s.tid = PidToGuestLocked(reader, task.tid());
     CopySignalsLocked(group, task, &s);
     s.threads = static_cast<int>(group.tasks.size());
-    s.nice = group.nice;
+    s.nice = task.nice;
     s.exit_signal = group.exit_signal;
     s.exit_status = group.zombie ? group.exit_status : 0;
     s.start_ns = group.start_time_ns;

@@ -54,7 +54,6 @@ void InheritLocked(ThreadGroup& child, ThreadGroup& parent, uint64_t flags)
   child.oom_score_adj = parent.oom_score_adj;
   child.dumpable = parent.dumpable;
   child.exe_path = parent.exe_path;
-  child.nice = parent.nice;
   child.personality = parent.personality;
   child.actions = (flags & CLONE_SIGHAND) ? parent.actions : CopyActions(*parent.actions, flags & CLONE_CLEAR_SIGHAND);
   child.timers = std::make_shared<ThreadGroup::Timers>(child);
@@ -128,6 +127,8 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, int tid) {
   if (!(args.flags & CLONE_VM) || (args.flags & CLONE_VFORK)) child->sigaltstack = sigaltstack;
   child->affinity = affinity;
   child->sched_policy = sched_policy.load();
+  child->nice = nice.load();
+  child->io_priority = io_priority.load();
   HostCpusChanged(*child, affinity);
   child->timer_slack_ns = timer_slack_ns;
   ThreadStart start = ChildStart(args, *child);

@@ -43,7 +43,7 @@ struct Ids {
 Ids IdsOf(Task& task) {
   MutexLock l(task.kernel().task_set_mu());
   const ThreadGroup& group = task.thread_group();
-  return {group.pid(), group.parent != nullptr ? group.parent->pid() : 0, group.pgid, group.sid, group.nice};
+  return {group.pid(), group.parent != nullptr ? group.parent->pid() : 0, group.pgid, group.sid, task.nice};
 }
 
 void AddStatus(std::string& out, Task& task, const siginfo_t& info, const Ids& ids) {

@@ -107,6 +107,13 @@ void EndPidNamespace(Task& init) {
   group.pid_ns->init = nullptr;
 }
 
+// Others may be looking for them; they are destroyed without the lock.
+void EndTimers(ThreadGroup& group) {
+  std::shared_ptr<ThreadGroup::Timers> timers;
+  MutexLock l(group.kernel().task_set_mu());
+  timers.swap(group.timers);
+}
+
 }  // namespace
 
 void Task::Exit(int status) {
@@ -197,7 +204,7 @@ void Task::LeaveThreadGroup() {
   const bool is_init = &group == kernel_.init();
   if (is_init) kernel_.KillAllButInit(*this);
   if (group.pid_ns && group.pid_ns->init == &group) EndPidNamespace(*this);
-  group.timers.reset();
+  EndTimers(group);
   RunProcessExitHooks(group);
   std::vector<RefPtr<ThreadGroup>> garbage{thread_group_};
   {

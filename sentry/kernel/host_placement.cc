@@ -29,11 +29,6 @@ void ApplyPriority(pid_t host_tid, int policy, int nice) {
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(host_tid), nice);
 }
 
-int NiceOf(Task& task) {
-  MutexLock l(task.kernel().task_set_mu());
-  return task.thread_group().nice;
-}
-
 }  // namespace
 
 void PlaceHostThread(Task& task) {
@@ -41,7 +36,7 @@ void PlaceHostThread(Task& task) {
   const pid_t host_tid = task.context().host_tid();
   run.placed = true;
   run.host_tid = host_tid;
-  const int nice = NiceOf(task), policy = task.sched_policy;
+  const int nice = task.nice, policy = task.sched_policy;
   if (nice != 0 || policy != SCHED_OTHER) {
     run.has_priority = true;
     ApplyPriority(host_tid, policy, nice);
@@ -62,8 +57,7 @@ void ResetHostThread(Task& task) {
 void HostPriorityChanged(Task& task) {
   Task::RunState& run = task.run();
   run.has_priority = true;
-  const int nice = NiceOf(task);
-  if (const pid_t host_tid = run.host_tid; host_tid != 0) ApplyPriority(host_tid, task.sched_policy, nice);
+  if (const pid_t host_tid = run.host_tid; host_tid != 0) ApplyPriority(host_tid, task.sched_policy, task.nice);
 }
 
 void HostCpusChanged(Task& task, const std::array<uint64_t, 16>& mask) {

@@ -148,6 +148,8 @@ class Task : public RefCounted {
   bool vfork_child = false;
   std::array<uint64_t, 16> affinity{};   // sched_setaffinity's mask; all zero: every CPU
   std::atomic<int> sched_policy{0};      // SCHED_OTHER, _BATCH, _IDLE
+  std::atomic<int> nice{0};
+  std::atomic<int> io_priority{0};       // ioprio_set's class and level: kept only, the host schedules its disks
   uint64_t timer_slack_ns = 50000;
 
  private:

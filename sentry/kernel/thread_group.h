@@ -48,7 +48,6 @@ class ThreadGroup : public RefCounted {
   uint64_t exited_user_ns = 0, exited_system_ns = 0;
   int oom_score_adj = 0;
   bool dumpable = true;
-  int nice = 0;
   uint32_t personality = 0;
   std::string exe_path;
   int64_t start_time_ns = 0;                  // monotonic, for /proc/PID/stat

@@ -206,6 +206,57 @@ TEST(NiceIsPerThreadAndInherited) {
   EXPECT_EQ(getpriority(PRIO_PROCESS, 0), 19);
 }
 
+TEST(NiceOfOneThread) {
+  std::thread([] {
+    EXPECT_OK(setpriority(PRIO_PROCESS, gettid(), 7));
+    EXPECT_EQ(getpriority(PRIO_PROCESS, 0), 7);
+    EXPECT_EQ(getpriority(PRIO_PROCESS, getpid()), 0);
+    EXPECT_OK(setpgid(0, 0));
+    EXPECT_EQ(getpriority(PRIO_PGRP, 0), 0);  // the best of all
+    EXPECT_OK(setpriority(PRIO_PGRP, 0, 9));
+    EXPECT_EQ(getpriority(PRIO_PROCESS, 0), 9);
+  }).join();
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), 9);
+  EXPECT_ERRNO(getpriority(PRIO_PROCESS, -1), ESRCH);
+}
+
+constexpr int kWhoProcess = 1, kWhoGroup = 2, kWhoUser = 3;
+long IoprioSet(int which, int who, int priority) { return syscall(SYS_ioprio_set, which, who, priority); }
+long IoprioGet(int which, int who) { return syscall(SYS_ioprio_get, which, who); }
+int IoPriority(int io_class, int level) { return io_class << 13 | level; }
+
+TEST(IoPriorityIsKept) {
+  EXPECT_OK(setpgid(0, 0));
+  EXPECT_EQ(IoprioGet(kWhoProcess, 0), 0);
+  EXPECT_EQ(IoprioGet(kWhoGroup, 0), IoPriority(2, 4));  // what nice 0 means
+  EXPECT_OK(setpriority(PRIO_PROCESS, 0, 19));
+  EXPECT_EQ(IoprioGet(kWhoGroup, 0), IoPriority(2, 7));
+  EXPECT_OK(IoprioSet(kWhoProcess, 0, IoPriority(2, 3)));
+  EXPECT_EQ(IoprioGet(kWhoProcess, gettid()), IoPriority(2, 3));
+  EXPECT_EQ(RunInChild([] { return IoprioGet(kWhoProcess, 0) == IoPriority(2, 3) ? 0 : 1; }), 0);
+  EXPECT_OK(IoprioSet(kWhoProcess, 0, IoPriority(3, 7)));
+  EXPECT_EQ(IoprioGet(kWhoProcess, 0), IoPriority(3, 7));
+  EXPECT_OK(IoprioSet(kWhoGroup, 0, 0));
+  EXPECT_EQ(IoprioGet(kWhoProcess, 0), 0);
+}
+
+TEST(IoPriorityErrors) {
+  EXPECT_ERRNO(IoprioSet(kWhoProcess, 0, 1), EINVAL);  // no class, but a level
+  EXPECT_ERRNO(IoprioSet(kWhoProcess, 0, IoPriority(4, 0)), EINVAL);
+  EXPECT_ERRNO(IoprioSet(9, 0, IoPriority(2, 0)), EINVAL);
+  EXPECT_ERRNO(IoprioGet(0, 0), EINVAL);
+  EXPECT_ERRNO(IoprioGet(kWhoProcess, -1), ESRCH);
+  EXPECT_ERRNO(IoprioSet(kWhoUser, 12345, 0), ESRCH);
+  if (geteuid() != 0) Skip("needs root");
+  EXPECT_EQ(RunInChild([] {
+    const int parent = getppid();
+    if (setresuid(1000, 1000, 1000) != 0) return 1;
+    if (IoprioSet(kWhoProcess, 0, IoPriority(1, 4)) != -1 || errno != EPERM) return 2;
+    if (IoprioSet(kWhoProcess, 0, IoPriority(3, 0)) != 0) return 3;
+    return IoprioSet(kWhoProcess, parent, IoPriority(3, 0)) == -1 && errno == EPERM ? 0 : 4;
+  }), 0);
+}
+
 // The nice thread gets much less of one CPU that two compete for.
 TEST(NiceCounts) {
   cpu_set_t all, one;

@@ -148,6 +148,32 @@ TEST(AnotherProcessSetsIt) {
   EXPECT_OK(Try(1024 * kMega));
 }
 
+TEST(CpuLimitOfAZombie) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  siginfo_t info;
+  EXPECT_OK(waitid(P_PID, child, &info, WEXITED | WNOWAIT));
+  const struct rlimit limit = {5, 6};
+  EXPECT_OK(prlimit(child, RLIMIT_CPU, &limit, nullptr));
+  struct rlimit now = {};
+  EXPECT_OK(prlimit(child, RLIMIT_CPU, nullptr, &now));
+  EXPECT_EQ(now.rlim_cur, 5u);
+  EXPECT_EQ(WaitStatus(child), 0);
+}
+
+TEST(CpuLimitOfAnotherProcess) {
+  const pid_t child = fork();
+  if (child == 0) {
+    for (;;) {
+    }
+  }
+  const struct rlimit limit = {1, RLIM_INFINITY};
+  EXPECT_OK(prlimit(child, RLIMIT_CPU, &limit, nullptr));
+  const int status = WaitStatus(child);
+  EXPECT(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGXCPU);
+}
+
 TEST(VforkChildLimitsOnlyItself) {
   const pid_t child = vfork();
   if (child == 0) {

@@ -80,6 +80,14 @@ absl::Status WriteIdMaps(pid_t pid, const SpawnOptions& options) {
   return WriteProcFile(pid, "gid_map", MapText(options.gid_map));
 }
 
+absl::Status JoinCgroups(pid_t pid, const SpawnOptions& options) {
+  const std::string text = absl::StrCat(pid);
+  for (int procs : options.cgroup_procs) {
+    if (write(procs, text.data(), text.size()) < 0) return HostError(errno, "move process %d to its cgroup", pid);
+  }
+  return absl::OkStatus();
+}
+
 // fork in new namespaces. Without clone3 or pidfd: plain clone, and no pidfd.
 pid_t CloneProcess(const SpawnOptions& options, int* pidfd) {
   clone_args args{};
@@ -174,11 +182,12 @@ absl::StatusOr<SpawnedProcess> SpawnSelf(const SpawnOptions& options) {
     RunChild(plan);
   }
   SpawnedProcess process{pid, UniqueFd(pidfd), std::move(status.read)};
-  absl::Status mapped = WriteIdMaps(pid, options);
-  if (mapped.ok() && write(go.write.get(), "", 1) != 1) mapped = HostError(errno, "start child");
-  if (!mapped.ok()) {
+  absl::Status prepared = JoinCgroups(pid, options);
+  if (prepared.ok()) prepared = WriteIdMaps(pid, options);
+  if (prepared.ok() && write(go.write.get(), "", 1) != 1) prepared = HostError(errno, "start child");
+  if (!prepared.ok()) {
     KillAndReap(process);
-    return mapped;
+    return prepared;
   }
   return process;
 }

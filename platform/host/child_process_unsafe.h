@@ -43,6 +43,7 @@ struct SpawnOptions {
   bool new_session = true;       // setsid
   int parent_death_signal = 0;   // 0: survive the caller. Else sent when the calling *thread* ends
   int join_cgroup = -1;          // cgroup v2 directory to be born in (CLONE_INTO_CGROUP), or none
+  std::vector<int> cgroup_procs;  // cgroup v1: open cgroup.procs files, joined before the child runs
 };
 
 struct SpawnedProcess {

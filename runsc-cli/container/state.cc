@@ -39,6 +39,14 @@ HostProcess GetProcess(const Json& object, const char* name) {
   return {static_cast<pid_t>(pid), GetNumber(*it, "startTicks")};
 }
 
+std::map<std::string, std::string> GetStringMap(const Json& object, const char* name) {
+  std::map<std::string, std::string> out;
+  const auto it = object.find(name);
+  if (it == object.end() || !it->is_object()) return out;
+  for (auto entry = it->begin(); entry != it->end(); ++entry) out[entry.key()] = GetString(*it, entry.key().c_str());
+  return out;
+}
+
 Json OciFields(const ContainerState& state, ContainerStatus status) {
   Json out;
   out["ociVersion"] = state.oci_version;
@@ -70,6 +78,7 @@ std::string StateToJson(const ContainerState& state) {
   out["creator"] = ProcessToJson(state.creator);
   out["sandbox"] = ProcessToJson(state.sandbox);
   out["gofer"] = ProcessToJson(state.gofer);
+  out["cgroups"] = state.cgroups;
   out["ownerUid"] = state.owner_uid;
   out["created"] = state.created;
   out["annotations"] = state.annotations;
@@ -92,11 +101,8 @@ absl::StatusOr<ContainerState> StateFromJson(std::string_view text) {
   state.gofer = GetProcess(json, "gofer");
   state.owner_uid = static_cast<uint32_t>(GetNumber(json, "ownerUid"));
   state.created = GetString(json, "created");
-  if (const auto it = json.find("annotations"); it != json.end() && it->is_object()) {
-    for (auto entry = it->begin(); entry != it->end(); ++entry) {
-      state.annotations[entry.key()] = GetString(*it, entry.key().c_str());
-    }
-  }
+  state.cgroups = GetStringMap(json, "cgroups");
+  state.annotations = GetStringMap(json, "annotations");
   return state;
 }
 

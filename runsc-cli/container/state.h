@@ -17,6 +17,7 @@ struct ContainerState {
   HostProcess creator;       // the `create` or `run` that makes it
   HostProcess sandbox;       // the sentry; its pid is the container's
   HostProcess gofer;
+  std::map<std::string, std::string> cgroups;  // its directory in each hierarchy, by controller ("" is v2)
   uint32_t owner_uid = 0;
   std::string created;       // RFC 3339
   std::map<std::string, std::string> annotations;

@@ -130,12 +130,16 @@ std::vector<std::string> JsonValue::Strings() const {
   return out;
 }
 
+void JsonValue::ForEachMember(const std::function<void(const std::string&, const JsonValue&)>& visit) const {
+  if (!present() || !Is(value_->is_object(), "an object")) return;
+  for (auto it = value_->begin(); it != value_->end(); ++it) {
+    visit(it.key(), JsonValue(&*it, Cat(path_, ".", it.key()), error_));
+  }
+}
+
 std::map<std::string, std::string> JsonValue::StringMap() const {
   std::map<std::string, std::string> out;
-  if (!present() || !Is(value_->is_object(), "an object")) return out;
-  for (auto it = value_->begin(); it != value_->end(); ++it) {
-    out[it.key()] = JsonValue(&*it, Cat(path_, ".", it.key()), error_).String();
-  }
+  ForEachMember([&](const std::string& key, const JsonValue& item) { out[key] = item.String(); });
   return out;
 }
 

@@ -36,6 +36,7 @@ class JsonValue {
   std::vector<std::string> Strings() const;
   std::map<std::string, std::string> StringMap() const;
   void ForEach(const std::function<void(const JsonValue&)>& visit) const;  // must be an array
+  void ForEachMember(const std::function<void(const std::string&, const JsonValue&)>& visit) const;  // an object
 
   // Records an error about this value.
   void Fail(std::string_view problem) const;

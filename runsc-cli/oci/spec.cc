@@ -186,6 +186,7 @@ SpecLinux ReadLinux(const JsonValue& value) {
   out.masked_paths = value.Field("maskedPaths").Strings();
   out.readonly_paths = value.Field("readonlyPaths").Strings();
   out.sysctl = value.Field("sysctl").StringMap();
+  out.resources = ReadResources(value.Field("resources"));
   out.has_seccomp = value.Field("seccomp").present();
   CheckSeccomp(value.Field("seccomp"));
   return out;

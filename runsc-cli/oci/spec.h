@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runsc-cli/oci/resources.h"
 
 namespace runsc {
 
@@ -89,6 +90,7 @@ struct SpecLinux {
   std::string cgroups_path, rootfs_propagation, mount_label;
   std::vector<std::string> masked_paths, readonly_paths;
   std::map<std::string, std::string> sysctl;
+  SpecResources resources;
   bool has_seccomp = false;
 };
 

@@ -12,6 +12,7 @@
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/cgroup/container_cgroup.h"
 #include "runsc-cli/control/channel.h"
 
 namespace runsc {
@@ -37,15 +38,24 @@ ContainerState NewState(const CreateOptions& options) {
   return state;
 }
 
-absl::StatusOr<Sandbox> SpawnSandbox(const CreateOptions& options, const StateDirectory& directory) {
+absl::StatusOr<Sandbox> SpawnSandbox(const CreateOptions& options, const StateDirectory& directory,
+                                     const CgroupPaths& cgroups) {
+  ASSIGN_OR_RETURN(const CgroupEntrance entrance, OpenEntrance(cgroups));
   ASSIGN_OR_RETURN(UniqueFd listener, BindControlSocket(directory.fd()));
   SandboxRequest request;
   request.globals = options.globals;
   request.id = options.id;
   request.bundle = options.bundle;
   request.control_listener = listener.get();
+  request.cgroup = &entrance;
   request.die_with_caller = options.die_with_caller;
   return Sandbox::Spawn(request);
+}
+
+// On record before it is made: what a killed `create` leaves behind can be removed by `delete --force`.
+absl::Status PlaceInCgroup(const CreateOptions& options, const StateDirectory& directory, ContainerState& state) {
+  ASSIGN_OR_RETURN(state.cgroups, MakeContainerCgroup(*options.globals, options.bundle->spec, options.id));
+  return state.cgroups.empty() ? absl::OkStatus() : directory.Write(state);
 }
 
 // Puts the ready sandbox on record and lets it go.
@@ -76,7 +86,8 @@ constexpr int kCallTimeoutSeconds = 30;
 
 absl::Status KillProcesses(const ContainerState& state) {
   RETURN_IF_ERROR(KillAndAwaitEnd(state.sandbox));
-  return KillAndAwaitEnd(state.gofer);
+  RETURN_IF_ERROR(KillAndAwaitEnd(state.gofer));
+  return RemoveCgroup(state.cgroups, /*kill=*/true);
 }
 
 // With --force: whatever the directory holds, end it and remove it.
@@ -99,12 +110,14 @@ absl::StatusOr<Sandbox> CreateContainer(StateStore& store, const CreateOptions& 
   // Booting takes time; `state` and `delete --force` must not wait for it.
   directory.Unlock();
   absl::StatusOr<Sandbox> sandbox = absl::UnknownError("not spawned");
+  if (status.ok()) status = PlaceInCgroup(options, directory, state);
   if (status.ok()) {
-    sandbox = SpawnSandbox(options, directory);
+    sandbox = SpawnSandbox(options, directory, state.cgroups);
     status = sandbox.ok() ? RecordAndCommit(options, state, directory, *sandbox) : sandbox.status();
   }
   if (!status.ok()) {
     if (sandbox.ok()) sandbox->Destroy();
+    RemoveCgroup(state.cgroups, /*kill=*/false).IgnoreError();
     if (directory.Relock().ok()) directory.Remove().IgnoreError();
     return status;
   }

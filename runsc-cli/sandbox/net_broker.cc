@@ -9,6 +9,7 @@
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/cgroup/container_cgroup.h"
 
 namespace runsc {
 namespace {
@@ -34,7 +35,7 @@ void AddNamespaces(SpawnOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec) {
+absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec, const CgroupEntrance* cgroup) {
   const SpecNamespace* ns = NetworkNamespace(spec);
   if (globals.GetString("network") == "none" || (ns != nullptr && ns->path.empty())) return UniqueFd();
   int ends[2];
@@ -55,6 +56,7 @@ absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec
     options.argv.insert(options.argv.begin() + 1, Cat("--debug-log-fd=", kLog));
   }
   AddNamespaces(options);
+  if (cgroup != nullptr) EnterCgroup(*cgroup, options);
   RETURN_IF_ERROR(SpawnSelf(options).status());
   return ours;
 }

@@ -4,13 +4,14 @@
 #include "absl/status/statusor.h"
 #include "platform/base/unique_fd.h"
 #include "runsc-cli/base/flags.h"
+#include "runsc-cli/cgroup/cgroup.h"
 #include "runsc-cli/oci/spec.h"
 
 namespace runsc {
 
 // The sentry's end of the channel to it; the process ends when the sentry closes it. Invalid when the container's
 // network is the sentry's own loopback: with --network=none, or a network namespace that nobody else can have put a
-// link into.
-absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec);
+// link into. `cgroup` may be null.
+absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec, const CgroupEntrance* cgroup);
 
 }  // namespace runsc

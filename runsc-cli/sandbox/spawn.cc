@@ -16,6 +16,7 @@
 #include "runsc-cli/base/global_flags.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/cgroup/container_cgroup.h"
 #include "runsc-cli/sandbox/net_broker.h"
 
 namespace runsc {
@@ -141,13 +142,14 @@ absl::Status Sandbox::SpawnGofer(const SandboxRequest& request, const std::vecto
   options.namespaces = kHelperNamespaces;
   options.uid_map = GoferUidMap();
   options.gid_map = GoferGidMap();
+  if (request.cgroup != nullptr) EnterCgroup(*request.cgroup, options);
   ASSIGN_OR_RETURN(gofer_, SpawnSelf(options));
   return absl::OkStatus();
 }
 
 absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
                                   UniqueFd sync) {
-  ASSIGN_OR_RETURN(const UniqueFd network, SpawnNetBroker(*request.globals, request.bundle->spec));
+  ASSIGN_OR_RETURN(const UniqueFd network, SpawnNetBroker(*request.globals, request.bundle->spec, request.cgroup));
   ASSIGN_OR_RETURN(UniqueFd config, SealedCopy(request.bundle->json));
   ChildArguments child("runsc-sandbox", *request.globals);
   child.Add("boot");
@@ -163,6 +165,7 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   options.namespaces = kHelperNamespaces;
   options.uid_map = SentryUidMap();
   options.gid_map = SentryGidMap();
+  if (request.cgroup != nullptr) EnterCgroup(*request.cgroup, options);
   if (request.die_with_caller) options.parent_death_signal = SIGKILL;
   ASSIGN_OR_RETURN(sentry_, SpawnSelf(options));
   return absl::OkStatus();

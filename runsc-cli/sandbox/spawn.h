@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "platform/host/child_process_unsafe.h"
 #include "runsc-cli/base/flags.h"
+#include "runsc-cli/cgroup/cgroup.h"
 #include "runsc-cli/control/channel.h"
 #include "runsc-cli/sandbox/bundle.h"
 
@@ -20,6 +21,7 @@ struct SandboxRequest {
   const Bundle* bundle = nullptr;
   int control_listener = -1;              // bound control socket
   std::array<int, 3> stdio = {0, 1, 2};   // host descriptors of the container's stdio
+  const CgroupEntrance* cgroup = nullptr; // where all processes of the sandbox belong
   bool die_with_caller = false;           // foreground: SIGKILL when this process is gone
 };
 

@@ -1,0 +1,40 @@
+// A container's cgroup on the host: made, joined by the sandbox's processes, limited, removed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "platform/base/unique_fd.h"
+#include "runsc-cli/cgroup/hierarchy.h"
+#include "runsc-cli/cgroup/settings.h"
+
+namespace runsc {
+
+// Makes the directories that are missing, with their controllers enabled, and fails if a process is in the last one
+// already. On failure what was made is removed.
+absl::Status MakeCgroup(const std::vector<CgroupHierarchy>& hierarchies, const CgroupPaths& paths);
+
+// Writes the limits. The error says which file refused which value, or that the controller is missing.
+absl::Status ApplyResources(const CgroupPaths& paths, const SpecResources& resources);
+
+// What SpawnSelf needs to start a process in the cgroup.
+struct CgroupEntrance {
+  UniqueFd unified;                // v2 directory, for clone
+  std::vector<UniqueFd> v1_procs;  // cgroup.procs of every v1 hierarchy
+};
+absl::StatusOr<CgroupEntrance> OpenEntrance(const CgroupPaths& paths);
+
+// Pids in the cgroup and below it.
+std::vector<pid_t> CgroupProcesses(const CgroupPaths& paths);
+
+// Removes the directories and those below them, for up to some seconds while processes are still going. With `kill`,
+// what is in them is killed first. OK if they are gone already.
+absl::Status RemoveCgroup(const CgroupPaths& paths, bool kill);
+
+// The directory and file of a controller's setting; "" if there is no such controller.
+std::string CgroupFile(const CgroupPaths& paths, const std::string& controller, std::string_view file);
+
+}  // namespace runsc

@@ -5,10 +5,12 @@ runsc_library(cli_base runsc-cli/base platform_host platform_base ${cli_absl})
 runsc_library(cli_oci runsc-cli/oci cli_base nlohmann_json::nlohmann_json)
 runsc_library(cli_container runsc-cli/container cli_base nlohmann_json::nlohmann_json)
 runsc_library(cli_cgroup runsc-cli/cgroup cli_oci cli_base platform_host)
+runsc_library(cli_hooks runsc-cli/hooks cli_oci cli_base platform_host)
+runsc_library(cli_seccomp runsc-cli/seccomp cli_oci cli_base syscalls platform_base)
 runsc_library(cli_control runsc-cli/control cli_base)
-runsc_library(cli_sandbox runsc-cli/sandbox cli_cgroup cli_control cli_container cli_oci cli_base platform_host)
+runsc_library(cli_sandbox runsc-cli/sandbox cli_cgroup cli_hooks cli_control cli_container cli_oci cli_base platform_host)
 runsc_library(cli_verbs runsc-cli/verbs cli_sandbox cli_base syscalls)
-runsc_library(cli_boot runsc-cli/boot cli_control cli_oci cli_base platform_systrap platform_host
+runsc_library(cli_boot runsc-cli/boot cli_seccomp cli_control cli_oci cli_base platform_systrap platform_host
               syscalls sentry_net sentry_fs sentry_kernel sentry_vfs gofer_client gofer_server netbroker_server)
 
 # Debian's package names the shared libraries; the archives lie beside them.

@@ -111,7 +111,7 @@ absl::Status CloneError(int error, const SpawnOptions& options) {
                                   static_cast<unsigned long long>(options.namespaces));
   if ((options.namespaces & CLONE_NEWUSER) == 0) return status;
   const char* hint = nullptr;
-  if (error == ENOSPC || error == EUSERS) hint = "sysctl user.max_user_namespaces is exhausted or 0";
+  if (error == ENOSPC || error == EUSERS) hint = "no more user namespaces (sysctl user.max_user_namespaces is exhausted or 0)";
   if (error == EINVAL) hint = "the host kernel has no user namespaces (CONFIG_USER_NS)";
   if (error == EPERM) {
     hint = "the host forbids user namespaces (sysctl kernel.unprivileged_userns_clone, "

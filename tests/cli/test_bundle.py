@@ -2,8 +2,9 @@
 
 import copy
 import os
+import subprocess
 
-from harness import expect, expect_failure
+from harness import Outcome, expect, expect_failure
 
 
 def refused(w, bundle, *texts):
@@ -111,3 +112,13 @@ def test_what_is_not_supported_yet_says_so(w):
         expect_failure(w.run("create", "--bundle", bundle, flag, "x"), "not supported yet")
     expect_failure(w.run("run", "--bundle", bundle, "x", globals_=["--platform=kvm"]), "not supported yet")
     expect_failure(w.run("run", "--bundle", bundle, "x", globals_=["--overlay2=root:dir=/tmp"]), "not supported yet")
+
+
+def test_host_without_user_namespaces(w):
+    """The error names what the operator can change. The limit is set in a user namespace of the test's own."""
+    limit = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\""
+    made = subprocess.run(["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh", *w.command(
+        "run", "--bundle", w.bundle(), "x")], capture_output=True, text=True, timeout=60)
+    outcome = Outcome(made.args, made.returncode, made.stdout, made.stderr, 0)
+    expect_failure(outcome, "user namespaces", "sysctl user.max_user_namespaces")
+    expect(os.listdir(w.root) == [], f"left behind: {os.listdir(w.root)}")

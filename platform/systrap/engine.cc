@@ -63,18 +63,26 @@ std::vector<HostRange> FindVdso(const std::string& maps) {
   return out;
 }
 
+// Moving it to where it is says whether it may be moved.
+bool IsSealed(const HostRange& range) {
+  void* const at = reinterpret_cast<void*>(range.begin);
+  const size_t size = range.end - range.begin;
+  return mremap(at, size, size, 0) == MAP_FAILED;
+}
+
 // Where they go: the same distances from each other.
-std::vector<MovedMapping> PlanVdso(const std::vector<HostRange>& ranges, GuestAddr* vdso_addr) {
-  std::vector<MovedMapping> plan;
-  if (ranges.empty()) return plan;
-  uint64_t base = ranges[0].begin;
-  for (const HostRange& r : ranges) base = std::min(base, r.begin);
+void PlanVdso(const std::vector<HostRange>& ranges, SpawnParams* params, GuestAddr* vdso_addr) {
+  uint64_t base = STUB_TOP, end = 0;
+  for (const HostRange& r : ranges) base = std::min(base, r.begin), end = std::max(end, r.end);
+  if (std::any_of(ranges.begin(), ranges.end(), IsSealed)) {
+    params->sealed_from = base, params->sealed_to = end;
+    return;
+  }
   for (const HostRange& r : ranges) {
     const uint64_t to = STUB_VDSO + (r.begin - base);
-    plan.push_back({r.begin, r.end - r.begin, to});
+    params->vdso.push_back({r.begin, r.end - r.begin, to});
     if (r.is_vdso) *vdso_addr = to;
   }
-  return plan;
 }
 
 absl::StatusOr<UniqueFd> MakeTextFile() {
@@ -154,9 +162,9 @@ absl::Status Engine::SpawnFirst() {
                           : open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
   if (file.valid()) maps = ReadAll(file.get());
   layout_ = {GUEST_MIN_ADDR, GUEST_MAX_ADDR, 0, features_.xsave_size};
-  params.vdso = PlanVdso(FindVdso(maps), &layout_.vdso_addr);
+  PlanVdso(FindVdso(maps), &params, &layout_.vdso_addr);
   if (params.vdso.empty())
-    Log("systrap: the host's vDSO was not found; clock calls go to the sentry");
+    Log("systrap: the host's vDSO was not found or is sealed; clock calls go to the sentry");
   auto record = NewRecord();
   if (!record.ok()) return absl::ResourceExhaustedError("no command page for the first stub");
   params.text_fd = text_.get();
@@ -236,6 +244,7 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
                                                   std::span<const stub::HelperOp> first_batch) {
   std::shared_ptr<StubProcess> child = TRY(NewRecord());
   child->helper().info().reserved_from = parent.helper().info().reserved_from;
+  child->file_ranges().CopyFrom(parent.file_ranges());
   if (!first_batch.empty()) child->helper().Prepare(first_batch);
   const stub::HelperOp op{HELPER_FORK,
                           {CLONE_PARENT | CLONE_FILES, 0, child->command_offset(),

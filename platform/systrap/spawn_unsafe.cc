@@ -97,7 +97,9 @@ void SetHandlers() {
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) Die(8);
   register uint64_t r14 asm("r14") = p.secret;
   register uint64_t r12 asm("r12") = STUB_COMMAND;
-  asm volatile("jmp *%0" : : "r"(stub_symbol::stub_helper_init), "r"(r14), "r"(r12) : "memory");
+  register uint64_t r15 asm("r15") = p.sealed_from;
+  register uint64_t rbx asm("rbx") = p.sealed_to;
+  asm volatile("jmp *%0" : : "r"(stub_symbol::stub_helper_init), "r"(r14), "r"(r12), "r"(r15), "r"(rbx) : "memory");
   __builtin_unreachable();
 }
 

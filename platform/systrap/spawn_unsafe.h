@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "platform/systrap/stub_layout.h"
+
 namespace runsc::systrap {
 
 // Sent to a guest thread to interrupt it.
@@ -25,6 +27,8 @@ struct SpawnParams {
   uint64_t secret;
   std::vector<sock_filter> filter;
   std::vector<MovedMapping> vdso;  // [vvar] and [vdso], to their places in the stub's region
+  // Where they are if the host sealed them: they stay mapped there, and no guest is told of them.
+  uint64_t sealed_from = STUB_TOP, sealed_to = STUB_TOP;
 };
 
 // The new stub's pid, or -errno. The calling thread must live as long as the stubs: they die with

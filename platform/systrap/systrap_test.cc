@@ -165,6 +165,35 @@ TEST(SystrapOrphanTest, StubsDieWithTheEngine) {
   }
 }
 
+// In a process of its own: sealing is for good.
+TEST(SystrapVdsoTest, StartsWithASealedVdso) {
+  constexpr int kMseal = 462;
+  FILE* maps = fopen("/proc/self/maps", "r");
+  ASSERT_NE(maps, nullptr);
+  unsigned long from = 0, to = 0;
+  char line[512];
+  while (fgets(line, sizeof line, maps)) {
+    if (strstr(line, "[vdso]") && sscanf(line, "%lx-%lx", &from, &to) != 2) from = 0;
+  }
+  fclose(maps);
+  if (from == 0) GTEST_SKIP() << "no vDSO here";
+  const pid_t child = fork();
+  if (child == 0) {
+    if (syscall(kMseal, from, to - from, 0) != 0) _exit(77);
+    const UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    SystrapOptions options;
+    options.proc_fd = proc.get();
+    auto platform = NewSystrapPlatform(options);
+    if (!platform.ok() || (*platform)->layout().vdso_addr != 0) _exit(1);
+    MiniKernel kernel(**platform);
+    _exit(kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "hello", ""}).output == "ok\n" ? 0 : 2);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  if (status == 77 << 8) GTEST_SKIP() << "the host has no mseal";
+  EXPECT_EQ(status, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Patching, SystrapTest, testing::Bool());
 
 }  // namespace

@@ -24,15 +24,25 @@
 
 .globl stub_helper_init
 stub_helper_init:
-  // Drop everything below the region, then reserve what the guest must not be given.
+  // Drop everything below the region, then reserve what the guest must not be given: all the rest but
+  // [r15, rbx), which the host does not let go.
   mov $__NR_munmap, %eax
   xor %edi, %edi
   movabs $STUB_BASE, %rsi
   mov %r14, %r9
   syscall
+  test %rax, %rax
+  jnz helper_die
   movabs $STUB_END, %rdi
-  movabs $(STUB_TOP - STUB_END), %rsi
+  mov %r15, %rsi
+  sub %rdi, %rsi
   RESERVE
+  mov %rbx, %rdi
+  movabs $STUB_TOP, %rsi
+  sub %rdi, %rsi
+  jz 1f
+  RESERVE
+1:
   movabs $GUEST_MAX_ADDR, %rdi
   movabs $(STUB_BASE - GUEST_MAX_ADDR), %rsi
   RESERVE

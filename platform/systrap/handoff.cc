@@ -98,15 +98,24 @@ bool Handoff::Wait(stub::ThreadPage* page, const std::atomic<bool>& alive) {
   const bool spins = split_ && guest_cpu_ != CurrentCpu();
   const bool hit = spins && Spin(page);
   if (split_ && !hit) Score(false);
-  while (!IsRequest(LoadState(page))) {
+  bool slept = false;
+  for (; !IsRequest(LoadState(page)); slept = true) {
     if (!alive.load(std::memory_order_acquire)) return false;
     Sleep(page, alive);
   }
   // A guest that went to sleep meanwhile gains nothing from our spinning.
   if (hit) Score(LoadState(page) == stub::kRequest);
-  const uint64_t gap = std::min<uint64_t>(__rdtsc() - replied_, kLongGapUs * policy_.cycles_per_us);
-  mean_gap_ = mean_gap_ - mean_gap_ / 8 + gap / 8;
+  NoteGap(slept ? __atomic_load_n(&page->posted, __ATOMIC_RELAXED) : __rdtsc());
   return true;
+}
+
+// From the reply to the moment the guest posted its request: what waking us took is not the guest's. That moment
+// is the guest's word; a wrong one stalls nobody else.
+void Handoff::NoteGap(uint64_t posted) {
+  const uint64_t longest = kLongGapUs * policy_.cycles_per_us;
+  const uint64_t now = __rdtsc();
+  if (posted < replied_ || posted > now) posted = now;
+  mean_gap_ = mean_gap_ - mean_gap_ / 8 + std::min(posted - replied_, longest) / 8;
 }
 
 bool Handoff::Spin(stub::ThreadPage* page) {

@@ -56,6 +56,7 @@ class Handoff {
  private:
   bool Spin(stub::ThreadPage* page);
   void Sleep(stub::ThreadPage* page, const std::atomic<bool>& alive);
+  void NoteGap(uint64_t posted);
   void Score(bool success);
   void EnterSplit(uint32_t cpu);
   void LeaveSplit();

@@ -57,6 +57,7 @@ bool UnstageOutputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args,
 bool Post(ThreadPage* t, uint32_t meta) {
   const uint32_t cpu = CurrentCpu();
   t->line.meta = meta | cpu;
+  if (__atomic_load_n(&t->line.state, __ATOMIC_RELAXED) == kReplySentryAsleep) t->posted = Cycles();
   const uint32_t old = __atomic_exchange_n(&t->line.state, kRequest, __ATOMIC_SEQ_CST);
   if (old == kReplySentryAsleep) {
     Syscall(__NR_futex, reinterpret_cast<uint64_t>(&t->line.state), kFutexWake, 0x7fffffff);

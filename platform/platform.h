@@ -4,8 +4,8 @@
 // thread in it (a host thread of the stub). The sentry has one thread per Context, which loops:
 //   Event e = context.Run();  // guest runs until it needs the kernel
 //   ... serve e ...;  context.SetSyscallResult(rv);
-// Guest memory is the stub's own: anonymous private mmap/munmap/mprotect/madvise never reach the
-// sentry (docs/platforms.md lists what the engine answers by itself).
+// Guest memory is the stub's own: mmap/munmap/mprotect/madvise of anonymous private memory never reach
+// the sentry (docs/platforms.md lists what the engine answers by itself).
 #pragma once
 
 #include <sys/types.h>
@@ -72,9 +72,10 @@ struct ThreadStart {
   GuestAddr clear_child_tid = 0;  // zero and futex-wake at thread exit (CLONE_CHILD_CLEARTID)
 };
 
-// One step of a batch of mapping changes, executed in the stub in order. kReserve, in an exec's batch: from addr on
-// nothing is placed unless asked to be there; the range is no mapping of the guest's, so kernel calls about it that
-// would succeed (mprotect) are forwarded. host_fd tells it from the guest's mappings in /proc.
+// One step of a batch of mapping changes, executed in the stub in order. What unmaps or moves a mapping with a
+// host_fd is forwarded from then on, so that the kernel knows what is mapped. kReserve, in an exec's batch: from addr on
+// nothing is placed unless asked to be there; the range is no mapping of the guest's, so calls about it that
+// would succeed (mprotect, madvise) are forwarded. host_fd tells it from the guest's mappings in /proc.
 struct MapOp {
   enum Kind { kMap, kUnmap, kProtect, kRemap, kAdvise, kLock, kUnlock, kLockAll, kUnlockAll, kReserve } kind;
   GuestAddr addr = 0;

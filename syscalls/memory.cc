@@ -107,15 +107,15 @@ SyscallResult ProcessVm(Task& task, int pid, GuestAddr local, uint64_t local_cou
   return write ? CopyBetween(mine, ours, other, theirs) : CopyBetween(other, theirs, mine, ours);
 }
 
-// Files mapped in the range; ENOMEM when part of it is not mapped.
-Result<std::vector<RefPtr<File>>> MappedFiles(Task& task, GuestAddr start, GuestAddr end) {
+// Files mapped shared in the range; ENOMEM when part of it is not mapped.
+Result<std::vector<RefPtr<File>>> FilesMappedIn(Task& task, GuestAddr start, GuestAddr end) {
   std::vector<RefPtr<File>> files;
   GuestAddr covered = start;
   for (const auto& m : TRY(task.mm().Mappings())) {
     if (m.end <= start || m.start >= end) continue;
     if (m.start > covered) return Errno(ENOMEM);
     covered = m.end;
-    if (m.file && std::find(files.begin(), files.end(), m.file) == files.end()) files.push_back(m.file);
+    if (m.file && m.perms[3] == 's' && std::find(files.begin(), files.end(), m.file) == files.end()) files.push_back(m.file);
   }
   if (covered < end) return Errno(ENOMEM);
   return files;
@@ -148,7 +148,8 @@ SyscallResult SysMmap(Task& task, GuestAddr addr, uint64_t length, int prot, int
 SyscallResult SysMunmap(Task& task, GuestAddr addr, uint64_t length) {
   const uint64_t size = TRY(CheckRange(task, addr, length, EINVAL));
   if (size == 0) return Errno(EINVAL);
-  return ApplyOne(task, {MapOp::kUnmap, addr, size});
+  TRY(task.mm().Munmap(addr, size));
+  return int64_t{0};
 }
 
 // mprotect(2)
@@ -165,6 +166,7 @@ SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_
   if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) return Errno(EINVAL);
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE)) return Errno(EINVAL);
   const uint64_t old_size = TRY(CheckRange(task, addr, old_length, EFAULT));
+  if (task.mm().TouchesReservation(addr, std::max(old_size, kPage))) return Errno(EFAULT);
   if (new_length == 0) return Errno(EINVAL);
   if (new_length > task.mm().layout().max_addr) return Errno(ENOMEM);
   MapOp op{MapOp::kRemap, addr, old_size, 0, flags};
@@ -174,7 +176,7 @@ SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_
     if (new_addr < task.mm().layout().min_addr) return Errno(EPERM);
     op.new_addr = new_addr;
   }
-  return ApplyOne(task, op);
+  return static_cast<int64_t>(TRY(task.mm().Mremap(op)));
 }
 
 // madvise(2)
@@ -182,6 +184,7 @@ SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice
   const uint64_t size = TRY(CheckRange(task, addr, length, EINVAL));
   if (advice == MADV_HWPOISON || advice == 101 /* MADV_SOFT_OFFLINE */) return Errno(EPERM);
   if (size == 0) return int64_t{0};
+  if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
   return ApplyOne(task, {MapOp::kAdvise, addr, size, 0, advice});
 }
 
@@ -193,8 +196,10 @@ SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags) {
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || ((flags & MS_ASYNC) && (flags & MS_SYNC))) return Errno(EINVAL);
   const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
   if (size == 0) return int64_t{0};
-  for (const auto& file : TRY(MappedFiles(task, addr, addr + size))) {
-    if (flags & MS_SYNC) (void)file->Sync(true);
+  for (const auto& file : TRY(FilesMappedIn(task, addr, addr + size))) {
+    if (!(flags & MS_SYNC)) continue;
+    const auto done = file->Sync(true);
+    if (!done.ok() && done.error() != Errno(EINVAL)) return done.error();  // EINVAL: memory, not a file (/dev/zero)
   }
   return int64_t{0};
 }
@@ -207,6 +212,7 @@ SyscallResult SysMlock2(Task& task, GuestAddr addr, uint64_t length, int flags) 
   const uint64_t within = addr & (kPage - 1);
   if (length + within < length) return Errno(EINVAL);
   const uint64_t size = TRY(CheckRange(task, addr - within, length + within, ENOMEM));
+  if (task.mm().TouchesReservation(addr - within, size)) return Errno(ENOMEM);
   task.mm().ApplyLockLimit(task);
   return ApplyOne(task, {MapOp::kLock, addr - within, size, 0, flags});
 }
@@ -216,6 +222,7 @@ SyscallResult SysMunlock(Task& task, GuestAddr addr, uint64_t length) {
   const uint64_t within = addr & (kPage - 1);
   if (length + within < length) return Errno(EINVAL);
   const uint64_t size = TRY(CheckRange(task, addr - within, length + within, ENOMEM));
+  if (task.mm().TouchesReservation(addr - within, size)) return Errno(ENOMEM);
   return ApplyOne(task, {MapOp::kUnlock, addr - within, size});
 }
 
@@ -242,6 +249,7 @@ SyscallResult SysMunlockall(Task& task) { return ApplyOne(task, {MapOp::kUnlockA
 // mincore(2): the host knows.
 SyscallResult SysMincore(Task& task, GuestAddr addr, uint64_t length, GuestAddr vector) {
   const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
+  if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
   if (vector >= task.mm().layout().max_addr || size / kPage > task.mm().layout().max_addr - vector) return Errno(EFAULT);
   task.SubmitNative({SYS_mincore, {addr, length, vector}});
   return int64_t{0};

@@ -11,4 +11,7 @@ namespace runsc::systrap {
 size_t CopyFromStub(pid_t pid, uint64_t addr, void* dst, size_t size);
 size_t CopyToStub(pid_t pid, uint64_t addr, const void* src, size_t size);
 
+// True if thunks lie in the range, as far as the stub's own memory can be believed.
+bool OverlapsThunks(pid_t pid, uint64_t addr, uint64_t length);
+
 }  // namespace runsc::systrap

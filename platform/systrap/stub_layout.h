@@ -159,7 +159,8 @@ struct ThreadPage {
   uint32_t gs_taken;     // %gs is not the engine's now
   uint64_t cpu_base_ns;  // CPU time of the host thread when this guest thread started
   uint64_t robust_list;
-  uint64_t pad1[2];
+  uint64_t posted;  // when (cycles) the last request was posted to a sentry thread that slept
+  uint64_t pad1;
   alignas(64) ThreadRegs regs;
   alignas(64) RequestLine line;
 };
@@ -206,6 +207,11 @@ struct AckPage {
 };
 static_assert(sizeof(AckPage) <= 0x1000 && offsetof(AckPage, results) == ACK_RESULTS);
 
+struct GuestRange {
+  uint64_t start, end;  // end 0: unused
+};
+inline constexpr int kMaxFileRanges = 128;
+
 // Constants of one address space.
 struct InfoPage {
   uint64_t spin_cycles;   // how long a guest thread may spin for its answer; 0 = never
@@ -216,7 +222,11 @@ struct InfoPage {
   uint64_t max_addr;
   uint64_t reserved_from;  // MapOp::kReserve; max_addr: nothing is reserved
   uint32_t forward_all;  // answer nothing in the stub: some thread's calls are all wanted by the sentry
+  // Where files may be mapped: the sentry must hear of what unmaps them. Kept by FileRanges.
+  uint32_t file_range_count;
+  GuestRange file_ranges[kMaxFileRanges];
 };
+static_assert(sizeof(InfoPage) <= 0x1000);
 
 // Call-site bookkeeping of one address space; private memory, inherited by fork, dropped by exec.
 inline constexpr int kMaxArenas = 32;

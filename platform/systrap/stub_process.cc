@@ -111,6 +111,12 @@ void StubProcess::ReleaseSlot(uint32_t slot, pid_t host_tid, bool parked) {
   parked_ += parked;
 }
 
+void StubProcess::CountForwarding(int change) {
+  MutexLock lock(mu_);
+  forwarding_ += change;
+  __atomic_store_n(&helper_.info().forward_all, forwarding_ > 0, __ATOMIC_SEQ_CST);
+}
+
 void StubProcess::Register(SystrapContext* context) {
   MutexLock lock(mu_);
   contexts_.push_back(context);

@@ -12,6 +12,7 @@
 #include "platform/base/mutex.h"
 #include "platform/base/result.h"
 #include "platform/base/unique_fd.h"
+#include "platform/systrap/file_ranges.h"
 #include "platform/systrap/helper.h"
 #include "platform/systrap/shared_pages.h"
 
@@ -51,6 +52,9 @@ class StubProcess {
   int pidfd() const { return pidfd_.get(); }
   bool alive() const { return alive_.load(std::memory_order_acquire); }
   Helper& helper() { return helper_; }
+  FileRanges& file_ranges() { return file_ranges_; }
+  // One thread more or fewer whose calls the sentry wants all.
+  void CountForwarding(int change);
   uint64_t command_offset() const { return resources_.commands.offset(command_index_); }
 
   void Kill();
@@ -95,6 +99,7 @@ class StubProcess {
   StubResources& resources_;
   const uint32_t command_index_;
   Helper helper_;
+  FileRanges file_ranges_{helper_.info()};
   pid_t pid_ = 0;
   UniqueFd pidfd_;
   std::atomic<bool> alive_{false};
@@ -103,6 +108,7 @@ class StubProcess {
   std::vector<uint32_t> mapped_ ABSL_GUARDED_BY(mu_);
   std::vector<FreeSlot> free_ ABSL_GUARDED_BY(mu_);
   int parked_ ABSL_GUARDED_BY(mu_) = 0;
+  int forwarding_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<SystrapContext*> contexts_ ABSL_GUARDED_BY(mu_);
 };
 

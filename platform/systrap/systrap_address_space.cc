@@ -74,26 +74,51 @@ Result<void> SystrapAddressSpace::RunAll(std::span<const stub::HelperOp> ops,
   return {};
 }
 
+void SystrapAddressSpace::NoteFiles(std::span<const MapOp> done, std::span<const uint64_t> results) {
+  FileRanges& files = process_->file_ranges();
+  for (size_t i = 0; i < results.size(); i++) {
+    const MapOp& op = done[i];
+    const uint64_t result = results[i];
+    if (op.kind == MapOp::kMap && op.host_fd >= 0) files.Add(result, result + op.length);
+    if (op.kind == MapOp::kMap && op.host_fd < 0) files.Remove(result, result + op.length);
+    if (op.kind == MapOp::kUnmap) files.Remove(op.addr, op.addr + op.length);
+    if (op.kind == MapOp::kRemap) files.Add(result, result + op.new_length);
+  }
+}
+
+Result<void> SystrapAddressSpace::ApplyAll(std::span<const MapOp> ops, std::span<const stub::HelperOp> translated,
+                                           std::vector<uint64_t>* results) {
+  std::vector<uint64_t> done;
+  const auto applied = RunAll(translated, &done);
+  NoteFiles(ops, done);
+  if (results) results->insert(results->end(), done.begin(), done.end());
+  return applied;
+}
+
 Result<void> SystrapAddressSpace::Apply(std::span<const MapOp> ops,
                                         std::vector<uint64_t>* results) {
   std::vector<stub::HelperOp> translated;
   for (const MapOp& op : ops) {
     auto helper_op = ToHelperOp(op);
+    // To the guest nothing is mapped where thunks are.
+    if (op.kind == MapOp::kProtect && OverlapsThunks(process_->pid(), op.addr, op.length)) helper_op = Errno(ENOMEM);
     if (!helper_op.ok()) {  // as the host would: what came before it happens
-      TRY(RunAll(translated, results));
+      TRY(ApplyAll(ops, translated, results));
       return helper_op.error();
     }
     translated.push_back(*helper_op);
   }
-  return RunAll(translated, results);
+  return ApplyAll(ops, translated, results);
 }
 
 Result<void> SystrapAddressSpace::Replace(std::span<const MapOp> ops) {
   std::vector<stub::HelperOp> translated = ClearOps();
   GuestAddr reserved_from = GUEST_MAX_ADDR;
+  process_->file_ranges().Clear();
   for (const MapOp& op : ops) {
     translated.push_back(TRY(ToHelperOp(op)));
     if (op.kind == MapOp::kReserve) reserved_from = op.addr;
+    if (op.kind == MapOp::kMap && op.host_fd >= 0) process_->file_ranges().Add(op.addr, op.addr + op.length);
   }
   process_->helper().info().reserved_from = reserved_from;
   return RunAll(translated, nullptr);

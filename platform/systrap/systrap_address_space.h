@@ -32,6 +32,10 @@ class SystrapAddressSpace final : public AddressSpace {
 
  private:
   // Runs helper operations of which each must succeed.
+  // What the stub must leave to the sentry from now on.
+  void NoteFiles(std::span<const MapOp> done, std::span<const uint64_t> results);
+  Result<void> ApplyAll(std::span<const MapOp> ops, std::span<const stub::HelperOp> translated,
+                        std::vector<uint64_t>* results);
   Result<void> RunAll(std::span<const stub::HelperOp> ops, std::vector<uint64_t>* results);
   Result<int64_t> StartHostThread(const StubProcess::Seat& seat);
   Result<size_t> Transfer(bool write, int host_fd, int64_t offset, std::span<const iovec> guest);

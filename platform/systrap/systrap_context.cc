@@ -360,7 +360,9 @@ void SystrapContext::SetRobustList(GuestAddr head) { page()->robust_list = head;
 // For the whole address space, where guest code cannot take it back: a thread whose calls need not be
 // forwarded only pays for it.
 void SystrapContext::SetForwardAll(bool on) {
-  if (on) process_->helper().info().forward_all = 1;
+  if (on == forwards_all_) return;
+  forwards_all_ = on;
+  process_->CountForwarding(on ? 1 : -1);
 }
 
 std::span<const std::byte> SystrapContext::StagedInput(GuestAddr addr, size_t size) {
@@ -432,6 +434,7 @@ void SystrapContext::FlushOutputs() {
 void SystrapContext::Exit() {
   if (exited_) return;
   exited_ = true;
+  SetForwardAll(false);
   handoff_.Rest();
   const pid_t tid = tid_.exchange(0);
   const bool park = tid != 0 && process_->ShouldPark();

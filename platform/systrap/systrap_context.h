@@ -85,7 +85,7 @@ class SystrapContext final : public Context {
   std::atomic<pid_t> tid_{0};
   std::atomic<bool> alive_{true};  // false after OnDeath
   bool started_ = false;           // the host thread is known
-  bool exited_ = false;
+  bool forwards_all_ = false, exited_ = false;
   bool dead_ = false;
 
   // Interruption: see Interrupt().

@@ -128,8 +128,7 @@ Result<void> RemoveAioContext(Task& task, GuestAddr id) {
     table.requests -= context->capacity();
   }
   context->Destroy();
-  const MapOp unmap{MapOp::kUnmap, id, kRingSize};
-  (void)task.mm().address_space().Apply({&unmap, 1}, nullptr);
+  (void)task.mm().Munmap(id, kRingSize);
   return {};
 }
 

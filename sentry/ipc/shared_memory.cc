@@ -147,8 +147,7 @@ Result<GuestAddr> SharedMemory::Attach(Task& task, int id, GuestAddr addr, int f
     MutexLock l(segment->mu());
     if (segment->CheckLiveLocked().ok()) return segment->NoteAttachLocked(task.pid()), mapped;
   }
-  const MapOp undo{MapOp::kUnmap, *mapped, PageUp(segment->size())};
-  TRY(task.mm().address_space().Apply({&undo, 1}, nullptr));
+  TRY(task.mm().Munmap(*mapped, PageUp(segment->size())));
   return Errno(EIDRM);
 }
 
@@ -156,17 +155,17 @@ Result<GuestAddr> SharedMemory::Attach(Task& task, int id, GuestAddr addr, int f
 Result<void> SharedMemory::Detach(Task& task, GuestAddr addr) {
   if (addr & (kPage - 1)) return Errno(EINVAL);
   RefPtr<SharedSegment> segment;
-  std::vector<MapOp> unmap;
+  std::vector<MappedFiles::Range> pieces;
   for (const auto& mapping : TRY(task.mm().Mappings())) {
     if (!segment && mapping.file && mapping.start - addr == mapping.offset) {
       auto* file = FileAs<SharedSegmentFile>(*mapping.file);
       if (file != nullptr) segment = RefPtr<SharedSegment>(&file->segment());
     }
     if (!segment || !MapsSegment(mapping, *segment) || mapping.start - addr != mapping.offset) continue;
-    unmap.push_back({MapOp::kUnmap, mapping.start, mapping.end - mapping.start});
+    pieces.push_back({mapping.start, mapping.end});
   }
   if (!segment) return Errno(EINVAL);
-  TRY(task.mm().address_space().Apply(unmap, nullptr));
+  for (const auto& piece : pieces) TRY(task.mm().Munmap(piece.start, piece.end - piece.start));
   segment->NoteDetach(task.pid());
   DropIfUnused(*segment);
   return {};

@@ -48,6 +48,7 @@ class SharedSegmentFile : public File {
   const void* kind() const override { return &kKind; }
   SharedSegment& segment() const { return *segment_; }
   Result<Mappable> Mmap(uint64_t offset, uint64_t length, int prot, int flags) override;
+  Result<void> Sync(bool data_only) override { return {}; }  // memory has nothing to write back
   std::string Describe() const override;
   Result<Attr> GetAttr() override;
 

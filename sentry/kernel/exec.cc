@@ -78,6 +78,11 @@ Placement Place(const Layout& layout, const ElfImage& image, bool randomize) {
   return p;
 }
 
+// Where an image wants to be, if it has a wish.
+bool HasRoom(const Layout& layout, const ElfImage& image) {
+  return image.position_independent || (image.low >= layout.min_addr && image.high <= layout.max_addr / 2);
+}
+
 std::string RandomBytes() {
   std::string bytes(16, '\0');
   if (getrandom(bytes.data(), bytes.size(), 0) != 16) bytes.assign(16, '\x5a');
@@ -211,14 +216,14 @@ void Task::ExecRequest::PlanStack(const Layout& layout) {
 
 Result<void> Task::ExecRequest::Plan(Task& task, const Layout& layout) {
   place = Place(layout, image, randomize);
-  if (!image.position_independent && (image.low < layout.min_addr || image.high > layout.max_addr / 2)) {
-    return Errno(ENOMEM);
-  }
+  if (!HasRoom(layout, image)) return Errno(ENOMEM);
   TRY(PlanElf(image, place.exe_bias, &ops, &owners));
   zero = BssTails(image, place.exe_bias);
   entry = image.entry + place.exe_bias;
   if (interpreter) {
-    const GuestAddr bias = (place.interp_base & ~(interpreter->alignment - 1)) - interpreter->low;
+    if (!HasRoom(layout, *interpreter)) return Errno(ENOMEM);
+    const bool movable = interpreter->position_independent;
+    const GuestAddr bias = movable ? (place.interp_base & ~(interpreter->alignment - 1)) - interpreter->low : 0;
     place.interp_base = bias + interpreter->low;
     TRY(PlanElf(*interpreter, bias, &ops, &owners));
     const auto more = BssTails(*interpreter, bias);
@@ -329,12 +334,11 @@ Result<void> Task::WriteImage(ExecRequest& request) {
   if (as.CopyOut(stack.sp, stack.bytes.data(), stack.bytes.size()) != stack.bytes.size()) return Errno(EFAULT);
   const auto record = request.ImageRecord();
   mm_->SetBreak(record.start_brk);
-  for (int last_fd = -1; const MapOp& op : request.ops) {
-    if (op.kind != MapOp::kMap || op.host_fd < 0 || op.host_fd == last_fd) continue;
-    last_fd = op.host_fd;
+  for (const MapOp& op : request.ops) {
+    if (op.kind != MapOp::kMap || op.host_fd < 0) continue;
     const bool is_exe = op.addr >= request.image.low + request.place.exe_bias &&
                         op.addr < request.image.high + request.place.exe_bias;
-    mm_->NoteFile(op.host_fd, is_exe ? request.image.file : request.interpreter->file);
+    mm_->NoteFile(op.addr, op.length, is_exe ? request.image.file : request.interpreter->file);
   }
   mm_->set_image(record);
   return {};

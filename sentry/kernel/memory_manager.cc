@@ -57,16 +57,6 @@ Result<void> CheckFileAccess(const File& file, int prot, int flags) {
   return {};
 }
 
-struct HostKey {
-  uint64_t dev, ino;
-};
-
-std::optional<HostKey> KeyOf(int host_fd) {
-  struct stat st;
-  if (fstat(host_fd, &st) != 0) return std::nullopt;
-  return HostKey{st.st_dev, st.st_ino};
-}
-
 }  // namespace
 
 int ReservationFd() {
@@ -87,13 +77,17 @@ Result<GuestAddr> MemoryManager::MapOne(const MapOp& op) {
 Result<GuestAddr> MemoryManager::MapAnonymous(Task& task, MapOp op, bool shared) {
   if (!shared) {
     op.flags |= MAP_ANONYMOUS;
-    return MapOne(op);
+    const GuestAddr addr = TRY(MapOne(op));
+    ForgetFiles(addr, op.length);
+    return addr;
   }
   UniqueFd fd = TRY(task.kernel().backing().CreateFile("shared-anonymous"));
   if (ftruncate(fd.get(), static_cast<off_t>(PageUp(op.length))) != 0) return Errno(ENOMEM);
   op.host_fd = fd.get();
   op.offset = 0;
-  return MapOne(op);
+  const GuestAddr addr = TRY(MapOne(op));
+  ForgetFiles(addr, op.length);
+  return addr;
 }
 
 Result<GuestAddr> MemoryManager::MapFile(Task& task, MapOp op, RefPtr<File> file) {
@@ -108,10 +102,8 @@ Result<GuestAddr> MemoryManager::MapFile(Task& task, MapOp op, RefPtr<File> file
   op.host_fd = mappable.host_fd;
   op.offset = mappable.offset;
   const GuestAddr addr = TRY(MapOne(op));
-  if (const auto key = KeyOf(mappable.host_fd)) {
-    MutexLock l(mu_);
-    std::swap(mapped_files_[{key->dev, key->ino}], file);
-  }
+  NoteFile(addr, op.length, std::move(file));
+  RecheckFiles();
   return addr;
 }
 
@@ -123,6 +115,7 @@ Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t lengt
   length = PageUp(length);
   TRY(CheckRange(layout_, addr, length, flags));
   MapOp op{MapOp::kMap, addr, length, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & kHostFlags};
+  op.flags = PlacementFlags(addr, length, op.flags);
   if (flags & MAP_LOCKED) ApplyLockLimit(task);
   op.offset = offset;
   if (!file) {
@@ -132,6 +125,23 @@ Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t lengt
   if (offset + length < offset) return Errno(EOVERFLOW);
   TRY(CheckFileAccess(*file, prot, flags));
   return MapFile(task, op, std::move(file));
+}
+
+Result<void> MemoryManager::Munmap(GuestAddr addr, uint64_t length) {
+  const MapOp op{MapOp::kUnmap, addr, length};
+  TRY(as_->Apply({&op, 1}, nullptr));
+  ForgetFiles(addr, length);
+  return {};
+}
+
+Result<GuestAddr> MemoryManager::Mremap(const MapOp& op) {
+  const GuestAddr to = TRY(MapOne(op));
+  // Nothing to move: another mapping of what is shared at op.addr.
+  const bool keep = op.length == 0 || (op.flags & MREMAP_DONTUNMAP);
+  MappedFiles::Dropped dropped;
+  MutexLock l(mu_);
+  dropped = mapped_files_.Move({op.addr, op.addr + op.length}, {to, to + op.new_length}, keep);
+  return to;
 }
 
 void MemoryManager::SetBreak(GuestAddr start) {
@@ -183,16 +193,37 @@ RefPtr<MemoryManager> MemoryManager::AdoptFork(std::unique_ptr<AddressSpace> as)
 }
 
 void MemoryManager::ForgetMappings() {
-  std::map<std::pair<uint64_t, uint64_t>, RefPtr<File>> dropped;  // freed after the lock
+  MappedFiles dropped;  // freed after the lock
   MutexLock l(mu_);
-  dropped.swap(mapped_files_);
+  std::swap(dropped, mapped_files_);
 }
 
-void MemoryManager::NoteFile(int host_fd, RefPtr<File> file) {
-  const auto key = KeyOf(host_fd);
-  if (!key) return;
+void MemoryManager::NoteFile(GuestAddr addr, uint64_t length, RefPtr<File> file) {
+  MappedFiles::Dropped dropped;
   MutexLock l(mu_);
-  std::swap(mapped_files_[{key->dev, key->ino}], file);
+  dropped = mapped_files_.Add({addr, addr + length}, std::move(file));
+}
+
+void MemoryManager::ForgetFiles(GuestAddr addr, uint64_t length) {
+  MappedFiles::Dropped dropped;
+  MutexLock l(mu_);
+  dropped = mapped_files_.Remove({addr, addr + length});
+}
+
+void MemoryManager::RecheckFiles() {
+  {
+    MutexLock l(mu_);
+    if (!mapped_files_.Overgrown()) return;
+  }
+  const auto mappings = HostMappings();
+  if (!mappings.ok()) return;
+  std::vector<MappedFiles::Range> mapped;
+  for (const Mapping& m : *mappings) {
+    if (m.ino != 0) mapped.push_back({m.start, m.end});
+  }
+  MappedFiles::Dropped dropped;
+  MutexLock l(mu_);
+  dropped = mapped_files_.KeepOnly(mapped);
 }
 
 MemoryManager::Image MemoryManager::image() const {
@@ -203,16 +234,6 @@ MemoryManager::Image MemoryManager::image() const {
 void MemoryManager::set_image(Image image) {
   MutexLock l(mu_);
   std::swap(image_, image);
-}
-
-RefPtr<File> MemoryManager::FindMappedFile(uint64_t dev, uint64_t ino) const {
-  MutexLock l(mu_);
-  if (const auto it = mapped_files_.find({dev, ino}); it != mapped_files_.end()) return it->second;
-  // Stacked host filesystems print another device in maps than fstat gives.
-  for (const auto& [key, file] : mapped_files_) {
-    if (key.second == ino) return file;
-  }
-  return nullptr;
 }
 
 std::optional<MemoryManager::Mapping> MemoryManager::ParseMapsLine(const std::string& line) const {
@@ -233,7 +254,11 @@ std::optional<MemoryManager::Mapping> MemoryManager::ParseMapsLine(const std::st
 // Host names never reach the guest: files get the guest's name, device and inode.
 void MemoryManager::NameMapping(Mapping& m) const {
   if (m.ino != 0) {
-    const RefPtr<File> file = FindMappedFile(m.dev, m.ino);
+    RefPtr<File> file;
+    {
+      MutexLock l(mu_);
+      file = mapped_files_.Find(m.start);
+    }
     m.dev = m.ino = 0;
     if (!file) {
       m.name = m.perms.find('s') != std::string::npos ? "/dev/zero (deleted)" : "";
@@ -252,15 +277,30 @@ void MemoryManager::NameMapping(Mapping& m) const {
   if (m.start <= image_.start_stack && image_.start_stack < m.end) m.name = "[stack]";
 }
 
-bool MemoryManager::TouchesReservation(GuestAddr addr, uint64_t length) const {
-  {
-    MutexLock l(mu_);
-    if (addr + length <= image_.mmap_base) return false;
-  }
+MemoryManager::Content MemoryManager::ContentOf(GuestAddr addr, uint64_t length) const {
+  Content content;
   const auto mappings = HostMappings(true);
-  return mappings.ok() && std::any_of(mappings->begin(), mappings->end(), [&](const Mapping& m) {
-    return m.start < addr + length && m.end > addr && IsReservation(m);
-  });
+  if (!mappings.ok()) return content;
+  for (const Mapping& m : *mappings) {
+    if (m.start < addr + length && m.end > addr) (IsReservation(m) ? content.reserved : content.mapped) = true;
+  }
+  return content;
+}
+
+bool MemoryManager::IsAboveBase(GuestAddr addr, uint64_t length) const {
+  MutexLock l(mu_);
+  return image_.mmap_base != 0 && addr + length > image_.mmap_base;
+}
+
+bool MemoryManager::TouchesReservation(GuestAddr addr, uint64_t length) const {
+  return IsAboveBase(addr, length) && ContentOf(addr, length).reserved;
+}
+
+// The reservation is in the way of nobody who names an address.
+int MemoryManager::PlacementFlags(GuestAddr addr, uint64_t length, int flags) const {
+  if (!(flags & MAP_FIXED_NOREPLACE) || !IsAboveBase(addr, length)) return flags;
+  const Content content = ContentOf(addr, length);
+  return content.reserved && !content.mapped ? (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED : flags;
 }
 
 Result<std::vector<MemoryManager::Mapping>> MemoryManager::HostMappings(bool with_reservation) const {

@@ -2,7 +2,6 @@
 // mapped where. The host's map of the stub is the truth about ranges; this only adds names.
 #pragma once
 
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "platform/base/mutex.h"
 #include "platform/platform.h"
+#include "sentry/kernel/mapped_files.h"
 #include "sentry/vfs/file.h"
 
 namespace runsc {
@@ -22,6 +22,8 @@ class MemoryManager : public RefCounted {
 
   Result<GuestAddr> Mmap(Task& task, GuestAddr addr, uint64_t length, int prot, int flags, RefPtr<File> file,
                          uint64_t offset);
+  Result<void> Munmap(GuestAddr addr, uint64_t length);
+  Result<GuestAddr> Mremap(const MapOp& op);
   Result<GuestAddr> Brk(Task& task, GuestAddr addr);   // returns the new or unchanged break
   RefPtr<MemoryManager> AdoptFork(std::unique_ptr<AddressSpace> as) const;  // copy of the records
 
@@ -37,7 +39,7 @@ class MemoryManager : public RefCounted {
   // exec: a fresh break, no files mapped; and the files it maps.
   void SetBreak(GuestAddr start);
   void ForgetMappings();
-  void NoteFile(int host_fd, RefPtr<File> file);
+  void NoteFile(GuestAddr addr, uint64_t length, RefPtr<File> file);
 
   // What exec set up, for /proc/PID/{cmdline,environ,auxv,stat,exe}.
   struct Image {
@@ -67,8 +69,15 @@ class MemoryManager : public RefCounted {
   Result<GuestAddr> MapOne(const MapOp& op);
   Result<GuestAddr> MapAnonymous(Task& task, MapOp op, bool shared);
   Result<GuestAddr> MapFile(Task& task, MapOp op, RefPtr<File> file);
+  struct Content {
+    bool reserved = false, mapped = false;
+  };
+  Content ContentOf(GuestAddr addr, uint64_t length) const;
+  bool IsAboveBase(GuestAddr addr, uint64_t length) const;
+  int PlacementFlags(GuestAddr addr, uint64_t length, int flags) const;
   Result<void> MoveBreak(GuestAddr from, GuestAddr to);
-  RefPtr<File> FindMappedFile(uint64_t dev, uint64_t ino) const;
+  void ForgetFiles(GuestAddr addr, uint64_t length);
+  void RecheckFiles();
   std::optional<Mapping> ParseMapsLine(const std::string& line) const;
   void NameMapping(Mapping& mapping) const;
   // Without guest names; the reservation only on request.
@@ -93,9 +102,7 @@ class MemoryManager : public RefCounted {
   std::mutex brk_mu_;  // serialises brk(2), held while the stub maps; unranked, taken before mu_
   GuestAddr brk_start_ ABSL_GUARDED_BY(mu_) = 0;
   GuestAddr brk_ ABSL_GUARDED_BY(mu_) = 0;
-  // Host (dev, ino) of mapped host files -> the guest file, so that maps can be named. Entries live
-  // until exec.
-  std::map<std::pair<uint64_t, uint64_t>, RefPtr<File>> mapped_files_ ABSL_GUARDED_BY(mu_);
+  MappedFiles mapped_files_ ABSL_GUARDED_BY(mu_);
   Image image_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -189,6 +189,68 @@ TEST(BadImages) {
   EXPECT_ERRNO(execve(SelfPath(), (char**)8, nullptr), EFAULT);
 }
 
+namespace {
+
+// An image of one segment: headers, the code, and the name of an interpreter unless that is empty.
+std::string SmallImage(uint16_t type, uint64_t address, const std::string& code, const std::string& interpreter) {
+  Elf64_Ehdr header = {};
+  memcpy(header.e_ident, "\177ELF\2\1\1", 7);
+  header.e_type = type;
+  header.e_machine = EM_X86_64;
+  header.e_version = EV_CURRENT;
+  header.e_phoff = sizeof(header);
+  header.e_ehsize = sizeof(header);
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_phnum = interpreter.empty() ? 1 : 2;
+  const size_t at = sizeof(header) + 2 * sizeof(Elf64_Phdr);
+  header.e_entry = address + at;
+  Elf64_Phdr load = {}, name = {};
+  load.p_type = PT_LOAD;
+  load.p_flags = PF_R | PF_X;
+  load.p_vaddr = address;
+  load.p_filesz = load.p_memsz = at + code.size() + interpreter.size() + 1;
+  load.p_align = 4096;
+  name.p_type = PT_INTERP;
+  name.p_offset = at + code.size();
+  name.p_filesz = name.p_memsz = interpreter.size() + 1;
+  return std::string((char*)&header, sizeof(header)) + std::string((char*)&load, sizeof(load)) +
+         std::string((char*)&name, sizeof(name)) + code + interpreter + '\0';
+}
+
+// Exits with 42 if it runs at `address`, else with 43.
+std::string CheckAddressCode(uint32_t address) {
+  return std::string("\x48\x8d\x05\xf9\xff\xff\xff", 7) +                                    // lea -7(%rip), %rax
+         std::string("\x48\x3d", 2) + std::string((char*)&address, 4) +                       // cmp $address, %rax
+         std::string("\x40\x0f\x95\xc7\x40\x0f\xb6\xff", 8) +                                // setne %dil; movzbl %dil, %edi
+         std::string("\x83\xc7\x2a\xb8\x3c\x00\x00\x00\x0f\x05", 10);                       // add $42, %edi; exit
+}
+
+}  // namespace
+
+TEST(InterpreterAtItsOwnAddress) {
+  TempDir();
+  const uint64_t address = 0x12340000;
+  const size_t at = sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr);
+  Write("interpreter", SmallImage(ET_EXEC, address, CheckAddressCode(address + at), ""));
+  Write("program", SmallImage(ET_DYN, 0, "\xcc", "./interpreter"));
+  EXPECT_EQ(Exec("./interpreter", {"interpreter"}), 42);
+  EXPECT_EQ(Exec("./program", {"program"}), 42);
+}
+
+TEST(ProgramWrittenByAMapping) {
+  TempDir();
+  const std::string self = ReadAll(SelfPath());
+  const int fd = ASSERT_OK(open("copy", O_RDWR | O_CREAT, 0755));
+  ASSERT_OK(ftruncate(fd, (off_t)self.size()));
+  void* m = mmap(nullptr, self.size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  ASSERT(m != MAP_FAILED);
+  memcpy(m, self.data(), self.size());
+  ASSERT_OK(close(fd));
+  EXPECT_EQ(Exec("./copy", {"copy", "--helper", "CheckAuxv"}), 200 + ETXTBSY);  // the mapping keeps it open
+  ASSERT_OK(munmap(m, self.size()));
+  EXPECT_EQ(Exec("./copy", {"copy", "--helper", "CheckAuxv"}), 0);
+}
+
 TEST(Execveat) {
   const int fd = ASSERT_OK(open(SelfPath(), O_PATH | O_CLOEXEC));
   const int status = RunInChild([=] {

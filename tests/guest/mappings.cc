@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/stat.h>
@@ -70,6 +71,95 @@ bool IsMapped(void* address) {
 }
 
 }  // namespace
+
+TEST(MappingKeepsTheFileOpen) {
+  TempDir();
+  const int other = ASSERT_OK(open("file", O_RDWR | O_CREAT, 0600));
+  ASSERT_OK(ftruncate(other, 8 * kPage));
+  // A lock lasts as long as the open file description.
+  const auto locked_mapping = [] {
+    const int fd = ASSERT_OK(open("file", O_RDWR));
+    ASSERT_OK(flock(fd, LOCK_EX));
+    char* m = Map(4, PROT_READ, MAP_SHARED, fd);
+    close(fd);
+    return m;
+  };
+  const auto is_locked = [other] {
+    if (flock(other, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK;
+    flock(other, LOCK_UN);
+    return false;
+  };
+  char* m = locked_mapping();
+  EXPECT(is_locked());
+  ASSERT_OK(munmap(m, 2 * kPage));
+  EXPECT(is_locked());
+  ASSERT_OK(munmap(m + 2 * kPage, 2 * kPage));
+  EXPECT(!is_locked());
+
+  m = locked_mapping();  // moved
+  char* to = Map(4);
+  EXPECT(mremap(m, 4 * kPage, 4 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+  EXPECT(is_locked());
+  ASSERT_OK(munmap(to, 4 * kPage));
+  EXPECT(!is_locked());
+
+  m = locked_mapping();  // mapped over
+  EXPECT(mmap(m, 4 * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == m);
+  EXPECT(!is_locked());
+
+  m = locked_mapping();  // inherited
+  int gone[2];
+  ASSERT_OK(pipe(gone));
+  const pid_t child = fork();
+  if (child == 0) {
+    close(gone[1]);
+    char c;
+    _exit((int)read(gone[0], &c, 1));
+  }
+  ASSERT_OK(munmap(m, 4 * kPage));
+  EXPECT(is_locked());
+  close(gone[0]), close(gone[1]);
+  EXPECT_EQ(WaitStatus(child), 0);
+  EXPECT(!is_locked());
+}
+
+TEST(ManyFilesMappedAndUnmapped) {
+  TempDir();
+  char name[32];
+  for (int i = 0; i < 3000; i++) {
+    snprintf(name, sizeof(name), "file-%d", i);
+    const int fd = ASSERT_OK(open(name, O_RDWR | O_CREAT, 0600));
+    ASSERT_OK(ftruncate(fd, kPage));
+    char* m = Map(1, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    m[0] = (char)i;
+    ASSERT_OK(msync(m, kPage, MS_SYNC));
+    ASSERT_OK(munmap(m, kPage));
+    EXPECT_EQ(pread(fd, name, 1, 0), 1);
+    EXPECT_EQ(name[0], (char)i);
+    close(fd);
+    ASSERT_OK(unlink(("file-" + std::to_string(i)).c_str()));
+  }
+}
+
+// Nothing is there, also where the sandbox keeps something for itself.
+TEST(NothingIsMappedWhereNothingWas) {
+  for (char* free : {(char*)0x7dfbfff00000, (char*)0x300000000000}) {
+    unsigned char present;
+    EXPECT_ERRNO(madvise(free, kPage, MADV_NORMAL), ENOMEM);
+    EXPECT_ERRNO(madvise(free, kPage, MADV_DONTNEED), ENOMEM);
+    EXPECT_ERRNO(mincore(free, kPage, &present), ENOMEM);
+    EXPECT_ERRNO(mlock(free, kPage), ENOMEM);
+    EXPECT_ERRNO(munlock(free, kPage), ENOMEM);
+    EXPECT_ERRNO(mprotect(free, kPage, PROT_READ), ENOMEM);
+    EXPECT_ERRNO(msync(free, kPage, MS_SYNC), ENOMEM);
+    EXPECT(mremap(free, kPage, 2 * kPage, MREMAP_MAYMOVE) == MAP_FAILED && errno == EFAULT);
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    EXPECT(mmap(free, kPage, PROT_READ, kFlags, -1, 0) == free);
+    EXPECT(mmap(free, kPage, PROT_READ, kFlags, -1, 0) == MAP_FAILED && errno == EEXIST);
+    EXPECT_OK(madvise(free, kPage, MADV_NORMAL));
+    EXPECT_OK(munmap(free, kPage));
+  }
+}
 
 TEST(MremapDontUnmap) {
   char* m = Map(4);

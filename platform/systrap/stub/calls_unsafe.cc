@@ -27,6 +27,25 @@ int64_t NativeMapping(ThreadPage* t, uint64_t number, const uint64_t* args) {
   return result;
 }
 
+// True if [addr, addr + length) has part of a range where files are mapped; `whole`: all of one.
+bool TouchesFiles(uint64_t addr, uint64_t length, bool whole) {
+  const volatile InfoPage& info = Info();
+  const uint64_t end = addr + length;
+  for (uint32_t i = 0; i < info.file_range_count && i < kMaxFileRanges; i++) {
+    const uint64_t file_start = info.file_ranges[i].start, file_end = info.file_ranges[i].end;
+    if (whole ? addr <= file_start && file_end <= end && file_end != 0 : addr < file_end && file_start < end) return true;
+  }
+  return false;
+}
+
+// The sentry knows where the reservation has been mapped over.
+bool MayBeReserved(uint64_t addr, uint64_t length) { return addr + length > Info().reserved_from; }
+
+int64_t Munmap(ThreadPage* t, const uint64_t* a) {
+  if (!InGuest(a[0], a[1])) return kEinval;
+  return TouchesFiles(a[0], a[1], false) ? kForward : NativeMapping(t, __NR_munmap, a);
+}
+
 int64_t Mmap(ThreadPage* t, const uint64_t* a) {
   constexpr uint64_t kServed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_FIXED_NOREPLACE |
                                MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_32BIT |
@@ -40,6 +59,8 @@ int64_t Mmap(ThreadPage* t, const uint64_t* a) {
     if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) || !InGuest(0, a[1])) return kEnomem;
     addr = 0;
   }
+  if (flags & MAP_FIXED && TouchesFiles(addr, a[1], true)) return kForward;
+  if (flags & MAP_FIXED_NOREPLACE && MayBeReserved(addr, a[1])) return kForward;
   const uint64_t args[6] = {addr, a[1], a[2] & 0xffffffff, flags, ~0UL, 0};
   return NativeMapping(t, __NR_mmap, args);
 }
@@ -47,7 +68,10 @@ int64_t Mmap(ThreadPage* t, const uint64_t* a) {
 int64_t Mremap(ThreadPage* t, const uint64_t* a) {
   if (!InGuest(a[0], a[1])) return kEfault;
   if (!InGuest(0, a[2])) return kEnomem;
-  if (a[3] & MREMAP_FIXED && !InGuest(a[4], a[2])) return kEinval;
+  const bool fixed = a[3] & MREMAP_FIXED;
+  if (fixed && !InGuest(a[4], a[2])) return kEinval;
+  if (MayBeReserved(a[0], a[1])) return kForward;
+  if (TouchesFiles(a[0], a[1] ? a[1] : 1, false) || (fixed && TouchesFiles(a[4], a[2], true))) return kForward;
   const uint64_t args[6] = {a[0], a[1], a[2], a[3], a[4], 0};
   return NativeMapping(t, __NR_mremap, args);
 }
@@ -157,14 +181,13 @@ int64_t Memory(ThreadPage* t, uint64_t number, const uint64_t* a) {
     case __NR_mmap:
       return Mmap(t, a);
     case __NR_munmap:
-      return InGuest(a[0], a[1]) ? NativeMapping(t, number, a) : kEinval;
+      return Munmap(t, a);
     case __NR_mprotect:  // to the guest nothing is mapped where thunks are
       if (!InGuest(a[0], a[1]) || OverlapsThunks(a[0], a[1])) return kEnomem;
-      if (a[0] + a[1] > Info().reserved_from) return kForward;
-      return NativeMapping(t, number, a);
+      return MayBeReserved(a[0], a[1]) ? kForward : NativeMapping(t, number, a);
     case __NR_madvise:
-      if (!IsPlainAdvice(a[2] & 0xffffffff)) return kForward;
-      return InGuest(a[0], a[1]) ? Native(t, number, a) : kEnomem;
+      if (!InGuest(a[0], a[1])) return kEnomem;
+      return MayBeReserved(a[0], a[1]) || !IsPlainAdvice(a[2] & 0xffffffff) ? kForward : Native(t, number, a);
     default:
       return Mremap(t, a);
   }

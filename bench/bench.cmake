@@ -1,8 +1,17 @@
-# The guest benchmark; bench/run.py runs it natively and under each runtime at hand.
+# The guest benchmarks; bench/run.py runs them natively and under each runtime at hand.
 if(NOT RUNSC_SANITIZE)
-  add_executable(guest_bench bench/guest_bench.cc)
-  target_compile_options(guest_bench PRIVATE -O2 -Wall -Wextra -fno-exceptions -fno-rtti)
-  target_link_options(guest_bench PRIVATE -static)
-  target_link_libraries(guest_bench PRIVATE Threads::Threads)
-  set_target_properties(guest_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  foreach(name guest_bench latency_bench scale_bench syscall_bench)
+    add_executable(${name} bench/${name}.cc)
+    target_compile_options(${name} PRIVATE -O2 -Wall -Wextra -fno-exceptions -fno-rtti)
+    target_link_libraries(${name} PRIVATE Threads::Threads)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  endforeach()
+  # Not static: Debian has no archive of libbenchmark. It runs in a root that has the library.
+  target_link_libraries(syscall_bench PRIVATE benchmark::benchmark)
+  foreach(name guest_bench latency_bench scale_bench)
+    target_link_options(${name} PRIVATE -static)
+  endforeach()
 endif()
+
+add_test(NAME bench.report COMMAND ${CMAKE_SOURCE_DIR}/bench/report_test.py)
+set_tests_properties(bench.report PROPERTIES LABELS unit TIMEOUT 60)

@@ -1,198 +1,248 @@
 #!/usr/bin/env python3
-"""Compares one guest natively, in runc, in gVisor's runsc and in ours; prints one table.
+"""Compares the same work natively, in runc, crun, gVisor's runsc and ours: a table, JSON and a page with plots.
 
-Ratios are to the native run of the same round: rounds are interleaved and the median of rounds counts, as
-a machine's speed drifts. Then start to exit of `run /bin/true`, and what an idle sandbox costs.
+Ratios are to the native run of the same round: rounds are interleaved and the median of rounds counts, as a machine's
+speed drifts.
+
+    bench/run.py                                   # everything that is measured, three rounds
+    bench/run.py micro syscalls start idle         # guest microbenchmarks, start to exit, an idle sandbox
+    bench/run.py processes files -k 'shell|find'   # groups of workloads/*.toml, by name
+    bench/run.py --cpus 1 --busy                   # on one CPU, with a neighbour that wants it too
+    bench/run.py --before OLD/results.json         # with an earlier run's ratios beside
 """
 
 import argparse
+import contextlib
+import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests/support"))
+import containers  # noqa: E402
+import report  # noqa: E402
 import sandbox  # noqa: E402
+import workload  # noqa: E402
 
-TARGETS = {  # the bars of our own, as ratios to native
+TARGETS = {  # of the microbenchmark, as ratios to native
     "getpid": 0.2, "read-zero-1": 4, "pipe-write-read": 2, "pread-4k": 3, "pread-64k": 3, "fstat": 3,
     "open-close": 2.5, "mmap-munmap": 1.5, "page-fault": 1.2, "fork-exit-wait": 3, "fork-exec-wait": 2,
-    "vfork-exec-100M": 2, "thread-create-join": 3,
+    "vfork-exec-100M": 2, "thread-create-join": 2, "pipe-ping-pong": 2,
 }
-QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
-def runtimes(ours):
+def runtimes(args):
     """name -> path of each runtime that is there, native first; and notes on those that are not."""
     found, notes = {"native": sandbox.NATIVE}, []
-    for name, path in (("runc", shutil.which("runc")), ("gvisor", "/usr/bin/runsc"), ("ours", ours)):
-        if path and os.access(path, os.X_OK):
-            found[name] = path
-        else:
+    wanted = args.only.split(",") if args.only else ["runc", "crun", "gvisor", "ours"]
+    paths = {"runc": shutil.which("runc"), "crun": shutil.which("crun"), "gvisor": args.gvisor, "ours": args.runtime}
+    for name in wanted:
+        if paths.get(name) and os.access(paths[name], os.X_OK):
+            found[name] = paths[name]
+        elif name != "native":
             notes.append(f"{name}: not installed, left out")
     return found, notes
 
 
-def guest_round(launcher, program, seconds):
-    """name -> nanoseconds of one run of the guest benchmark; {} and a note when it failed."""
-    run = launcher.start([program], cwd="/", stdin=subprocess.DEVNULL, stdout=-1, stderr=-1)
+class Bench:
+    """The places to run in, the rows so far, and what went wrong."""
+
+    def __init__(self, args, scratch):
+        self.args, self.scratch, self.rows = args, scratch, []
+        self.found, self.notes = runtimes(args)
+
+    def launchers(self, root):
+        return {name: sandbox.Launcher(path, sandbox.runtime_flags(path), root, self.scratch)
+                for name, path in self.found.items()}
+
+    def add(self, group, name, unit, values, rate=False, target=None):
+        row = {"group": group, "name": name, "unit": unit, "rate": rate, "target": target, "values": values}
+        self.rows.append(row)
+        print(report.markdown([row], list(self.found)).splitlines()[-1], flush=True)
+
+    def note(self, place, what, text):
+        self.notes.append(f"{place}: {what}: {text}")
+        print(self.notes[-1], file=sys.stderr, flush=True)
+
+
+def pairs_of(text):
+    """guest_bench's lines "NAME NANOSECONDS"."""
+    return {words[0]: float(words[1]) for line in text.splitlines() if len(words := line.split()) == 2}
+
+
+def benchmarks_of(text):
+    """Google Benchmark's JSON: name -> nanoseconds."""
+    found = json.loads(text)["benchmarks"] if text else []
+    return {b["name"].removesuffix("/real_time"): b["real_time"] for b in found}
+
+
+def guest_round(launcher, command, seconds, parse):
+    """name -> nanoseconds of one run of a guest benchmark; {} and a note when it failed."""
+    run = launcher.start(command, cwd="/", stdin=subprocess.DEVNULL, stdout=-1, stderr=-1)
     try:
         out, err = run.process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         return {}, "timed out"
     finally:
         run.close()
-    figures = dict(line.split() for line in out.decode().splitlines() if len(line.split()) == 2)
-    note = "" if run.status() == 0 else f"status {run.status()}: {err.decode()[-200:].strip()}"
-    return {name: float(value) for name, value in figures.items()}, note
+    if run.status() != 0:
+        return {}, f"status {run.status()}: {err.decode()[-200:].strip()}"
+    return parse(out.decode()), ""
 
 
-def start_to_exit(launcher):
-    start = time.monotonic()
-    run = launcher.start(["/bin/true"], **QUIET)
-    run.process.wait(60)
-    took = time.monotonic() - start
-    run.close()
-    return took if run.status() == 0 else None
-
-
-def descendants(pid):
-    """The processes below `pid`, by the parents that /proc shows."""
-    parents = {}
-    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rsplit(")", 1)[1].split()
-            parents[int(entry.parent.name)] = int(fields[1])
-        except (OSError, IndexError):
-            continue
-    found, grown = {pid}, True
-    while grown:
-        more = {child for child, parent in parents.items() if parent in found} - found
-        grown = bool(more)
-        found |= more
-    return found
-
-
-def pss_kib(pid):
-    try:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
-
-
-def cpu_ticks(pids):
-    total = 0
-    for pid in pids:
-        try:
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        except OSError:
-            pass
-    return total
-
-
-def idle_cost(launcher, seconds):
-    """(PSS in MB of all processes, CPU ticks over `seconds`, processes) of a sleeping container."""
-    run = launcher.start(["/bin/sleep", "1000"], **QUIET)
-    try:
-        time.sleep(3)
-        pids = descendants(run.process.pid)
-        pss = sum(pss_kib(pid) for pid in pids) / 1024
-        before = cpu_ticks(pids)
-        time.sleep(seconds)
-        return pss, cpu_ticks(pids) - before, len(pids)
-    finally:
-        run.close()
-
-
-def scaled(nanoseconds):
-    return f"{nanoseconds / 1000:.2f}" if nanoseconds < 1e5 else f"{nanoseconds / 1000:.0f}"
-
-
-def table(rounds, names):
-    """The Markdown table: microseconds natively, then ratio to native of the median over rounds."""
-    cases = list(rounds["native"][0])
-    print("| case | native us | " + " | ".join(f"{n} x" for n in names) + " | bar |")
-    print("| --- | ---: |" + " ---: |" * (len(names) + 1))
-    for case in cases:
-        native = statistics.median(r[case] for r in rounds["native"] if case in r)
-        cells = []
-        for name in names:
-            ratios = [mine[case] / base[case] for mine, base in zip(rounds[name], rounds["native"])
-                      if case in mine and case in base]
-            cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
-        bar = f"{TARGETS[case]:g}" if case in TARGETS else ""
-        print(f"| {case} | {scaled(native)} | " + " | ".join(cells) + f" | {bar} |")
-
-
-def guest_table(launchers, program, count, seconds):
-    rounds, notes = {name: [] for name in launchers}, []
-    for _ in range(count):
-        for name, launcher in launchers.items():
-            figures, note = guest_round(launcher, program, seconds)
-            rounds[name].append(figures)
+def guest_benchmark(bench, group, root, command, parse):
+    rounds = {name: [] for name in bench.found}
+    for _ in range(bench.args.rounds):
+        for name, launcher in bench.launchers(root).items():
+            figures, note = guest_round(launcher, command, bench.args.timeout, parse)
+            rounds[name].append({case: value / 1e3 for case, value in figures.items()})
             if note:
-                notes.append(f"{name}: {note}")
-    table(rounds, [name for name in launchers if name != "native"])
-    return notes
+                bench.note(name, group, note)
+    for case in rounds["native"][0]:
+        values = {name: [r.get(case) for r in mine] for name, mine in rounds.items()}
+        bench.add(group, case, "us", values, target=TARGETS.get(case))
 
 
-def start_table(launchers, count):
+def static_benchmark(group, program):
+    """One that prints pairs and needs nothing: on busybox's root."""
+    def measure(bench):
+        root = sandbox.make_root("busybox")
+        guest = sandbox.install_tool(root, bench.args.programs / program)
+        guest_benchmark(bench, group, root, [guest], pairs_of)
+    return measure
+
+
+def syscalls(bench):
+    """gVisor's list of system calls, on the root of the workloads, which has libbenchmark."""
+    root = workload_root()
+    program = sandbox.install_tool(root, bench.args.programs / "syscall_bench")
+    command = [program, "--benchmark_format=json", "--benchmark_min_time=0.1"]
+    guest_benchmark(bench, "syscalls", root, command, benchmarks_of)
+
+
+def start(bench):
+    """`run /bin/true`: start to exit, and starts a second two at a time. Ratios are to runc, for lack of a native start."""
+    launchers = {n: l for n, l in bench.launchers(sandbox.make_root("busybox")).items() if n != "native"}
     times = {name: [] for name in launchers}
-    for _ in range(count):
+    for _ in range(bench.args.starts):
         for name, launcher in launchers.items():
-            took = start_to_exit(launcher)
-            if took is not None:
-                times[name].append(took)
-    print("\n| `run /bin/true`, start to exit | median ms | least ms |\n| --- | ---: | ---: |")
+            times[name].append(containers.start_to_exit(launcher))
     for name, values in times.items():
-        print(f"| {name} | {statistics.median(values) * 1e3:.1f} | {min(values) * 1e3:.1f} |"
-              if values else f"| {name} | failed | |")
+        good = [v * 1e3 for v in values if v]
+        text = f"{statistics.median(good):.1f} ms, least {min(good):.1f}" if good else "failed"
+        rate = containers.burst(launchers[name], bench.args.starts)
+        bench.note(name, "run /bin/true", f"{text}; {rate:.0f} starts/s")
 
 
-def idle_table(launchers, seconds):
-    print(f"\n| idle for {seconds} s | PSS MB | CPU ticks | processes |\n| --- | ---: | ---: | ---: |")
-    for name, launcher in launchers.items():
-        pss, ticks, count = idle_cost(launcher, seconds)
-        print(f"| {name} | {pss:.1f} | {ticks} | {count} |")
+def idle(bench):
+    for name, launcher in bench.launchers(sandbox.make_root("busybox")).items():
+        if name != "native":
+            cost = containers.idle_cost(launcher, bench.args.idle)
+            bench.note(name, f"idle for {bench.args.idle} s", ", ".join(f"{v} {k}" for k, v in cost.items()))
+
+
+def run_workload(bench, launchers, one):
+    values, digests = {name: [] for name in launchers}, {}
+    for _ in range(bench.args.rounds):
+        for name, launcher in launchers.items():
+            outcome = workload.measure(launcher, one)
+            if outcome.value is not None and outcome.digest != digests.setdefault("native", outcome.digest):
+                outcome = workload.Outcome(None, note="its output is not native's")
+            values[name].append(outcome.value)
+            if outcome.note:
+                bench.note(name, one.name, outcome.note)
+    bench.add(one.group, one.name, "/s" if one.rate else "s", values, one.rate, one.target)
+
+
+def workload_root():
+    script, packages = HERE.parent / "tests/rootfs/extend.sh", HERE / "packages.txt"
+    out = subprocess.run([script, "bench", packages], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
+    return pathlib.Path(out.stdout.decode().strip())
+
+
+def run_groups(bench, groups, pattern):
+    chosen = [w for w in workload.load() if w.group in groups and re.search(pattern, w.name)]
+    if not chosen:
+        return
+    launchers = bench.launchers(workload_root())
+    for one in chosen:
+        run_workload(bench, launchers, one)
+
+
+MEASURES = {
+    "micro": static_benchmark("micro", "guest_bench"), "latency": static_benchmark("latency", "latency_bench"),
+    "scaling": static_benchmark("scaling", "scale_bench"), "syscalls": syscalls, "start": start, "idle": idle,
+}
+
+
+@contextlib.contextmanager
+def surroundings(args):
+    """--cpus and --busy, for this process and so for all it starts."""
+    if args.cpus:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:args.cpus])
+    neighbour = subprocess.Popen(["sh", "-c", "while :; do :; done"]) if args.busy else None
+    try:
+        yield
+    finally:
+        if neighbour:
+            neighbour.kill()
+            neighbour.wait()
+
+
+def facts(args):
+    commit = subprocess.run(["git", "-C", HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {"commit": commit.stdout.strip(), "kernel": os.uname().release, "CPUs": args.cpus or os.cpu_count(),
+            "rounds": args.rounds, "busy neighbour": "yes" if args.busy else "no"}
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    groups = list(MEASURES) + sorted({w.group for w in workload.load()})
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("groups", nargs="*", default=groups, metavar="GROUP", help=", ".join(groups))
+    parser.add_argument("-k", default="", metavar="PATTERN", help="only workloads whose name matches")
     parser.add_argument("--runtime", default=str(sandbox.REPO / "build/release/runsc"), help="ours")
-    parser.add_argument("--program", default=str(sandbox.REPO / "build/release/bench/guest_bench"))
+    parser.add_argument("--gvisor", default="/usr/bin/runsc", help="gVisor's runsc")
+    parser.add_argument("--programs", type=pathlib.Path, default=sandbox.REPO / "build/release/bench",
+                        help="directory of the guest benchmarks")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--starts", type=int, default=20)
+    parser.add_argument("--idle", type=int, default=10, help="seconds an idle sandbox is watched")
     parser.add_argument("--only", help="comma-separated: native is always there")
-    parser.add_argument("--timeout", type=int, default=180, help="seconds for one run of the guest")
-    return parser.parse_args()
+    parser.add_argument("--timeout", type=int, default=180, help="seconds for one run of the microbenchmark")
+    parser.add_argument("--cpus", type=int, default=0, help="run on so many CPUs")
+    parser.add_argument("--busy", action="store_true", help="beside a process that never sleeps")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("/tmp/runsc-bench"))
+    parser.add_argument("--before", type=pathlib.Path, help="results.json of an earlier run")
+    args = parser.parse_args()
+    if unknown := set(args.groups) - set(groups):
+        parser.error(f"no such group: {', '.join(sorted(unknown))}")
+    return args
 
 
 def main():
     args = arguments()
-    found, notes = runtimes(args.runtime)
-    if args.only:
-        found = {n: p for n, p in found.items() if n == "native" or n in args.only.split(",")}
-    root = sandbox.make_root("busybox")
-    program = sandbox.install_tool(root, args.program)
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="bench-"))
-    launchers = {n: sandbox.Launcher(p, sandbox.runtime_flags(p), root, scratch) for n, p in found.items()}
+    bench = Bench(args, scratch)
     try:
-        notes += guest_table(launchers, program, args.rounds, args.timeout)
-        contained = {n: l for n, l in launchers.items() if n != "native"}
-        start_table(contained, args.starts)
-        idle_table(contained, 10)
-        print("\n" + "\n".join(sorted(set(notes))))
+        with surroundings(args):
+            for name, measure in MEASURES.items():
+                if name in args.groups:
+                    measure(bench)
+            run_groups(bench, args.groups, args.k)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        places = list(bench.found)
+        if args.before:
+            report.with_before(bench.rows, json.loads(args.before.read_text())["rows"])
+            places.append("before")
+        report.save(args.out, bench.rows, places, facts(args), bench.notes)
+    print(f"\n{report.markdown(bench.rows, places)}\n" + "\n".join(bench.notes) + f"\n\n{args.out}/report.html")
 
 
 if __name__ == "__main__":

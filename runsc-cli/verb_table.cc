@@ -5,8 +5,8 @@ namespace runsc {
 namespace {
 
 constexpr const Verb* kVerbs[] = {
-    &kCreateVerb, &kStartVerb, &kRunVerb,  &kDoVerb,    &kKillVerb,  &kDeleteVerb, &kStateVerb,
-    &kListVerb,   &kWaitVerb,  &kSpecVerb, &kHelpVerb,  &kFlagsVerb, &kBootVerb,   &kGoferVerb,
+    &kCreateVerb, &kStartVerb, &kRunVerb,   &kDoVerb,   &kExecVerb,  &kKillVerb, &kDeleteVerb, &kStateVerb,     &kListVerb,
+    &kPsVerb,     &kPauseVerb, &kResumeVerb, &kWaitVerb, &kSpecVerb, &kHelpVerb, &kFlagsVerb,  &kBootVerb,      &kGoferVerb,
     &kNetBrokerVerb,
 };
 

@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 
 #include "sentry/fs/clock_watch.h"
+#include "sentry/kernel/container_control.h"
 #include "syscalls/testing/guest_fixture.h"
 
 namespace runsc {
@@ -173,7 +174,7 @@ TEST_F(EventFilesTest, EventfdCountsAndBlocks) {
   EXPECT_EQ(Get<uint64_t>(kBuffer), 3u);
   guest_->Post(SYS_read, {static_cast<uint64_t>(fd), kBuffer, 8});
   EXPECT_TRUE(guest_->IsBusyFor(20));
-  EXPECT_TRUE(kernel_->SendExternalSignal(1, SIGKILL, false).ok());
+  EXPECT_TRUE(SignalFromOutside(*kernel_->init(), SIGKILL).ok());
   EXPECT_EQ(guest_->Await(), std::nullopt);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "sentry/kernel/container_control.h"
 #include "sentry/kernel/signals.h"
 #include "syscalls/testing/guest_fixture.h"
 
@@ -115,7 +116,7 @@ class FuzzTest : public GuestTest {
     guest_->Post(number, args);
     for (int tries = 0; guest_->IsBusyFor(tries == 0 ? 5 : 200); ++tries) {
       if (tries == 50) return false;
-      (void)kernel_->SendExternalSignal(1, SIGUSR1, false);
+      (void)SignalFromOutside(*kernel_->init(), SIGUSR1);
     }
     if (!guest_->Await()) return false;
     Registers regs = guest_->regs();

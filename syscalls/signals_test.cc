@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 
+#include "sentry/kernel/container_control.h"
 #include "sentry/kernel/signal_frame.h"
 #include "syscalls/testing/guest_fixture.h"
 
@@ -145,7 +146,7 @@ class InterruptedCallTest : public SignalsTest {
     start_ = guest_->regs().rip;
     guest_->Post(SYS_read, {fd, kBuffer, 1});
     EXPECT_TRUE(guest_->IsBusyFor(20));
-    EXPECT_TRUE(kernel_->SendExternalSignal(1, SIGUSR1, false).ok());
+    EXPECT_TRUE(SignalFromOutside(*kernel_->init(), SIGUSR1).ok());
     guest_->Await();
     EXPECT_EQ(guest_->regs().rip, kHandler);
     return FrameOf(guest_->regs());

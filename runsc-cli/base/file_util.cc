@@ -29,21 +29,16 @@ absl::Status TooLarge(const std::string& path, size_t max_size) {
   return InvalidArgument(path, ": larger than the ", max_size, " bytes allowed");
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> ReadFileAt(int dir_fd, const std::string& path, size_t max_size) {
-  // O_NONBLOCK: a FIFO in place of the file must not hang us.
-  UniqueFd fd(openat(dir_fd, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return HostError(errno, "open %s", path.c_str());
+absl::StatusOr<std::string> ReadOpenFile(int fd, const std::string& path, size_t max_size) {
   struct stat st;
-  if (fstat(fd.get(), &st) != 0) return HostError(errno, "stat %s", path.c_str());
+  if (fstat(fd, &st) != 0) return HostError(errno, "stat %s", path.c_str());
   if (!S_ISREG(st.st_mode)) return InvalidArgument(path, ": not a regular file");
   if (static_cast<uint64_t>(st.st_size) > max_size) return TooLarge(path, max_size);
   std::string bytes(st.st_size, '\0');
   size_t used = 0;
   for (;;) {
     if (used == bytes.size()) bytes.resize(used + 4096);  // the file may grow, or be in procfs
-    const ssize_t n = read(fd.get(), bytes.data() + used, bytes.size() - used);
+    const ssize_t n = read(fd, bytes.data() + used, bytes.size() - used);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return HostError(errno, "read %s", path.c_str());
     if (n == 0) break;
@@ -52,6 +47,20 @@ absl::StatusOr<std::string> ReadFileAt(int dir_fd, const std::string& path, size
   }
   bytes.resize(used);
   return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadFileAt(int dir_fd, const std::string& path, size_t max_size) {
+  // O_NONBLOCK: a FIFO in place of the file must not hang us.
+  UniqueFd fd(openat(dir_fd, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) return HostError(errno, "open %s", path.c_str());
+  return ReadOpenFile(fd.get(), path, max_size);
+}
+
+absl::StatusOr<std::string> ReadFd(int fd, size_t max_size) {
+  if (lseek(fd, 0, SEEK_SET) != 0) return HostError(errno, "read descriptor %d", fd);
+  return ReadOpenFile(fd, Cat("descriptor ", fd), max_size);
 }
 
 absl::Status WriteFileAtomicAt(int dir_fd, const std::string& path, std::string_view bytes, int mode) {

@@ -13,6 +13,9 @@ namespace runsc {
 // The file's bytes; an error if there are more than `max_size`. `dir_fd` may be AT_FDCWD.
 absl::StatusOr<std::string> ReadFileAt(int dir_fd, const std::string& path, size_t max_size);
 
+// The bytes of an open file from its start; an error if there are more than `max_size`.
+absl::StatusOr<std::string> ReadFd(int fd, size_t max_size);
+
 // Replaces the file in one step: a reader sees the old bytes or the new ones, never a mixture, also
 // when this process is killed half-way.
 absl::Status WriteFileAtomicAt(int dir_fd, const std::string& path, std::string_view bytes, int mode);

@@ -1,5 +1,5 @@
-// Internal verb boot: the sentry process. Confines itself, assembles the kernel, runs the container's
-// init and exits with its status.
+// Internal verb boot: the sentry process. Confines itself, assembles the kernel, makes the first container and exits
+// with the status of its init.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -15,18 +15,15 @@
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
-#include "runsc-cli/boot/guest_init.h"
-#include "runsc-cli/boot/guest_mounts.h"
-#include "runsc-cli/boot/init_controller.h"
+#include "runsc-cli/boot/container_table.h"
+#include "runsc-cli/boot/guest_container.h"
 #include "runsc-cli/verbs/verb.h"
 #include "sentry/fs/clock_watch.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/pipe_file.h"
 #include "sentry/fs/simple_fs_host.h"
-#include "sentry/fs/stdio_file.h"
-#include "sentry/kernel/fd_table.h"
-#include "sentry/kernel/task.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/net/net_stack.h"
 #include "sentry/net/socket_listing.h"
 #include "syscalls/strace.h"
@@ -41,34 +38,48 @@ constexpr FlagDef kFlags[] = {
     {"sync-fd", FlagKind::kInt, "-1", "", "socket of the command that made us"},
     {"control-fd", FlagKind::kInt, "-1", "", "listening control socket"},
     {"network-fd", FlagKind::kInt, "-1", "", "channel to the network broker"},
+    {"link-fd", FlagKind::kInt, "-1", "", "link to the container's monitor"},
+    {"preserved-fd", FlagKind::kList, "", "", "descriptor the container inherits, from 3 on"},
     {"gofer-fd", FlagKind::kList, "", "", "channel to the gofer"},
 };
 
 // What boot is given and what it makes, in the order of construction. Never destroyed: the process ends
 // with _exit, which is faster and cannot go wrong.
 struct Sentry {
-  Spec spec;
-  MountPlan plan;
-  OverlayOption overlay;
+  ContainerParts first;  // the first container's
+  SandboxParts parts;
   SentryJail jail;
   std::unique_ptr<Platform> platform;
-  std::unique_ptr<GoferClient> gofer;
-  std::unique_ptr<UpperStore> upper;
-  MemfdStore memory;
   RefPtr<Vfs> vfs;
   SyscallTable syscalls;
   std::unique_ptr<Kernel> kernel;
-  std::unique_ptr<InitController> controller;
+  std::shared_ptr<GuestContainer> container;  // the first one: the sandbox ends with it
+  std::unique_ptr<ContainerTable> table;
   std::unique_ptr<ControlServer> server;
 };
 
+UniqueFd FdFlag(const Invocation& invocation, std::string_view name) {
+  return UniqueFd(static_cast<int>(invocation.flags.GetInt(name)));
+}
+
+std::vector<UniqueFd> FdFlags(const Invocation& invocation, std::string_view name) {
+  std::vector<UniqueFd> fds;
+  for (const std::string& text : invocation.flags.GetList(name)) fds.emplace_back(ParseNumber<int>(text).value_or(-1));
+  return fds;
+}
+
 absl::Status ReadConfiguration(const Invocation& invocation, Sentry& sentry) {
-  const int fd = static_cast<int>(invocation.flags.GetInt("spec-fd"));
-  ASSIGN_OR_RETURN(std::string json, ReadFileAt(AT_FDCWD, Cat("/proc/self/fd/", fd), kMaxSpecBytes));
-  close(fd);
-  ASSIGN_OR_RETURN(sentry.spec, ParseSpec(json));
-  ASSIGN_OR_RETURN(sentry.plan, PlanMounts(sentry.spec, invocation.flags.GetString("bundle")));
-  ASSIGN_OR_RETURN(sentry.overlay, ParseOverlayOption(invocation.globals.GetString("overlay2")));
+  ASSIGN_OR_RETURN(std::string json, ReadFd(FdFlag(invocation, "spec-fd").get(), kMaxSpecBytes));
+  ContainerParts& first = sentry.first;
+  first.id = invocation.args[0];
+  ASSIGN_OR_RETURN(first.spec, ParseSpec(json));
+  ASSIGN_OR_RETURN(first.plan, PlanMounts(first.spec, invocation.flags.GetString("bundle")));
+  first.gofer_channels = FdFlags(invocation, "gofer-fd");
+  first.link = FdFlag(invocation, "link-fd");
+  for (int fd = 0; fd < 3; ++fd) first.fds.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  for (UniqueFd& fd : FdFlags(invocation, "preserved-fd")) first.fds.push_back(std::move(fd));
+  ASSIGN_OR_RETURN(sentry.parts.overlay, ParseOverlayOption(invocation.globals.GetString("overlay2")));
+  sentry.parts.keep_net_raw = invocation.globals.GetBool("net-raw");
   return absl::OkStatus();
 }
 
@@ -99,20 +110,11 @@ absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   return LockDownSentry(sentry.jail.proc_root.get());
 }
 
-absl::Status OpenFiles(const Invocation& invocation, Sentry& sentry) {
-  std::vector<UniqueFd> channels;
-  for (const std::string& text : invocation.flags.GetList("gofer-fd")) {
-    channels.emplace_back(ParseNumber<int>(text).value_or(-1));
-  }
-  sentry.gofer = std::make_unique<GoferClient>(std::move(channels));
-  sentry.upper = std::make_unique<UpperStore>(
-      *sentry.gofer, !sentry.spec.root->readonly && sentry.overlay.medium == OverlayOption::Medium::kSelf);
+void RegisterFiles() {
   RegisterMemoryDevices();
   RegisterFifos();
   RegisterTerminals();
   PublishProcNet();
-  sentry.vfs = MakeRef<Vfs>();
-  return MountGuestRoot(*sentry.vfs, *sentry.gofer, *sentry.upper, sentry.spec, sentry.overlay);
 }
 
 // The host's network, if we were given a way to it. --network=sandbox will be a stack of our own for the links of the
@@ -151,46 +153,59 @@ absl::Status ChooseSyscalls(const FlagSet& globals, Sentry& sentry) {
 }
 
 void MakeKernel(Sentry& sentry) {
+  const Spec& spec = sentry.first.spec;
   Kernel::Options options;
   options.platform = sentry.platform.get();
   options.syscalls = &sentry.syscalls;
-  options.vfs = sentry.vfs;
-  options.backing = &sentry.memory;
-  if (!sentry.spec.hostname.empty()) options.uts.hostname = sentry.spec.hostname;
-  if (!sentry.spec.domainname.empty()) options.uts.domainname = sentry.spec.domainname;
+  options.vfs = sentry.vfs = MakeRef<Vfs>();
+  options.backing = &sentry.parts.memory;
+  if (!spec.hostname.empty()) options.uts.hostname = spec.hostname;
+  if (!spec.domainname.empty()) options.uts.domainname = spec.domainname;
   options.cpus = CountCpus();
   sentry.kernel = std::make_unique<Kernel>(std::move(options));
+  sentry.parts.kernel = sentry.kernel.get();
   running_kernel = sentry.kernel.get();
 }
 
-// Descriptors 0 to 2: the container's stdio, which are our own.
-absl::StatusOr<RefPtr<FdTable>> MakeStdio() {
-  auto table = MakeRef<FdTable>();
-  for (int fd = 0; fd < 3; ++fd) {
-    Result<RefPtr<File>> file = NewStdioFile(UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 3)));
-    if (!file.ok()) return HostError(file.error().value(), "stdio descriptor %d", fd);
-    if (!table->InstallAt(fd, *file, false, RLIM_INFINITY).ok()) return absl::InternalError("stdio");
-  }
-  return table;
+absl::Status CreateFirstContainer(Sentry& sentry) {
+  sentry.container = std::make_shared<GuestContainer>(sentry.parts, std::move(sentry.first));
+  sentry.table = std::make_unique<ContainerTable>(sentry.parts);
+  sentry.table->AddFirst(sentry.container);
+  return sentry.container->CreateFirst(sentry.vfs);
 }
 
-void ServeControl(const Invocation& invocation, const ControlChannel& sync, Sentry& sentry) {
-  sentry.controller = std::make_unique<InitController>(*sentry.kernel);
-  const Result<uid_t> owner = PeerUid(sync.fd());
-  UniqueFd listener(static_cast<int>(invocation.flags.GetInt("control-fd")));
-  sentry.server = std::make_unique<ControlServer>(std::move(listener), owner.ok() ? *owner : 0, *sentry.controller);
-  std::thread([&sentry] { sentry.server->Serve(); }).detach();
-}
-
-absl::Status Assemble(const Invocation& invocation, const ControlChannel& sync, Sentry& sentry) {
+absl::Status Assemble(const Invocation& invocation, Sentry& sentry) {
   RETURN_IF_ERROR(ReadConfiguration(invocation, sentry));
   RETURN_IF_ERROR(Confine(invocation.globals, sentry));
-  RETURN_IF_ERROR(OpenFiles(invocation, sentry));
+  RegisterFiles();
   RETURN_IF_ERROR(ChooseSyscalls(invocation.globals, sentry));
   RETURN_IF_ERROR(ChooseNetwork(invocation));
   MakeKernel(sentry);
-  ServeControl(invocation, sync, sentry);
-  return absl::OkStatus();
+  return CreateFirstContainer(sentry);
+}
+
+void ServeControl(const Invocation& invocation, const ControlChannel& sync, Sentry& sentry) {
+  const Result<uid_t> owner = PeerUid(sync.fd());
+  sentry.server = std::make_unique<ControlServer>(FdFlag(invocation, "control-fd"), owner.ok() ? *owner : 0, *sentry.table);
+  std::thread([&sentry] { sentry.server->Serve(); }).detach();
+}
+
+// Tells the command that the container is there and waits until it is on record; whether to start it now.
+bool AwaitCommit(const ControlChannel& sync) {
+  const absl::Status sent = sync.Send({ControlType::kReady, 0, {}, {}});
+  const absl::StatusOr<ControlMessage> commit = sync.Receive();
+  if (!sent.ok() || !commit.ok() || commit->type != ControlType::kCommit) {
+    LogInfo("the command that created this sandbox is gone");
+    _exit(kFailureStatus);
+  }
+  const std::optional<CommitRequest> request = commit->As<CommitRequest>();
+  return request && request->start_now;
+}
+
+void StartNow(const ControlChannel& sync, GuestContainer& container) {
+  const absl::Status started = container.Start();
+  const int error = started.ok() ? 0 : static_cast<int>(EIO);
+  sync.Send({ControlType::kCommit, error, MessageOf(started), {}}).IgnoreError();  // the command may be gone
 }
 
 // The status a shell would show.
@@ -198,50 +213,22 @@ int ExitCode(int wait_status) {
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-[[noreturn]] void Finish(Sentry& sentry, int wait_status) {
-  sentry.controller->Exited(wait_status);
-  sentry.server->FinishReplies();
-  _exit(ExitCode(wait_status));
-}
-
-// Runs inside StartInit, as the future init: everything between "created" and "started".
-absl::Status PrepareInit(Task& task, Sentry& sentry, InitProcess& init, const ControlChannel& sync,
-                         bool* ready) {
-  RETURN_IF_ERROR(MountAll(task, *sentry.gofer, sentry.memory, sentry.plan, sentry.spec, sentry.overlay));
-  const Result<Path> cwd = MakeGuestDirectories(task, init.cwd);
-  if (!cwd.ok()) return HostError(cwd.error().value(), "working directory %s", init.cwd.c_str());
-  AddHome(task, init);
-  RETURN_IF_ERROR(CheckArgumentSize(init, task.rlimit(RLIMIT_STACK)));
-  ASSIGN_OR_RETURN(init.path, FindProgram(task, init));
-  *ready = true;
-  if (!sentry.controller->AwaitStart(sync)) Finish(sentry, sentry.controller->early_signal());
-  return absl::OkStatus();
-}
-
 absl::StatusOr<int> Run(const Invocation& invocation) {
   ReportCrashes("runsc-sandbox");
-  ControlChannel sync{UniqueFd(static_cast<int>(invocation.flags.GetInt("sync-fd")))};
+  ControlChannel sync{FdFlag(invocation, "sync-fd")};
   Sentry& sentry = *new Sentry;
-  absl::Status status = Assemble(invocation, sync, sentry);
-  InitProcess init;
-  bool ready = false;
-  if (status.ok()) {
-    init = MakeInitProcess(*sentry.spec.process, invocation.globals.GetBool("net-raw"));
-    absl::StatusOr<RefPtr<FdTable>> stdio = MakeStdio();
-    status = stdio.status();
-    if (stdio.ok()) init.fds = *std::move(stdio);
-  }
-  if (status.ok()) {
-    init.prepare = [&](Task& task) { return PrepareInit(task, sentry, init, sync, &ready); };
-    status = sentry.kernel->StartInit(init);
-  }
-  if (!ready) {
-    sync.Send({ControlType::kReady, ToErrno(status).value(), MessageOf(status)}).IgnoreError();
+  const absl::Status status = Assemble(invocation, sentry);
+  if (!status.ok()) {
+    sync.Send({ControlType::kReady, ToErrno(status).value(), MessageOf(status), {}}).IgnoreError();
     _exit(kFailureStatus);
   }
-  sentry.controller->Started(status, std::move(sync));
-  if (!status.ok()) LogInfo("start: ", MessageOf(status));
-  Finish(sentry, status.ok() ? sentry.kernel->WaitForInit() : kFailureStatus << 8);
+  const bool start_now = AwaitCommit(sync);
+  ServeControl(invocation, sync, sentry);
+  if (start_now) StartNow(sync, *sentry.container);
+  sync.Close();
+  const int wait_status = sentry.container->AwaitEnd();
+  sentry.server->FinishReplies();
+  _exit(ExitCode(wait_status));
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/guest_init.h"
-#include "runsc-cli/boot/init_controller.h"
+#include "runsc-cli/boot/guest_process.h"
 #include "sentry/kernel/fd_table.h"
 
 namespace runsc {

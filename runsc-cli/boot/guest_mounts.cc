@@ -17,6 +17,7 @@
 #include "sentry/fs/procfs.h"
 #include "sentry/fs/sysfs.h"
 #include "sentry/fs/tmpfs.h"
+#include "sentry/kernel/pid_namespace.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -88,7 +89,7 @@ absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount&
                                                  BackingStore& memory, const OverlayOption& overlay) {
   switch (mount.kind) {
     case Kind::kBind: return NewBind(mount, gofer, memory, overlay);
-    case Kind::kProc: return NewProcfs(task.kernel());
+    case Kind::kProc: return NewProcfs(task.kernel(), task.thread_group().pid_ns);
     case Kind::kSys: return NewSysfs(task.kernel());
     case Kind::kDevPts: return NewPts(mount);
     case Kind::kDev: return NewDev(mount, memory);
@@ -135,32 +136,30 @@ Result<UniqueFd> UpperStore::CreateFile(const char* name) {
   return memory_.CreateFile(name);
 }
 
-absl::Status MountGuestRoot(Vfs& vfs, GoferClient& gofer, BackingStore& upper, const Spec& spec,
-                            const OverlayOption& overlay) {
+absl::StatusOr<RefPtr<FileSystem>> NewRootFileSystem(GoferClient& gofer, BackingStore& upper, const Spec& spec,
+                                                     const OverlayOption& overlay) {
   const bool layered = WantsOverlay(spec, overlay);
   ASSIGN_OR_RETURN(RefPtr<FileSystem> fs, OpenAttach(gofer, 0, /*exclusive=*/true, /*read_only=*/layered));
-  if (layered) {
-    Result<RefPtr<FileSystem>> layer = NewOverlay(upper, std::move(fs), {.size = overlay.size_limit});
-    if (!layer.ok()) return Failed("overlay for the root file system", layer.error());
-    fs = std::move(layer).take();
-  }
-  const Result<Path> root = vfs.MountRoot(std::move(fs), 0, "none");
-  return root.ok() ? absl::OkStatus() : Failed("mount the root file system", root.error());
+  if (!layered) return fs;
+  Result<RefPtr<FileSystem>> layer = NewOverlay(upper, std::move(fs), {.size = overlay.size_limit});
+  if (!layer.ok()) return Failed("overlay for the root file system", layer.error());
+  return std::move(layer).take();
 }
 
 absl::Status MountAll(Task& task, GoferClient& gofer, BackingStore& memory, const MountPlan& plan,
-                      const Spec& spec, const OverlayOption& overlay) {
+                      const OverlayOption& overlay) {
   for (const PlannedMount& mount : plan.mounts) {
     const absl::Status status = MountOne(task, mount, gofer, memory, overlay);
     if (!status.ok()) {
       return absl::Status(status.code(), Cat("mount ", mount.destination, ": ", MessageOf(status)));
     }
   }
-  if (spec.root->readonly) {
-    const Result<void> sealed = task.vfs().Remount(task.vfs().root(), MS_RDONLY);
-    if (!sealed.ok()) return Failed("make the root file system read-only", sealed.error());
-  }
   return absl::OkStatus();
+}
+
+absl::Status SealRoot(Task& task) {
+  const Result<void> sealed = task.vfs().Remount(task.fs().root(), MS_RDONLY);
+  return sealed.ok() ? absl::OkStatus() : Failed("make the root file system read-only", sealed.error());
 }
 
 Result<Path> MakeGuestDirectories(Task& task, std::string_view path) {

@@ -28,14 +28,16 @@ class UpperStore : public BackingStore {
   MemfdStore memory_;
 };
 
-// Attach point 0 with the overlay --overlay2 asks for, as the root of `vfs`. A read-only root gets one in
-// memory whatever the flag: mount points may have to be made, and the host's tree is never touched.
-absl::Status MountGuestRoot(Vfs& vfs, GoferClient& gofer, BackingStore& upper, const Spec& spec,
-                            const OverlayOption& overlay);
+// Attach point 0 with the overlay --overlay2 asks for. A read-only root gets one in memory whatever the flag: mount
+// points may have to be made, and the host's tree is never touched.
+absl::StatusOr<RefPtr<FileSystem>> NewRootFileSystem(GoferClient& gofer, BackingStore& upper, const Spec& spec,
+                                                     const OverlayOption& overlay);
 
-// Everything else, and at last root.readonly. `task` is the future init.
+// Everything else. `task` is the future init.
 absl::Status MountAll(Task& task, GoferClient& gofer, BackingStore& memory, const MountPlan& plan,
-                      const Spec& spec, const OverlayOption& overlay);
+                      const OverlayOption& overlay);
+// root.readonly, once everything is mounted.
+absl::Status SealRoot(Task& task);
 
 // Makes the directory `path` and its parents in the guest where they are missing.
 Result<Path> MakeGuestDirectories(Task& task, std::string_view path);

@@ -8,11 +8,11 @@
 
 namespace runsc {
 
-// creating -> created -> running -> stopped. A container whose sandbox died is stopped whatever came
+// creating -> created -> running (<-> paused) -> stopped. A container whose sandbox died is stopped whatever came
 // before; one that never became "created" is stopped once its creator is gone.
-enum class ContainerStatus { kCreating, kCreated, kRunning, kStopped };
+enum class ContainerStatus { kCreating, kCreated, kRunning, kPaused, kStopped };
 
-enum class Operation { kStart, kSignal, kDelete };
+enum class Operation { kStart, kSignal, kExec, kPause, kResume, kDelete };
 
 std::string_view StatusName(ContainerStatus status);
 std::optional<ContainerStatus> StatusFromName(std::string_view name);

@@ -51,7 +51,7 @@ Json OciFields(const ContainerState& state, ContainerStatus status) {
   Json out;
   out["ociVersion"] = state.oci_version;
   out["id"] = state.id;
-  out["pid"] = status == ContainerStatus::kStopped ? 0 : state.sandbox.pid;
+  out["pid"] = status == ContainerStatus::kStopped ? 0 : state.monitor.pid;
   out["status"] = std::string(StatusName(status));
   out["bundle"] = state.bundle;
   out["rootfs"] = state.rootfs;
@@ -76,9 +76,11 @@ std::string StateToJson(const ContainerState& state) {
   out["ociVersion"] = state.oci_version;
   out["status"] = std::string(StatusName(state.status));
   out["creator"] = ProcessToJson(state.creator);
+  out["monitor"] = ProcessToJson(state.monitor);
   out["sandbox"] = ProcessToJson(state.sandbox);
   out["gofer"] = ProcessToJson(state.gofer);
   out["cgroups"] = state.cgroups;
+  out["sandboxId"] = state.sandbox_id;
   out["ownerUid"] = state.owner_uid;
   out["created"] = state.created;
   out["annotations"] = state.annotations;
@@ -97,8 +99,10 @@ absl::StatusOr<ContainerState> StateFromJson(std::string_view text) {
   state.oci_version = GetString(json, "ociVersion");
   state.status = *status;
   state.creator = GetProcess(json, "creator");
+  state.monitor = GetProcess(json, "monitor");
   state.sandbox = GetProcess(json, "sandbox");
   state.gofer = GetProcess(json, "gofer");
+  state.sandbox_id = GetString(json, "sandboxId");
   state.owner_uid = static_cast<uint32_t>(GetNumber(json, "ownerUid"));
   state.created = GetString(json, "created");
   state.cgroups = GetStringMap(json, "cgroups");
@@ -110,7 +114,7 @@ ContainerStatus CurrentStatus(const ContainerState& state) {
   if (state.status == ContainerStatus::kCreating) {
     return IsAlive(state.creator) ? ContainerStatus::kCreating : ContainerStatus::kStopped;
   }
-  return IsAlive(state.sandbox) ? state.status : ContainerStatus::kStopped;
+  return IsAlive(state.monitor) ? state.status : ContainerStatus::kStopped;
 }
 
 std::string OciStateJson(const ContainerState& state, ContainerStatus status) {

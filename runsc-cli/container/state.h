@@ -15,9 +15,11 @@ struct ContainerState {
   std::string id, bundle, rootfs, oci_version;
   ContainerStatus status = ContainerStatus::kCreating;  // as last written; see RefreshStatus
   HostProcess creator;       // the `create` or `run` that makes it
-  HostProcess sandbox;       // the sentry; its pid is the container's
+  HostProcess monitor;       // its pid is the container's: it lives as long as init does
+  HostProcess sandbox;       // the sentry
   HostProcess gofer;
   std::map<std::string, std::string> cgroups;  // its directory in each hierarchy, by controller ("" is v2)
+  std::string sandbox_id;    // the container whose sandbox this one lives in: itself, or its pod's first one
   uint32_t owner_uid = 0;
   std::string created;       // RFC 3339
   std::map<std::string, std::string> annotations;

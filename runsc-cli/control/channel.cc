@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <cstring>
+
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
 
@@ -31,22 +33,53 @@ absl::StatusOr<UniqueFd> NewSocket() {
   return fd;
 }
 
+// Room for descriptors beside a packet.
+struct FdSpace {
+  alignas(cmsghdr) char bytes[CMSG_SPACE(kMaxControlFds * sizeof(int))];
+
+  void Attach(msghdr& packet, std::span<const int> fds) {
+    packet.msg_control = bytes;
+    packet.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&packet);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+  }
+};
+
+std::vector<UniqueFd> TakeFds(msghdr& packet) {
+  std::vector<UniqueFd> fds;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&packet); header != nullptr; header = CMSG_NXTHDR(&packet, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    for (size_t at = 0; at + sizeof(int) <= header->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(header) + at, sizeof(fd));
+      fds.emplace_back(fd);
+    }
+  }
+  return fds;
+}
+
 absl::Status Malformed(std::string_view what) {
   return absl::DataLossError(Cat("malformed control message: ", what));
 }
 
 }  // namespace
 
-absl::Status ControlChannel::Send(const ControlMessage& message) const {
+absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const int> fds) const {
+  if (message.body.size() > kMaxControlBody) return InvalidArgument("control message: more than ", kMaxControlBody, " bytes");
+  if (fds.size() > kMaxControlFds) return InvalidArgument("control message: more than ", kMaxControlFds, " descriptors");
   ControlHeader header;
   header.type = static_cast<uint16_t>(message.type);
   header.error = message.error;
-  const std::string_view body = std::string_view(message.body).substr(0, kMaxControlBody);
-  header.body_size = static_cast<uint32_t>(body.size());
-  iovec parts[] = {{&header, sizeof(header)}, {const_cast<char*>(body.data()), body.size()}};
+  header.body_size = static_cast<uint32_t>(message.body.size());
+  iovec parts[] = {{&header, sizeof(header)}, {const_cast<char*>(message.body.data()), message.body.size()}};
+  FdSpace space;
   msghdr packet = {};
   packet.msg_iov = parts;
   packet.msg_iovlen = 2;
+  if (!fds.empty()) space.Attach(packet, fds);
   ssize_t sent;
   do {
     sent = sendmsg(fd_.get(), &packet, MSG_NOSIGNAL);
@@ -56,27 +89,36 @@ absl::Status ControlChannel::Send(const ControlMessage& message) const {
 
 absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
   ControlHeader header;
-  std::string body(kMaxControlBody, '\0');
-  iovec parts[] = {{&header, sizeof(header)}, {body.data(), body.size()}};
+  ControlMessage message;
+  message.body.resize(kMaxControlBody);
+  iovec parts[] = {{&header, sizeof(header)}, {message.body.data(), message.body.size()}};
+  FdSpace space;
   msghdr packet = {};
   packet.msg_iov = parts;
   packet.msg_iovlen = 2;
+  packet.msg_control = space.bytes;
+  packet.msg_controllen = sizeof(space.bytes);
   ssize_t size;
   do {
     size = recvmsg(fd_.get(), &packet, MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
   if (size < 0) return HostError(errno, "receive control message");
+  message.fds = TakeFds(packet);
   if (size == 0) return absl::UnavailableError("the other side closed the control connection");
   if (static_cast<size_t>(size) < sizeof(header)) return Malformed("too short");
   if (header.magic != kControlMagic || header.version != kControlVersion) return Malformed("wrong version");
-  if (packet.msg_flags & MSG_TRUNC || header.body_size != size - sizeof(header)) return Malformed("wrong size");
-  body.resize(header.body_size);
-  body.shrink_to_fit();
-  return ControlMessage{static_cast<ControlType>(header.type), header.error, std::move(body)};
+  if (packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || header.body_size != size - sizeof(header)) {
+    return Malformed("wrong size");
+  }
+  message.type = static_cast<ControlType>(header.type);
+  message.error = header.error;
+  message.body.resize(header.body_size);
+  message.body.shrink_to_fit();
+  return message;
 }
 
-absl::StatusOr<std::string> ControlChannel::Call(ControlType type, std::string_view body) const {
-  RETURN_IF_ERROR(Send({type, 0, std::string(body)}));
+absl::StatusOr<std::string> ControlChannel::Call(ControlType type, std::string body, std::span<const int> fds) const {
+  RETURN_IF_ERROR(Send({type, 0, std::move(body), {}}, fds));
   ASSIGN_OR_RETURN(ControlMessage reply, Receive());
   if (reply.type != type) return Malformed("reply to another request");
   if (reply.error != 0) {
@@ -84,6 +126,12 @@ absl::StatusOr<std::string> ControlChannel::Call(ControlType type, std::string_v
     return absl::Status(absl::ErrnoToStatusCode(reply.error), reply.body);
   }
   return std::move(reply.body);
+}
+
+absl::StatusOr<ControlPair> NewControlPair() {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) return HostError(errno, "create socket pair");
+  return ControlPair{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
 absl::StatusOr<UniqueFd> BindControlSocket(int directory) {

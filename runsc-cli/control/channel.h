@@ -1,14 +1,15 @@
 // One end of a control connection: whole messages in, whole messages out.
 #pragma once
 
-#include <cstring>
 #include <optional>
+#include <span>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "platform/base/unique_fd.h"
 #include "runsc-cli/control/protocol.h"
+#include "runsc-cli/control/wire.h"
 
 namespace runsc {
 
@@ -16,21 +17,14 @@ struct ControlMessage {
   ControlType type = ControlType::kStart;
   int error = 0;
   std::string body;
+  std::vector<UniqueFd> fds;
 
-  // The body as a T; nothing if it has another size.
+  // The body as a T; nothing if it is not one.
   template <typename T>
   std::optional<T> As() const {
-    T value;
-    if (body.size() != sizeof(T)) return std::nullopt;
-    memcpy(&value, body.data(), sizeof(T));
-    return value;
+    return FromWire<T>(body);
   }
 };
-
-template <typename T>
-std::string ControlBody(const T& value) {
-  return std::string(reinterpret_cast<const char*>(&value), sizeof(T));
-}
 
 class ControlChannel {
  public:
@@ -40,15 +34,31 @@ class ControlChannel {
   bool valid() const { return fd_.valid(); }
   void Close() { fd_.reset(); }
 
-  absl::Status Send(const ControlMessage& message) const;
+  // `fds` are sent along; they stay the caller's.
+  absl::Status Send(const ControlMessage& message, std::span<const int> fds = {}) const;
   // Unavailable at the end of the connection; DataLoss for anything malformed.
   absl::StatusOr<ControlMessage> Receive() const;
   // Send, then Receive a reply of the same type; an error in the reply becomes the status.
-  absl::StatusOr<std::string> Call(ControlType type, std::string_view body = {}) const;
+  absl::StatusOr<std::string> Call(ControlType type, std::string body = {}, std::span<const int> fds = {}) const;
+  // The same, with a reply that has a body.
+  template <typename Reply>
+  absl::StatusOr<Reply> CallFor(ControlType type, std::string body, std::span<const int> fds = {}) const {
+    absl::StatusOr<std::string> bytes = Call(type, std::move(body), fds);
+    if (!bytes.ok()) return bytes.status();
+    std::optional<Reply> reply = FromWire<Reply>(*bytes);
+    if (!reply) return absl::DataLossError("malformed reply from the sandbox");
+    return *std::move(reply);
+  }
 
  private:
   UniqueFd fd_;
 };
+
+// The two ends of a new connection.
+struct ControlPair {
+  UniqueFd ours, theirs;
+};
+absl::StatusOr<ControlPair> NewControlPair();
 
 // A socket of `directory` (an open directory). Works for paths longer than sockaddr_un holds.
 absl::StatusOr<UniqueFd> BindControlSocket(int directory);

@@ -17,18 +17,30 @@ namespace {
 
 class FakeSandbox : public ControlHandler {
  public:
-  absl::Status Start() override {
+  absl::Status Create(const CreateRequest& request, std::vector<UniqueFd> fds) override {
+    created = request.container;
+    for (const UniqueFd& fd : fds) char_received |= write(fd.get(), "x", 1) == 1;
+    return absl::OkStatus();
+  }
+  absl::Status Start(const std::string&) override {
     return started++ == 0 ? absl::OkStatus() : absl::FailedPreconditionError("already started");
   }
-  Result<void> Signal(const SignalRequest& request) override {
-    if (request.pid != 1) return Errno(ESRCH);
+  absl::StatusOr<ExecReply> Exec(const ExecRequest&, std::vector<UniqueFd>) override { return ExecReply{17}; }
+  absl::Status Signal(const SignalRequest& request) override {
+    if (request.pid != 0) return absl::NotFoundError("no such process");
     last_signal = request.signo;
-    return {};
+    return absl::OkStatus();
   }
-  int WaitForInit() override { return 7 << 8; }
-  SandboxPhase Phase() override { return SandboxPhase::kRunning; }
-  std::vector<int32_t> Processes() override { return {1, 5}; }
+  absl::StatusOr<WaitReply> Wait(const WaitRequest&) override { return WaitReply{7 << 8}; }
+  absl::StatusOr<StateReply> State(const std::string&) override { return StateReply{ContainerPhase::kRunning, true}; }
+  absl::StatusOr<ProcessesReply> Processes(const std::string&) override {
+    return ProcessesReply{{{1, 0, 0, 5, 6, "init"}, {5, 1, 1000, 0, -1, "sh"}}};
+  }
+  absl::Status Pause(const PauseRequest&) override { return absl::OkStatus(); }
+  absl::Status Destroy(const std::string&) override { return absl::OkStatus(); }
   int started = 0, last_signal = 0;
+  std::string created;
+  bool char_received = false;
 };
 
 class ControlTest : public ::testing::Test {
@@ -58,14 +70,51 @@ TEST_F(ControlTest, AnswersEveryRequest) {
   FakeSandbox* sandbox = StartServer(getuid());
   absl::StatusOr<ControlChannel> channel = ConnectControlSocket(directory_.get());
   ASSERT_TRUE(channel.ok()) << channel.status();
-  EXPECT_TRUE(channel->Call(ControlType::kStart).ok());
-  EXPECT_EQ(MessageOf(channel->Call(ControlType::kStart).status()), "already started");
-  EXPECT_TRUE(channel->Call(ControlType::kSignal, ControlBody(SignalRequest{1, 15, 0})).ok());
+  const std::string c1 = ToWire(ContainerRequest{"c1"});
+  EXPECT_TRUE(channel->Call(ControlType::kStart, c1).ok());
+  EXPECT_EQ(MessageOf(channel->Call(ControlType::kStart, c1).status()), "already started");
+  EXPECT_TRUE(channel->Call(ControlType::kSignal, ToWire(SignalRequest{"c1", 0, 15, false})).ok());
   EXPECT_EQ(sandbox->last_signal, 15);
-  EXPECT_TRUE(absl::IsNotFound(channel->Call(ControlType::kSignal, ControlBody(SignalRequest{9, 15, 0})).status()));
-  EXPECT_EQ(channel->Call(ControlType::kProcesses)->size(), 8u);
-  EXPECT_EQ(*channel->Call(ControlType::kWait), ControlBody(WaitReply{7 << 8}));
-  EXPECT_EQ(*channel->Call(ControlType::kState), ControlBody(StateReply{SandboxPhase::kRunning}));
+  EXPECT_TRUE(absl::IsNotFound(channel->Call(ControlType::kSignal, ToWire(SignalRequest{"c1", 9, 15, false})).status()));
+  const auto processes = channel->CallFor<ProcessesReply>(ControlType::kProcesses, c1);
+  ASSERT_TRUE(processes.ok()) << processes.status();
+  ASSERT_EQ(processes->processes.size(), 2u);
+  EXPECT_EQ(processes->processes[1].name, "sh");
+  EXPECT_EQ(processes->processes[1].start_ns, -1);
+  EXPECT_EQ(channel->CallFor<WaitReply>(ControlType::kWait, ToWire(WaitRequest{"c1", 0}))->wait_status, 7 << 8);
+  EXPECT_TRUE(channel->CallFor<StateReply>(ControlType::kState, c1)->paused);
+}
+
+TEST_F(ControlTest, PassesDescriptors) {
+  FakeSandbox* sandbox = StartServer(getuid());
+  ControlChannel channel = *ConnectControlSocket(directory_.get());
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  const int fds[] = {write_end.get(), write_end.get()};
+  ASSERT_TRUE(channel.Call(ControlType::kCreate, ToWire(CreateRequest{.container = "c2"}), fds).ok());
+  write_end.reset();
+  EXPECT_EQ(sandbox->created, "c2");
+  char bytes[4];
+  EXPECT_EQ(read(read_end.get(), bytes, sizeof(bytes)), 2);
+  EXPECT_EQ(read(read_end.get(), bytes, sizeof(bytes)), 0) << "the server keeps descriptors";
+  EXPECT_FALSE(channel.Send({ControlType::kCreate, 0, std::string(kMaxControlBody + 1, 'x'), {}}).ok());
+}
+
+TEST(Wire, IsExact) {
+  const std::string bytes = ToWire(SignalRequest{"c", -1, 9, true});
+  const auto back = FromWire<SignalRequest>(bytes);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->container, "c");
+  EXPECT_EQ(back->pid, -1);
+  EXPECT_TRUE(back->all);
+  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(FromWire<SignalRequest>(bytes.substr(0, size)));
+  EXPECT_FALSE(FromWire<SignalRequest>(bytes + "x"));
+  // Lengths and numbers that cannot be.
+  EXPECT_FALSE(FromWire<ContainerRequest>(std::string(8, '\xff')));
+  EXPECT_FALSE(FromWire<ProcessesReply>(std::string(8, '\x7f')));
+  EXPECT_FALSE(FromWire<ExecReply>(std::string("\0\0\0\0\1\0\0\0", 8)));
 }
 
 TEST_F(ControlTest, RefusesMalformedAndUnknownRequests) {
@@ -73,7 +122,7 @@ TEST_F(ControlTest, RefusesMalformedAndUnknownRequests) {
   ControlChannel channel = *ConnectControlSocket(directory_.get());
   EXPECT_FALSE(channel.Call(ControlType::kSignal, "short").ok());
   EXPECT_FALSE(channel.Call(static_cast<ControlType>(999)).ok());
-  EXPECT_TRUE(channel.Call(ControlType::kState).ok());  // the connection survived both
+  EXPECT_TRUE(channel.Call(ControlType::kState, ToWire(ContainerRequest{"c1"})).ok());  // the connection survived both
   for (std::string_view junk : {"x", "0123456789012345", "01234567890123456789"}) {
     ControlChannel bad = *ConnectControlSocket(directory_.get());
     ASSERT_EQ(send(bad.fd(), junk.data(), junk.size(), 0), static_cast<ssize_t>(junk.size()));
@@ -84,7 +133,7 @@ TEST_F(ControlTest, RefusesMalformedAndUnknownRequests) {
 TEST_F(ControlTest, ServesItsOwnerOnly) {
   StartServer(getuid() + 1);
   ControlChannel channel = *ConnectControlSocket(directory_.get());
-  EXPECT_FALSE(channel.Call(ControlType::kState).ok());
+  EXPECT_FALSE(channel.Call(ControlType::kState, ToWire(ContainerRequest{"c1"})).ok());
 }
 
 TEST(ControlChannel, DetectsTruncatedAndOversizedMessages) {

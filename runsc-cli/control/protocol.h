@@ -1,27 +1,36 @@
-// Messages between a command and a running sandbox: fixed layout, one per SOCK_SEQPACKET packet.
+// Messages between a command and a running sandbox, one per SOCK_SEQPACKET packet, descriptors beside it.
 //
 // control.sock: the client sends one request and gets one reply, as often as it likes.
 // sync socket (create only, from SpawnSelf): the sandbox sends kReady; the command, once the container
 // is on record, answers kCommit. A sandbox that sees the end of its sync socket before kCommit exits:
 // a killed `create` leaves no process behind.
+// link (one for each monitor): the monitor sends the number of a signal, int32_t, whenever it is sent one; the sandbox
+// sends the process' wait status, int32_t, when it has ended. A monitor that is gone takes its process along.
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace runsc {
 
 inline constexpr uint32_t kControlMagic = 0x63736e72;  // "rnsc"
-inline constexpr uint16_t kControlVersion = 1;
-inline constexpr uint32_t kMaxControlBody = 32 << 10;
+inline constexpr uint16_t kControlVersion = 2;
+inline constexpr uint32_t kMaxControlBody = 64 << 10;
+inline constexpr size_t kMaxControlFds = 250;  // the host allows 253
 
 enum class ControlType : uint16_t {
-  kStart = 1,      // run init. No body. Reply: no body
-  kSignal = 2,     // body: SignalRequest. Reply: no body
-  kWait = 3,       // waits for init to end. Reply body: WaitReply
-  kState = 4,      // Reply body: StateReply
-  kProcesses = 5,  // Reply body: int32_t guest pids
+  kStart = 1,      // run a container's init. ContainerRequest
+  kSignal = 2,     // SignalRequest
+  kWait = 3,       // waits for a process to end. WaitRequest, WaitReply
+  kState = 4,      // ContainerRequest, StateReply
+  kProcesses = 5,  // ContainerRequest, ProcessesReply
+  kCreate = 6,     // another container in this sandbox. CreateRequest
+  kExec = 7,       // another process in a container. ExecRequest, ExecReply
+  kDestroy = 8,    // kill what is left of a container, and forget it. ContainerRequest
+  kPause = 9,      // PauseRequest
   kReady = 16,     // sync: the sandbox is set up, or `error` and its text
-  kCommit = 17,    // sync: body CommitRequest. Reply only if start_now is set: as for kStart
+  kCommit = 17,    // sync: CommitRequest. Reply only if start_now is set: as for kStart
 };
 
 // Starts every message. In a reply, `error` is 0 or an errno; with an error the body is the text.
@@ -34,28 +43,87 @@ struct ControlHeader {
 };
 static_assert(sizeof(ControlHeader) == 16);
 
-struct SignalRequest {
-  int32_t pid = 1;  // guest process
-  int32_t signo = 0;
-  uint32_t all = 0;  // every process; pid is ignored
+struct ContainerRequest {
+  std::string container;
+  template <class V> void Visit(V& v) { v(container); }
 };
-static_assert(sizeof(SignalRequest) == 12);
 
-struct CommitRequest {
-  uint32_t start_now = 0;
+struct SignalRequest {
+  std::string container;
+  int32_t pid = 0;  // as the container knows it; 0: its init
+  int32_t signo = 0;
+  bool all = false;  // every process of the container; pid is ignored
+  template <class V> void Visit(V& v) { v(container, pid, signo, all); }
 };
-static_assert(sizeof(CommitRequest) == 4);
+
+struct WaitRequest {
+  std::string container;
+  int32_t pid = 0;  // as for SignalRequest; a process that was started by exec
+  template <class V> void Visit(V& v) { v(container, pid); }
+};
 
 struct WaitReply {
   int32_t wait_status = 0;  // as wait(2) encodes it
+  template <class V> void Visit(V& v) { v(wait_status); }
 };
-static_assert(sizeof(WaitReply) == 4);
 
-enum class SandboxPhase : uint32_t { kCreated = 1, kRunning = 2, kExited = 3 };
+struct CommitRequest {
+  bool start_now = false;
+  template <class V> void Visit(V& v) { v(start_now); }
+};
+
+enum class ContainerPhase : uint32_t { kCreated = 1, kRunning = 2, kExited = 3 };
 
 struct StateReply {
-  SandboxPhase phase = SandboxPhase::kCreated;
+  ContainerPhase phase = ContainerPhase::kCreated;
+  bool paused = false;
+  template <class V> void Visit(V& v) { v(phase, paused); }
 };
-static_assert(sizeof(StateReply) == 4);
+
+struct ProcessInfo {
+  int32_t pid = 0, parent = 0;  // as the container knows them
+  uint32_t uid = 0;
+  int64_t cpu_ns = 0, start_ns = 0;  // used; monotonic time of the start
+  std::string name;
+  template <class V> void Visit(V& v) { v(pid, parent, uid, cpu_ns, start_ns, name); }
+};
+
+struct ProcessesReply {
+  std::vector<ProcessInfo> processes;
+  template <class V> void Visit(V& v) { v(processes); }
+};
+
+// Which of the sandbox's namespaces a container shares; others are its own.
+struct SharedNamespaces {
+  bool uts = false, ipc = false, net = false;
+  std::string pid_of;  // the container whose pid namespace it joins; empty: its own
+  template <class V> void Visit(V& v) { v(uts, ipc, net, pid_of); }
+};
+
+// Descriptors: config.json, the link, three of stdio, those to preserve, the gofer's channels.
+struct CreateRequest {
+  std::string container, bundle;
+  SharedNamespaces shared;
+  uint32_t preserved_fds = 0, gofer_channels = 0;
+  template <class V> void Visit(V& v) { v(container, bundle, shared, preserved_fds, gofer_channels); }
+};
+
+// Descriptors: the process as JSON, the link, three of stdio, those to preserve.
+struct ExecRequest {
+  std::string container;
+  uint32_t preserved_fds = 0;
+  template <class V> void Visit(V& v) { v(container, preserved_fds); }
+};
+
+struct ExecReply {
+  int32_t pid = 0;  // as the container knows it
+  template <class V> void Visit(V& v) { v(pid); }
+};
+
+struct PauseRequest {
+  std::string container;
+  bool paused = false;
+  template <class V> void Visit(V& v) { v(container, paused); }
+};
 
 }  // namespace runsc

@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <thread>
 
 #include "platform/host/status_util.h"
@@ -15,23 +13,26 @@
 namespace runsc {
 namespace {
 
-ControlMessage Failure(ControlType type, int error, std::string text) {
-  return {type, error, std::move(text)};
+ControlMessage Failure(ControlType type, const absl::Status& status) {
+  const std::string text = MessageOf(status).substr(0, kMaxControlBody);
+  return {type, ToErrno(status).value(), text, {}};
 }
 
-ControlMessage HandleSignal(ControlHandler& handler, const ControlMessage& request) {
-  const std::optional<SignalRequest> signal = request.As<SignalRequest>();
-  if (!signal) return Failure(request.type, EPROTO, "malformed signal request");
-  const Result<void> sent = handler.Signal(*signal);
-  if (sent.ok()) return {request.type, 0, {}};
-  return Failure(request.type, sent.error().value(), Cat("send signal: ", strerror(sent.error().value())));
+ControlMessage ToReply(ControlType type, const absl::Status& status) {
+  return status.ok() ? ControlMessage{type, 0, {}, {}} : Failure(type, status);
 }
 
-ControlMessage HandleProcesses(ControlHandler& handler, const ControlMessage& request) {
-  std::vector<int32_t> pids = handler.Processes();
-  pids.resize(std::min(pids.size(), size_t{kMaxControlBody / sizeof(int32_t)}));
-  return {request.type, 0,
-          std::string(reinterpret_cast<const char*>(pids.data()), pids.size() * sizeof(int32_t))};
+template <typename Reply>
+ControlMessage ToReply(ControlType type, absl::StatusOr<Reply> reply) {
+  return reply.ok() ? ControlMessage{type, 0, ToWire(*std::move(reply)), {}} : Failure(type, reply.status());
+}
+
+// Decodes the body as a Request and answers with what `serve` makes of it.
+template <typename Request, typename Serve>
+ControlMessage Answer(const ControlMessage& message, Serve serve) {
+  const std::optional<Request> request = message.As<Request>();
+  if (!request) return Failure(message.type, absl::InvalidArgumentError("malformed control request"));
+  return ToReply(message.type, serve(*request));
 }
 
 }  // namespace
@@ -43,26 +44,32 @@ Result<uid_t> PeerUid(int fd) {
   return peer.uid;
 }
 
-ControlMessage HandleControlRequest(ControlHandler& handler, const ControlMessage& request) {
-  switch (request.type) {
-    case ControlType::kStart: {
-      const absl::Status started = handler.Start();
-      if (started.ok()) return {request.type, 0, {}};
-      return Failure(request.type, ToErrno(started).value(), MessageOf(started));
-    }
+ControlMessage HandleControlRequest(ControlHandler& handler, ControlMessage message) {
+  std::vector<UniqueFd> fds = std::move(message.fds);
+  switch (message.type) {
+    case ControlType::kCreate:
+      return Answer<CreateRequest>(message, [&](const auto& r) { return handler.Create(r, std::move(fds)); });
+    case ControlType::kStart:
+      return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.Start(r.container); });
+    case ControlType::kExec:
+      return Answer<ExecRequest>(message, [&](const auto& r) { return handler.Exec(r, std::move(fds)); });
     case ControlType::kSignal:
-      return HandleSignal(handler, request);
+      return Answer<SignalRequest>(message, [&](const auto& r) { return handler.Signal(r); });
     case ControlType::kWait:
-      return {request.type, 0, ControlBody(WaitReply{handler.WaitForInit()})};
+      return Answer<WaitRequest>(message, [&](const auto& r) { return handler.Wait(r); });
     case ControlType::kState:
-      return {request.type, 0, ControlBody(StateReply{handler.Phase()})};
+      return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.State(r.container); });
     case ControlType::kProcesses:
-      return HandleProcesses(handler, request);
+      return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.Processes(r.container); });
+    case ControlType::kPause:
+      return Answer<PauseRequest>(message, [&](const auto& r) { return handler.Pause(r); });
+    case ControlType::kDestroy:
+      return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.Destroy(r.container); });
     case ControlType::kReady:
     case ControlType::kCommit:
       break;
   }
-  return Failure(request.type, ENOSYS, "unknown control request");
+  return Failure(message.type, absl::UnimplementedError("unknown control request"));
 }
 
 bool ControlServer::IsOwner(int fd) const {
@@ -75,7 +82,7 @@ void ControlServer::ServeConnection(ControlChannel channel) {
     absl::StatusOr<ControlMessage> request = channel.Receive();
     if (!request.ok()) return;
     ++replies_due_;
-    const absl::Status sent = channel.Send(HandleControlRequest(handler_, *request));
+    const absl::Status sent = channel.Send(HandleControlRequest(handler_, *std::move(request)));
     --replies_due_;
     if (!sent.ok()) return;
   }

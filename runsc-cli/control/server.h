@@ -5,22 +5,27 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "platform/base/result.h"
 #include "platform/base/unique_fd.h"
 #include "runsc-cli/control/channel.h"
 
 namespace runsc {
 
-// What a sandbox can be asked. Called from the server's threads, several at a time.
+// What a sandbox can be asked. Called from the server's threads, several at a time. The error says why not, in words
+// for the user.
 class ControlHandler {
  public:
   virtual ~ControlHandler() = default;
-  virtual absl::Status Start() = 0;
-  virtual Result<void> Signal(const SignalRequest& request) = 0;
-  virtual int WaitForInit() = 0;  // blocks; a wait status
-  virtual SandboxPhase Phase() = 0;
-  virtual std::vector<int32_t> Processes() = 0;
+  virtual absl::Status Create(const CreateRequest& request, std::vector<UniqueFd> fds) = 0;
+  virtual absl::Status Start(const std::string& container) = 0;
+  virtual absl::StatusOr<ExecReply> Exec(const ExecRequest& request, std::vector<UniqueFd> fds) = 0;
+  virtual absl::Status Signal(const SignalRequest& request) = 0;
+  virtual absl::StatusOr<WaitReply> Wait(const WaitRequest& request) = 0;  // blocks
+  virtual absl::StatusOr<StateReply> State(const std::string& container) = 0;
+  virtual absl::StatusOr<ProcessesReply> Processes(const std::string& container) = 0;
+  virtual absl::Status Pause(const PauseRequest& request) = 0;
+  virtual absl::Status Destroy(const std::string& container) = 0;
 };
 
 class ControlServer {
@@ -49,7 +54,7 @@ class ControlServer {
 };
 
 // The reply to one request; never crashes on what the peer sent.
-ControlMessage HandleControlRequest(ControlHandler& handler, const ControlMessage& request);
+ControlMessage HandleControlRequest(ControlHandler& handler, ControlMessage request);
 
 // User id of whoever made the socket `fd`, as this process' user namespace sees it.
 Result<uid_t> PeerUid(int fd);

@@ -64,6 +64,8 @@ SpecUser ReadUser(const JsonValue& value) {
 SpecProcess ReadProcess(const JsonValue& value) {
   SpecProcess process;
   process.terminal = value.Field("terminal").Bool();
+  process.console_height = value.Field("consoleSize").Field("height").Uint32();
+  process.console_width = value.Field("consoleSize").Field("width").Uint32();
   process.user = ReadUser(value.Field("user"));
   process.args = value.Field("args").Strings();
   process.env = value.Field("env").Strings();
@@ -208,9 +210,8 @@ Spec ReadSpec(const JsonValue& document) {
   return spec;
 }
 
-}  // namespace
-
-absl::StatusOr<Spec> ParseSpec(std::string_view text) {
+template <typename T>
+absl::StatusOr<T> ParseDocument(std::string_view text, T (*read)(const JsonValue& document)) {
   if (text.size() > kMaxSpecBytes) {
     return InvalidArgument(text.size(), " bytes are more than the ", kMaxSpecBytes, " allowed");
   }
@@ -220,9 +221,19 @@ absl::StatusOr<Spec> ParseSpec(std::string_view text) {
   absl::Status error;
   const JsonValue root(&document, "", &error);
   if (!root.present()) return InvalidArgument("the document: must be an object, is null");
-  Spec spec = ReadSpec(root);
+  T value = read(root);
   if (!error.ok()) return error;
-  return spec;
+  return value;
+}
+
+}  // namespace
+
+absl::StatusOr<Spec> ParseSpec(std::string_view text) {
+  return ParseDocument<Spec>(text, ReadSpec);
+}
+
+absl::StatusOr<SpecProcess> ParseProcess(std::string_view text) {
+  return ParseDocument<SpecProcess>(text, ReadProcess);
 }
 
 }  // namespace runsc

@@ -36,6 +36,7 @@ struct SpecRlimit {
 
 struct SpecProcess {
   bool terminal = false;
+  unsigned console_height = 0, console_width = 0;  // 0: not given
   SpecUser user;
   std::vector<std::string> args;
   std::vector<std::string> env;
@@ -112,6 +113,9 @@ inline constexpr int kMaxSpecDepth = 128;
 // The text of a config.json. An error names the place: "process.args[2]: must be a string, is a
 // number" or "line 3, column 7: ...".
 absl::StatusOr<Spec> ParseSpec(std::string_view json);
+
+// The text of a process.json: config.json's `process` alone.
+absl::StatusOr<SpecProcess> ParseProcess(std::string_view json);
 
 // The other way: used by `spec` and `do`. Only what those two set is written.
 std::string SpecToJson(const Spec& spec);

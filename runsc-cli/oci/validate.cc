@@ -76,11 +76,7 @@ absl::Status CheckUser(const SpecProcess& process) {
 
 absl::Status CheckProcess(const Spec& spec) {
   if (!spec.process) return InvalidArgument("process: must be given");
-  RETURN_IF_ERROR(CheckArgs(*spec.process));
-  RETURN_IF_ERROR(CheckEnv(*spec.process));
-  RETURN_IF_ERROR(CheckAbsolute("process.cwd", spec.process->cwd));
-  RETURN_IF_ERROR(CheckRlimits(*spec.process));
-  return CheckUser(*spec.process);
+  return ValidateProcess(*spec.process);
 }
 
 absl::Status CheckRoot(const Spec& spec) {
@@ -178,6 +174,14 @@ absl::Status CheckIdMappings(std::string_view path, const std::vector<SpecIdMapp
 }
 
 }  // namespace
+
+absl::Status ValidateProcess(const SpecProcess& process) {
+  RETURN_IF_ERROR(CheckArgs(process));
+  RETURN_IF_ERROR(CheckEnv(process));
+  RETURN_IF_ERROR(CheckAbsolute("process.cwd", process.cwd));
+  RETURN_IF_ERROR(CheckRlimits(process));
+  return CheckUser(process);
+}
 
 absl::Status ValidateSpec(const Spec& spec) {
   RETURN_IF_ERROR(CheckProcess(spec));

@@ -9,4 +9,7 @@ namespace runsc {
 // The first violated clause: "process.args: must not be empty".
 absl::Status ValidateSpec(const Spec& spec);
 
+// The same of a process.json.
+absl::Status ValidateProcess(const SpecProcess& process);
+
 }  // namespace runsc

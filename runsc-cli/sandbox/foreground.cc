@@ -1,13 +1,10 @@
-// The foreground loop of `run` and `do`.
+// The foreground loop of `run`, `do` and `exec`.
 #include "runsc-cli/sandbox/foreground.h"
 
 #include <errno.h>
 #include <sys/wait.h>
 
 #include "platform/host/status_util.h"
-#include "runsc-cli/base/log.h"
-#include "runsc-cli/base/text.h"
-#include "runsc-cli/control/channel.h"
 
 namespace runsc {
 namespace {
@@ -22,20 +19,8 @@ sigset_t HeldSignals() {
   return set;
 }
 
-void Forward(int state_directory, int signo) {
-  absl::StatusOr<ControlChannel> channel = ConnectControlSocket(state_directory);
-  absl::Status sent = channel.status();
-  if (sent.ok()) {
-    sent = channel->Call(ControlType::kSignal, ControlBody(SignalRequest{1, signo, 0})).status();
-  }
-  if (!sent.ok()) LogDebug("signal ", signo, " not forwarded: ", MessageOf(sent));
-}
-
-// The sentry itself always exits; it being killed is news.
 int ShellStatus(int wait_status) {
-  if (WIFEXITED(wait_status)) return WEXITSTATUS(wait_status);
-  Log::ReportError(Cat("the sandbox process was killed by signal ", WTERMSIG(wait_status)));
-  return 128 + WTERMSIG(wait_status);
+  return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
 }
 
 }  // namespace
@@ -58,16 +43,16 @@ void HoldForwardedSignals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-absl::StatusOr<int> WaitInForeground(Sandbox& sandbox, int state_directory) {
+absl::StatusOr<int> WaitInForeground(pid_t monitor) {
   const sigset_t set = HeldSignals();
   for (;;) {
     int status;
-    const pid_t ended = waitpid(sandbox.pid(), &status, WNOHANG);
-    if (ended == sandbox.pid()) return ShellStatus(status);
-    if (ended < 0) return HostError(errno, "wait for sandbox process %d", sandbox.pid());
+    const pid_t ended = waitpid(monitor, &status, WNOHANG);
+    if (ended == monitor) return ShellStatus(status);
+    if (ended < 0) return HostError(errno, "wait for monitor process %d", monitor);
     siginfo_t info;
     const int signo = sigwaitinfo(&set, &info);
-    if (signo > 0 && signo != SIGCHLD) Forward(state_directory, signo);
+    if (signo > 0 && signo != SIGCHLD) kill(monitor, signo);
   }
 }
 

@@ -1,11 +1,10 @@
-// Waiting for a container in the foreground: signals go to its init, its exit status comes back.
+// Waiting for a guest process in the foreground: signals go to it, its exit status comes back.
 #pragma once
 
 #include <signal.h>
 #include <sys/types.h>
 
 #include "absl/status/statusor.h"
-#include "runsc-cli/sandbox/spawn.h"
 
 namespace runsc {
 
@@ -13,8 +12,9 @@ namespace runsc {
 // that comes early waits for the guest instead of ending us.
 void HoldForwardedSignals();
 
-// Forwards signals until the sandbox ends. The shell's status: the guest's own, or 128+n.
-absl::StatusOr<int> WaitInForeground(Sandbox& sandbox, int state_directory);
+// Passes signals on to the monitor, a child of this process, until it ends. The shell's status: the guest's own, or
+// 128+n.
+absl::StatusOr<int> WaitInForeground(pid_t monitor);
 
 // Whether runsc in the foreground passes `signo` on.
 bool IsForwarded(int signo);

@@ -35,9 +35,11 @@ void AddNamespaces(SpawnOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec, const CgroupEntrance* cgroup) {
+absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec, const std::string& made,
+                                        const CgroupEntrance* cgroup) {
   const SpecNamespace* ns = NetworkNamespace(spec);
-  if (globals.GetString("network") == "none" || (ns != nullptr && ns->path.empty())) return UniqueFd();
+  const std::string path = ns == nullptr ? std::string() : ns->path.empty() ? made : ns->path;
+  if (globals.GetString("network") == "none" || (ns != nullptr && path.empty())) return UniqueFd();
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return HostError(errno, "create socket pair");
   UniqueFd ours(ends[0]), theirs(ends[1]), netns;
@@ -46,8 +48,8 @@ absl::StatusOr<UniqueFd> SpawnNetBroker(const FlagSet& globals, const Spec& spec
   options.argv = {"runsc-network", "net-broker", Cat("--channel=", kChannel)};
   options.fds = {{theirs.get(), kChannel}};
   if (ns != nullptr) {
-    netns.reset(open(ns->path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!netns.valid()) return HostError(errno, "network namespace %s", ns->path.c_str());
+    netns.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!netns.valid()) return HostError(errno, "network namespace %s", path.c_str());
     options.fds.push_back({netns.get(), kNetns});
     options.argv.push_back(Cat("--netns=", kNetns));
   }

@@ -2,7 +2,6 @@
 // ready to run the container's init.
 #pragma once
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -20,7 +19,9 @@ struct SandboxRequest {
   std::string id;
   const Bundle* bundle = nullptr;
   int control_listener = -1;              // bound control socket
-  std::array<int, 3> stdio = {0, 1, 2};   // host descriptors of the container's stdio
+  int link = -1;                          // to the container's monitor
+  std::vector<int> streams = {0, 1, 2};   // host descriptors of the container's stdio, then those preserved
+  std::string network_of;                 // the network namespace to use instead of config.json's; "" for none
   const CgroupEntrance* cgroup = nullptr; // where all processes of the sandbox belong
   bool die_with_caller = false;           // foreground: SIGKILL when this process is gone
 };
@@ -43,7 +44,6 @@ class Sandbox {
 
  private:
   Sandbox() = default;
-  absl::Status SpawnGofer(const SandboxRequest& request, const std::vector<UniqueFd>& channels);
   absl::Status SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
                            UniqueFd sync);
   absl::Status DescribeDeath();

@@ -14,10 +14,8 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(Bundle bundle, LoadBundle(invocation.flags.GetString("bundle")));
   LogUnsupported(bundle.spec, bundle.plan);
   CreateOptions options;
-  options.globals = &invocation.globals;
-  options.id = invocation.args[0];
   options.bundle = &bundle;
-  options.pid_file = invocation.flags.GetString("pid-file");
+  SetCreateOptions(invocation, options);
   RETURN_IF_ERROR(CreateContainer(store, options).status());
   return 0;
 }

@@ -35,16 +35,21 @@ absl::Status CheckSandboxFlags(const FlagSet& globals) {
 }
 
 absl::Status CheckCreateFlags(const Invocation& invocation) {
-  if (!invocation.flags.GetString("console-socket").empty()) return NotYet("--console-socket");
   if (!invocation.flags.GetString("pidfd-socket").empty()) return NotYet("--pidfd-socket");
-  if (invocation.flags.GetInt("preserve-fds") > 0) return NotYet("--preserve-fds");
   return CheckSandboxFlags(invocation.globals);
+}
+
+void SetCreateOptions(const Invocation& invocation, CreateOptions& options) {
+  options.globals = &invocation.globals;
+  options.id = invocation.args[0];
+  options.pid_file = invocation.flags.GetString("pid-file");
+  options.console_socket = invocation.flags.GetString("console-socket");
+  options.preserved_fds = static_cast<int>(invocation.flags.GetInt("preserve-fds"));
 }
 
 void LogUnsupported(const Spec& spec, const MountPlan& plan) {
   for (const std::string& skipped : plan.skipped) LogInfo(skipped);
   if (HasHooks(spec.hooks)) Log::ReportWarning("hooks: not run yet");
-  if (spec.process->terminal) LogInfo("process.terminal: no terminal is made yet; stdio is used as it is");
   if (spec.linux_.has_seccomp) LogInfo("linux.seccomp: not applied inside the guest yet");
   if (!spec.linux_.sysctl.empty()) LogInfo("linux.sysctl: not applied yet");
   if (!spec.linux_.devices.empty()) LogInfo("linux.devices: only the sandbox's own devices exist");

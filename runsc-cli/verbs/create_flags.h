@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "runsc-cli/base/flags.h"
-#include "runsc-cli/sandbox/container.h"
+#include "runsc-cli/sandbox/create.h"
 #include "runsc-cli/verbs/verb.h"
 
 namespace runsc {
@@ -26,6 +26,8 @@ namespace runsc {
 absl::Status CheckCreateFlags(const Invocation& invocation);
 // Platform and network choices every sandbox obeys.
 absl::Status CheckSandboxFlags(const FlagSet& globals);
+// What RUNSC_CREATE_FLAGS say, but for the bundle.
+void SetCreateOptions(const Invocation& invocation, CreateOptions& options);
 // What of config.json is not honoured, in the log.
 void LogUnsupported(const Spec& spec, const MountPlan& plan);
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr FlagDef kFlags[] = {
     {"all", FlagKind::kBool, "false", "", "signal every process of the container", "a"},
-    {"pid", FlagKind::kInt, "1", "", "signal this process, by its number in the container"},
+    {"pid", FlagKind::kInt, "0", "", "signal this process, by its number in the container, instead of init"},
 };
 
 absl::StatusOr<int> Run(const Invocation& invocation) {

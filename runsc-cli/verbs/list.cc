@@ -44,7 +44,7 @@ std::string Table(const std::vector<Row>& rows) {
 std::string TableOf(const std::vector<Entry>& entries) {
   std::vector<Row> rows = {{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}};
   for (const Entry& e : entries) {
-    const int pid = e.status == ContainerStatus::kStopped ? 0 : e.state.sandbox.pid;
+    const int pid = e.status == ContainerStatus::kStopped ? 0 : e.state.monitor.pid;
     rows.push_back({e.state.id, Cat(pid), std::string(StatusName(e.status)), e.state.bundle,
                     e.state.created, OwnerName(e.state.owner_uid)});
   }
@@ -61,11 +61,9 @@ std::string JsonOf(const std::vector<Entry>& entries) {
 std::vector<Entry> ReadAll(StateStore& store) {
   std::vector<Entry> entries;
   for (const std::string& id : store.Ids()) {
-    absl::StatusOr<StateDirectory> directory = store.OpenUnlocked(id);
-    if (!directory.ok()) continue;
-    absl::StatusOr<ContainerState> state = directory->Read();
+    const absl::StatusOr<ContainerState> state = store.Read(id);
     if (state.ok()) {
-      entries.push_back({*state, QueryStatus(*directory, *state)});
+      entries.push_back({*state, QueryStatus(store, *state)});
     } else if (!absl::IsNotFound(state.status())) {
       Log::ReportWarning(MessageOf(state.status()));
     }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "absl/status/statusor.h"
-#include "runsc-cli/sandbox/container.h"
+#include "runsc-cli/sandbox/create.h"
 
 namespace runsc {
 

@@ -9,9 +9,8 @@ namespace {
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
-  ASSIGN_OR_RETURN(StateDirectory directory, store.OpenUnlocked(invocation.args[0]));
-  ASSIGN_OR_RETURN(ContainerState state, directory.Read());
-  RETURN_IF_ERROR(Print(OciStateJson(state, QueryStatus(directory, state)) + "\n"));
+  ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));
+  RETURN_IF_ERROR(Print(OciStateJson(state, QueryStatus(store, state)) + "\n"));
   return 0;
 }
 

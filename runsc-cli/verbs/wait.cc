@@ -5,25 +5,26 @@
 #include "runsc-cli/base/global_flags.h"
 #include "runsc-cli/base/json_text.h"
 #include "runsc-cli/base/text.h"
-#include "runsc-cli/control/channel.h"
-#include "runsc-cli/sandbox/container.h"
+#include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/verbs/verb.h"
 
 namespace runsc {
 namespace {
 
+constexpr FlagDef kFlags[] = {
+    {"pid", FlagKind::kInt, "0", "", "wait for this process of `exec`, by its number in the container"},
+};
+
 absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
-  ASSIGN_OR_RETURN(StateDirectory directory, store.OpenUnlocked(invocation.args[0]));
-  ASSIGN_OR_RETURN(ContainerState state, directory.Read());
+  ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));
   if (CurrentStatus(state) == ContainerStatus::kStopped) {
     return absl::FailedPreconditionError(Cat("container \"", state.id, "\": container not running"));
   }
-  ASSIGN_OR_RETURN(ControlChannel channel, ConnectControlSocket(directory.fd()));
-  ASSIGN_OR_RETURN(std::string body, channel.Call(ControlType::kWait));
-  const std::optional<WaitReply> reply = ControlMessage{ControlType::kWait, 0, body}.As<WaitReply>();
-  if (!reply) return absl::InternalError("malformed reply from the sandbox");
-  const int status = reply->wait_status;
+  ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state, /*timeout_seconds=*/0));
+  const WaitRequest request{state.id, static_cast<int>(invocation.flags.GetInt("pid"))};
+  ASSIGN_OR_RETURN(const WaitReply reply, channel.CallFor<WaitReply>(ControlType::kWait, ToWire(request)));
+  const int status = reply.wait_status;
   const int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   RETURN_IF_ERROR(Print(Cat("{\"id\":", JsonString(state.id), ",\"exitStatus\":", code, "}\n")));
   return 0;
@@ -31,6 +32,6 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kWaitVerb = {"wait", "<container-id>", "wait for a container and print its exit status", {}, 1, 1, Run};
+const Verb kWaitVerb = {"wait", "<container-id>", "wait for a container and print its exit status", kFlags, 1, 1, Run};
 
 }  // namespace runsc

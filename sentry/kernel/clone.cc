@@ -18,12 +18,18 @@ constexpr uint64_t kKnownFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHA
                                  CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID |
                                  CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND | CLONE_PIDFD | CSIGNAL;
 
+// Those started from outside have none that could wait for a sibling.
+bool HasParent(const Task& task) {
+  MutexLock l(task.kernel().task_set_mu());
+  return task.thread_group().parent != nullptr;
+}
+
 Result<void> CheckFlags(const Task& task, uint64_t flags, int exit_signal) {
   if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) return Errno(EINVAL);
   if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) return Errno(EINVAL);
   if ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND)) return Errno(EINVAL);
   if ((flags & CLONE_NEWNS) && (flags & CLONE_FS)) return Errno(EINVAL);
-  if ((flags & CLONE_PARENT) && &task.thread_group() == task.kernel().init()) return Errno(EINVAL);
+  if ((flags & CLONE_PARENT) && !HasParent(task)) return Errno(EINVAL);
   if ((flags & CLONE_NEWUSER) && (flags & (CLONE_THREAD | CLONE_FS))) return Errno(EINVAL);
   if ((flags & CLONE_NEWPID) && (flags & CLONE_THREAD)) return Errno(EINVAL);
   if ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED))) return Errno(EINVAL);
@@ -55,6 +61,8 @@ void InheritLocked(ThreadGroup& child, ThreadGroup& parent, uint64_t flags)
   child.dumpable = parent.dumpable;
   child.exe_path = parent.exe_path;
   child.personality = parent.personality;
+  child.container = parent.container;
+  child.frozen = parent.frozen;
   child.actions = (flags & CLONE_SIGHAND) ? parent.actions : CopyActions(*parent.actions, flags & CLONE_CLEAR_SIGHAND);
   child.timers = std::make_shared<ThreadGroup::Timers>(child);
 }
@@ -151,6 +159,7 @@ Result<void> Task::PublishChild(const CloneArgs& args, Task& child) {
   MutexLock l(kernel_.task_set_mu());
   if (thread_group_->exiting || thread_group_->exec_waiter != nullptr || kernel_.shutting_down()) return kRestartNoIntr;
   ThreadGroup& group = child.thread_group();
+  if (thread_group_->frozen) child.run_->work.fetch_or(RunState::kFreeze);
   kernel_.InsertTaskLocked(child);
   group.tasks.push_back(&child);
   if (args.flags & CLONE_THREAD) {

@@ -207,10 +207,13 @@ void Task::LeaveThreadGroup() {
   EndTimers(group);
   RunProcessExitHooks(group);
   std::vector<RefPtr<ThreadGroup>> garbage{thread_group_};
+  std::function<void(int)> on_exit;
   {
     MutexLock l(kernel_.task_set_mu());
     EndGroupLocked(garbage);
+    on_exit.swap(group.on_exit);
   }
+  if (on_exit) on_exit(group.exit_status);
   if (is_init) kernel_.PublishInitExit(group.exit_status);
 }
 

@@ -3,11 +3,9 @@
 #include <time.h>
 
 #include <algorithm>
-#include <cstring>
 
-#include "absl/strings/str_cat.h"
 #include "sentry/kernel/host_thread.h"
-#include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/outside_process.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
@@ -24,29 +22,6 @@ int64_t ClockNs(clockid_t clock) {
   timespec ts;
   clock_gettime(clock, &ts);
   return ToNs(ts);
-}
-
-std::string_view PathVariable(const std::vector<std::string>& env) {
-  for (const std::string& entry : env) {
-    if (entry.compare(0, 5, "PATH=") == 0) return std::string_view(entry).substr(5);
-  }
-  return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-}
-
-// The candidates execvp(3) would try.
-std::vector<std::string> Candidates(const InitProcess& init) {
-  if (!init.path.empty()) return {init.path};
-  const std::string& name = init.args[0];
-  if (name.find('/') != std::string::npos) return {name};
-  std::vector<std::string> candidates;
-  std::string_view path = PathVariable(init.env);
-  for (;;) {
-    const size_t end = path.find(':');
-    const std::string_view dir = path.substr(0, end);
-    candidates.push_back(dir.empty() ? name : std::string(dir) + "/" + name);
-    if (end == std::string_view::npos) return candidates;
-    path.remove_prefix(end + 1);
-  }
 }
 
 }  // namespace
@@ -183,54 +158,12 @@ uint64_t Kernel::total_forks() const {
 // --- init
 
 absl::Status Kernel::StartInit(const InitProcess& init) {
-  if (init.args.empty()) return absl::InvalidArgumentError("no command to run");
-  RefPtr<Task> task = MakeInit(init);
-  if (init.prepare) {
-    if (absl::Status prepared = init.prepare(*task); !prepared.ok()) return prepared;
-  }
-  Resolver resolver = task->resolver();
-  auto cwd = vfs().Lookup(resolver, vfs().root(), init.cwd, Vfs::kDirectory);
-  if (!cwd.ok()) {
-    return absl::NotFoundError(absl::StrCat("working directory ", init.cwd, ": ", std::strerror(cwd.error().value())));
-  }
-  task->fs().set_cwd(*cwd);
-  Errno error(ENOENT);
-  for (const std::string& candidate : Candidates(init)) {
-    const auto result = task->Exec(task->fs().cwd(), candidate, init.args, init.env, 0);
-    if (result.ok()) {
-      task->run().registers_replaced = false;  // no call is being served that must not overwrite them
-      if (!task->StartThread()) return absl::ResourceExhaustedError("cannot start a host thread");
-      return absl::OkStatus();
-    }
-    // As execvp: a refusal is remembered, absence is not.
-    if (error == Errno(ENOENT) || !(result.error() == Errno(ENOENT))) error = result.error();
-  }
-  return absl::FailedPreconditionError(absl::StrCat("exec ", init.args[0], ": ", std::strerror(error.value())));
-}
-
-RefPtr<Task> Kernel::MakeInit(const InitProcess& init) {
-  auto group = MakeRef<ThreadGroup>(*this, 1);
-  group->actions = MakeRef<SharedSignalActions>();
-  group->timers = std::make_shared<ThreadGroup::Timers>(*group);
-  for (const auto& [resource, limit] : init.rlimits) {
-    if (resource >= 0 && resource < static_cast<int>(RLIM_NLIMITS)) group->limits[resource] = limit;
-  }
-  group->pgid = group->sid = 1;
-  group->oom_score_adj = init.oom_score_adj;
-  Task::Parts parts;
-  parts.thread_group = group;
-  parts.fds = init.fds;
-  parts.fs = MakeRef<FsContext>(vfs().root(), vfs().root(), init.umask);
-  parts.creds = init.creds;
-  auto task = MakeRef<Task>(*this, std::move(parts), 1);
-  MutexLock l(task_set_mu());
-  init_ = group;
-  group->leader = task.get();
-  group->tasks.push_back(task.get());
-  InsertTaskLocked(*task);
-  InsertThreadGroupLocked(*group);
-  next_pid_ = 2;
-  return task;
+  OutsidePlace place;
+  place.root = vfs().root();
+  auto process = OutsideProcess::New(*this, init, std::move(place));
+  if (!process.ok()) return absl::ResourceExhaustedError("cannot start another process");
+  if (absl::Status loaded = (*process)->Exec(init); !loaded.ok()) return loaded;
+  return (*process)->Start(nullptr);
 }
 
 int Kernel::WaitForInit() {
@@ -264,25 +197,6 @@ void Kernel::KillAllButInit(Task&) {
     }
   }
   WaitForThreads(1);
-}
-
-Result<void> Kernel::SendExternalSignal(int pid, int signo, bool all) {
-  if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
-  MutexLock l(task_set_mu());
-  if (FindThreadGroupLocked(pid) == nullptr && !all) return Errno(ESRCH);
-  siginfo_t info{};
-  info.si_signo = signo;
-  info.si_code = SI_USER;
-  for (const auto& [id, group] : groups_) {
-    if ((!all && id != pid) || signo == 0) continue;
-    // From outside SIGKILL and SIGSTOP reach init too.
-    if (signo == SIGKILL) {
-      KillGroupLocked(*group, SIGKILL);
-    } else {
-      (void)SendToGroupLocked(*group, info);
-    }
-  }
-  return {};
 }
 
 void Kernel::OnAddressSpaceDeath(pid_t host_pid) {

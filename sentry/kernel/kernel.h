@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 
 #include <atomic>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,7 +31,7 @@ struct UtsName {
   std::string hostname = "runsc", domainname = "(none)";
 };
 
-// The guest's first process, from config.json.
+// A process from config.json.
 struct InitProcess {
   std::vector<std::string> args;
   std::vector<std::string> env;
@@ -42,9 +41,6 @@ struct InitProcess {
   std::vector<std::pair<int, struct rlimit>> rlimits;
   RefPtr<FdTable> fds;  // 0-2 installed
   int oom_score_adj = 0;
-  // StartInit calls it as pid 1, whose root and working directory are the root of `vfs`, before it looks
-  // at `path`, `args` and `cwd`: boot mounts here, waits for `start`, and searches PATH. May be null.
-  std::function<absl::Status(Task&)> prepare;
   std::string path;  // what to exec; empty: args[0]
 };
 
@@ -65,8 +61,6 @@ class Kernel {
   absl::Status StartInit(const InitProcess& init);
   // Blocks until pid 1 is gone; its wait status.
   int WaitForInit();
-  // From the control socket: to one process, or to all of them. ESRCH.
-  Result<void> SendExternalSignal(int pid, int signo, bool all);
   // The engine lost an address space to a SIGKILL from outside: so die the processes in it.
   void OnAddressSpaceDeath(pid_t host_pid);
   // Kills everything and joins the tasks.
@@ -118,7 +112,7 @@ class Kernel {
 
  private:
   friend class Task;
-  RefPtr<Task> MakeInit(const InitProcess& init);
+  friend class OutsideProcess;  // the first one is init
   void WaitForThreads(uint32_t left);
   Options options_;
   Mutex task_set_mu_{LockRank::kTaskSet};

@@ -36,6 +36,7 @@ struct Task::RunState {
     kStop = 2,    // the group is stopped
     kKill = 4,    // the task must end
     kRefresh = 8,  // what the engine was told changed: another parent, a filter by a sibling
+    kFreeze = 16,  // the container is paused
   };
   enum Sleep : uint32_t { kAwake, kWoken, kAsleep };
 
@@ -77,6 +78,8 @@ struct Task::RunState {
   std::function<Result<void>(ThreadGroup& child)> announce_child;
 
   bool HasWork() const { return work.load(std::memory_order_acquire) != 0; }
+  // Work that ends a wait: who sleeps does not notice that his container is frozen.
+  bool HasInterruption() const { return (work.load(std::memory_order_acquire) & ~uint32_t{kFreeze}) != 0; }
 };
 
 }  // namespace runsc

@@ -166,6 +166,7 @@ class Task : public RefCounted {
   void DoWork();
   void RecalculatePending();
   void WaitWhileStopped();
+  void WaitWhileFrozen();
 
   // signal_delivery.cc
   struct Delivery;

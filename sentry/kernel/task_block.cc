@@ -31,16 +31,16 @@ void Task::Wake() {
 }
 
 bool Task::HasPendingSignal() const {
-  if (!run_->HasWork()) return false;
+  if (!run_->HasInterruption()) return false;
   const_cast<Task*>(this)->RecalculatePending();
-  return run_->HasWork();
+  return run_->HasInterruption();
 }
 
 Result<void> Task::Block(Deadline deadline) {
   if (HasPendingSignal()) return kRestartSys;
   if (!BeginSleep(run_->wake)) return {};
   // A signal sent between the check and the announcement only left its flag.
-  if (run_->HasWork()) {
+  if (run_->HasInterruption()) {
     EndSleep(run_->wake);
     return {};
   }

@@ -167,6 +167,7 @@ void Task::DoWork() {
     run_->exiting = true;
     return;
   }
+  if (work & RunState::kFreeze) return WaitWhileFrozen();
   if (work & RunState::kStop) return WaitWhileStopped();
   if (work & RunState::kRefresh) {
     run_->work.fetch_and(~uint32_t{RunState::kRefresh});
@@ -174,6 +175,10 @@ void Task::DoWork() {
   }
   DeliverSignals(std::nullopt);
   RestoreTemporaryMask();
+}
+
+void Task::WaitWhileFrozen() {
+  while ((run_->work & RunState::kFreeze) && !(run_->work & RunState::kKill)) (void)BlockKillable();
 }
 
 // What is pending changed, or the mask did: is there anything to deliver?

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <functional>
 #include <list>
 #include <string>
 #include <vector>
@@ -25,7 +26,7 @@ class ThreadGroup : public RefCounted {
   int pid() const { return pid_; }
 
   // --- guarded by kernel().task_set_mu()
-  ThreadGroup* parent = nullptr;              // null only for init
+  ThreadGroup* parent = nullptr;              // null for who was started from outside
   std::list<RefPtr<ThreadGroup>> children;
   std::list<Task*> tasks;                     // live ones
   Task* leader = nullptr;                     // also when dead, until reaped
@@ -57,6 +58,9 @@ class ThreadGroup : public RefCounted {
   struct Timers;                              // itimers and POSIX timers (kernel/timers.h); own lock
   std::shared_ptr<Timers> timers;
   RefPtr<class PidNamespace> pid_ns;          // null: the sandbox's first one; set before it is published
+  int container = 0;                          // which of the sandbox's containers it belongs to; set before too
+  bool frozen = false;                        // runs no guest code (container_control.h)
+  std::function<void(int wait_status)> on_exit;  // nobody's child: who is told of its end (outside_process.h)
 
  private:
   Kernel& kernel_;

@@ -125,7 +125,7 @@ void NotifyParentOfJobControlLocked(ThreadGroup& group, int code, int status) {
 void NotifyParentOfExitLocked(ThreadGroup& group) {
   ThreadGroup* parent = group.parent;
   group.exit_events.Notify(EPOLLIN);
-  if (parent == nullptr) return;
+  if (parent == nullptr) return ReapLocked(group);
   const KernelSigaction& action = ChildAction(*parent);
   const bool is_sigchld = group.exit_signal == SIGCHLD;
   const bool unwanted = is_sigchld && (action.handler == kIgnoreHandler || (action.flags & kSaNoCldWait));

@@ -36,6 +36,14 @@ void MountTable::SetRoot(RefPtr<Mount> mount) {
   std::swap(roots_[kFirstNamespace], mount);
 }
 
+uint64_t MountTable::AddTree(RefPtr<Mount> root) {
+  MutexLock l(mu_);
+  const uint64_t ns = next_namespace_++;
+  root->namespace_ = ns;
+  roots_[ns] = std::move(root);
+  return ns;
+}
+
 Path MountTable::root() const {
   return RootOf(kFirstNamespace);
 }

@@ -15,6 +15,7 @@ class MountTable {
   ~MountTable();  // detaches every mount: parents and children hold each other
 
   void SetRoot(RefPtr<Mount> mount);
+  uint64_t AddTree(RefPtr<Mount> root);  // a new namespace's number
   Path root() const;
   // Steps down while something is mounted on `path`. True if it moved.
   bool Descend(Path& path) const;

@@ -92,6 +92,8 @@ class Vfs : public RefCounted {
   // same place in the new one. `owner`: of the user namespace that the copy belongs to.
   Result<RefPtr<class MountNamespace>> CopyNamespace(const Path& from, RefPtr<UserNamespace> owner,
                                                      bool less_privileged, std::span<Path*> paths);
+  // A namespace of its own for `fs` (the first one's root is MountRoot's).
+  Result<RefPtr<class MountNamespace>> NewNamespace(RefPtr<FileSystem> fs, uint64_t flags, std::string source);
   // The namespace a path's mount is attached in; 0: none.
   uint64_t NamespaceOf(const Path& path) const;
   Path RootOfNamespace(uint64_t id) const;  // empty: gone

@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "sentry/vfs/mount_namespace.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs_impl.h"
 
@@ -55,6 +56,12 @@ Result<Path> Vfs::MountRoot(RefPtr<FileSystem> fs, uint64_t flags, std::string s
       TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
   impl_->mounts.SetRoot(std::move(mount));
   return impl_->mounts.root();
+}
+
+Result<RefPtr<MountNamespace>> Vfs::NewNamespace(RefPtr<FileSystem> fs, uint64_t flags, std::string source) {
+  RefPtr<Mount> mount =
+      TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
+  return MakeRef<MountNamespace>(RefPtr<Vfs>(this), impl_->mounts.AddTree(std::move(mount)), nullptr);
 }
 
 Result<void> Vfs::MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t flags,

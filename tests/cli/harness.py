@@ -146,3 +146,15 @@ def processes_of(world):
         if world.root.encode() in cmdline and int(pid) != os.getpid():
             found.append(int(pid))
     return found
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().split(b"\0")[0].decode()
+    except OSError:
+        return ""
+
+
+def processes_named(world, name):
+    return [pid for pid in processes_of(world) if command_of(pid) == name]

@@ -6,19 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import Failure, expect, expect_success, processes_of, wait_until
-
-
-def command_of(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().split(b"\0")[0].decode()
-    except OSError:
-        return ""
-
-
-def named(w, name):
-    return [pid for pid in processes_of(w) if command_of(pid) == name]
+from harness import Failure, command_of, expect, expect_success, processes_named, processes_of, wait_until
 
 
 def gone(w):
@@ -60,7 +48,7 @@ def cleaned(w):
 
 def test_sentry_killed(w):
     start(w)
-    sentry = w.state("c1")["pid"]
+    [sentry] = processes_named(w, "runsc-sandbox")
     namespace = namespace_of(sentry)
     expect(len(members(namespace)) > 1 and namespace != namespace_of("self"), "the sentry has stubs of its own")
     os.kill(sentry, signal.SIGKILL)
@@ -72,7 +60,7 @@ def test_sentry_killed(w):
 
 def test_gofer_killed(w):
     start(w)
-    for pid in named(w, "runsc-gofer"):
+    for pid in processes_named(w, "runsc-gofer"):
         os.kill(pid, signal.SIGKILL)
     cleaned(w)
 
@@ -82,7 +70,7 @@ def test_stub_killed_is_the_death_of_one_guest_process(w):
     run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
     expect(run.stdout.readline() == b"up\n", "the guest starts")
     time.sleep(0.3)
-    sentry = w.state("c1")["pid"]
+    [sentry] = processes_named(w, "runsc-sandbox")
     # The youngest stub with threads of a guest is the sleep's; kill from the youngest on until it was hit.
     for pid in sorted((p for p in members(namespace_of(sentry)) if p != sentry), reverse=True):
         os.kill(pid, signal.SIGKILL)
@@ -99,7 +87,7 @@ def test_gofer_killed_while_reading(w):
     script = "echo up; while cat /bin/busybox > /dev/null; do :; done; echo failed"
     run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
     expect(run.stdout.readline() == b"up\n", "the guest starts")
-    for pid in named(w, "runsc-gofer"):
+    for pid in processes_named(w, "runsc-gofer"):
         os.kill(pid, signal.SIGKILL)
     time.sleep(0.2)
     cleaned(w)
@@ -146,7 +134,7 @@ def test_sandbox_killed_at_random_moments(w):
         command = w.popen("run", "--bundle", bundle, w.id())
         time.sleep(random.uniform(0, 0.04))
         for name in ("runsc-sandbox", "runsc-gofer"):
-            for pid in named(w, name):
+            for pid in processes_named(w, name):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:

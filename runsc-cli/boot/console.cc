@@ -1,0 +1,175 @@
+#include "runsc-cli/boot/console.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "platform/host/status_util.h"
+#include "sentry/fs/devpts.h"
+#include "sentry/fs/host_notifier.h"
+#include "sentry/fs/tty_file.h"
+#include "sentry/fs/tty_session.h"
+#include "sentry/kernel/deadline.h"
+#include "sentry/kernel/host_thread.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/vfs.h"
+
+namespace runsc {
+namespace {
+
+constexpr size_t kChunk = 4096;
+// After POLLOUT a terminal has room for this much.
+constexpr size_t kSafeWrite = 512;
+
+}  // namespace
+
+// Wakes the console's thread when either terminal has news.
+class Console::Wakeup : public Waiter {
+ public:
+  Wakeup() : Waiter(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP) {}
+  void OnNotify(EventMask) override {
+    if (state_.exchange(kNews) == kAsleep) FutexWakeHost(&state_, 1);
+  }
+  // Until OnNotify, which may have come since the last call.
+  void Await() {
+    unsigned quiet = kQuiet;
+    if (state_.compare_exchange_strong(quiet, kAsleep)) {
+      while (state_.load() == kAsleep) FutexWaitHost(&state_, kAsleep, kNever);
+    }
+    state_ = kQuiet;
+  }
+
+ private:
+  enum : unsigned { kQuiet, kAsleep, kNews };
+  std::atomic<unsigned> state_{kQuiet};
+};
+
+absl::StatusOr<std::shared_ptr<Console>> Console::Open(Kernel& kernel, UniqueFd host, uid_t owner) {
+  Result<RefPtr<Tty>> tty = NewPty(kernel, owner, 0);
+  if (!tty.ok()) return HostError(tty.error().value(), "terminal");
+  (*tty)->locked = false;
+  std::shared_ptr<Console> console(new Console(kernel, std::move(host), std::move(tty).take()));
+  console->Resize();
+  return console;
+}
+
+RefPtr<File> Console::OpenStdio(Task& task) {
+  auto as_root = MakeRef<Credentials>();
+  as_root->permitted = as_root->effective = kAllCapabilities;
+  const Resolver resolver{task, task.fs().root(), as_root};
+  auto file = task.vfs().Open(resolver, resolver.root, name(), {.flags = O_RDWR | O_NOCTTY});
+  if (file.ok()) return std::move(file).take();
+  return MakeRef<TtySlaveFile>(tty_, Path(), O_RDWR);  // no devpts in this container
+}
+
+void Console::MountOnDevConsole(Task& task) {
+  auto as_root = MakeRef<Credentials>();
+  as_root->permitted = as_root->effective = kAllCapabilities;
+  const Resolver resolver{task, task.fs().root(), as_root};
+  const auto source = task.vfs().Lookup(resolver, resolver.root, name(), 0);
+  if (!source.ok()) return;
+  auto target = task.vfs().Lookup(resolver, resolver.root, "/dev/console", 0);
+  if (!target.ok()) {
+    if (!task.vfs().Mknod(resolver, resolver.root, "/dev/console", S_IFREG | 0600, 0).ok()) return;
+    target = task.vfs().Lookup(resolver, resolver.root, "/dev/console", 0);
+  }
+  if (target.ok()) (void)task.vfs().BindMount(*source, *target, 0);
+}
+
+bool Console::Start() {
+  auto* self = new std::shared_ptr<Console>(shared_from_this());
+  if (StartDetachedThread("console", kTaskStackSize, &ThreadMain, self)) return true;
+  delete self;
+  return false;
+}
+
+void Console::ThreadMain(void* raw) {
+  std::unique_ptr<std::shared_ptr<Console>> self(static_cast<std::shared_ptr<Console>*>(raw));
+  (*self)->Pump();
+}
+
+void Console::Resize() {
+  winsize size;
+  std::lock_guard<std::mutex> lock(mu_);
+  if (ended_ || ioctl(host_.get(), TIOCGWINSZ, &size) != 0) return;
+  if (tty_->SetWindow(size)) SignalForeground(kernel_, *tty_, SIGWINCH);
+}
+
+void Console::Drain() {
+  std::lock_guard<std::mutex> lock(mu_);
+  while (MoveOutput()) {
+  }
+}
+
+void Console::Pump() {
+  Wakeup wakeup;
+  tty_->master_queue().Add(wakeup);
+  host_queue_.Add(wakeup);
+  const bool watched = HostNotifier::Get().Watch(host_.get(), host_queue_).ok();
+  for (bool ended = !watched; !ended;) {
+    bool moved;
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      moved = MoveOutput();
+      moved |= MoveInput();
+      ended = ended_;
+    }
+    if (!moved && !ended) wakeup.Await();
+  }
+  if (watched) HostNotifier::Get().Unwatch(host_.get());
+  tty_->master_queue().Remove(wakeup);
+  host_queue_.Remove(wakeup);
+  HangUp();
+}
+
+bool Console::MoveInput() {
+  if (ended_) return false;
+  if (typed_.empty()) {
+    const size_t room = std::min(kChunk, tty_->InputRoom());
+    const EventMask ready = HostReadiness(host_.get(), POLLIN);
+    if ((ready & (POLLHUP | POLLERR)) && !(ready & POLLIN)) ended_ = true;
+    if (ended_ || room == 0 || !(ready & POLLIN)) return false;
+    typed_.resize(room);
+    const ssize_t n = read(host_.get(), typed_.data(), typed_.size());
+    typed_.resize(n > 0 ? static_cast<size_t>(n) : 0);
+    if (n <= 0) ended_ = true;
+  }
+  const auto typed = tty_->Input(typed_);
+  if (!typed.ok()) return false;
+  typed_.erase(0, typed->taken);
+  for (const int signo : typed->signals) SignalForeground(kernel_, *tty_, signo);
+  return typed->taken > 0;
+}
+
+bool Console::MoveOutput() {
+  if (ended_) return false;
+  if (printed_.empty()) {
+    printed_.resize(kChunk);
+    BufferSink sink(std::as_writable_bytes(std::span(printed_)));
+    const auto taken = tty_->TakeOutput(sink);
+    printed_.resize(taken.ok() ? *taken : 0);
+    if (!taken.ok() && taken.error() == Errno(EIO)) ended_ = true;  // nobody has the terminal open any more
+    if (printed_.empty()) return false;
+  }
+  const EventMask ready = HostReadiness(host_.get(), POLLOUT);
+  if (!(ready & POLLOUT)) return false;
+  const ssize_t n = write(host_.get(), printed_.data(), std::min(printed_.size(), kSafeWrite));
+  if (n > 0) printed_.erase(0, static_cast<size_t>(n));
+  if (n < 0 && errno != EAGAIN) ended_ = true;
+  return n > 0;
+}
+
+void Console::HangUp() {
+  std::lock_guard<std::mutex> lock(mu_);
+  ended_ = true;
+  host_.reset();
+  tty_->HangUp();
+  RemovePty(*tty_);
+  HangUpTerminal(kernel_, *tty_);
+}
+
+}  // namespace runsc

@@ -1,0 +1,146 @@
+#include "runsc-cli/boot/container_table.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/file_util.h"
+#include "runsc-cli/base/text.h"
+
+namespace runsc {
+namespace {
+
+constexpr size_t kStdio = 3;
+
+// The next `count` of `fds`, in order.
+class FdList {
+ public:
+  explicit FdList(std::vector<UniqueFd> fds) : fds_(std::move(fds)) {}
+  size_t left() const { return fds_.size() - next_; }
+  UniqueFd Take() { return std::move(fds_[next_++]); }
+  std::vector<UniqueFd> Take(size_t count) {
+    std::vector<UniqueFd> taken;
+    while (count-- > 0) taken.push_back(Take());
+    return taken;
+  }
+
+ private:
+  std::vector<UniqueFd> fds_;
+  size_t next_ = 0;
+};
+
+}  // namespace
+
+void ContainerTable::AddFirst(std::shared_ptr<GuestContainer> container) {
+  std::lock_guard<std::mutex> lock(mu_);
+  containers_[container->id()] = std::move(container);
+}
+
+absl::StatusOr<std::shared_ptr<GuestContainer>> ContainerTable::Find(const std::string& id) {
+  std::lock_guard<std::mutex> lock(mu_);
+  const auto it = containers_.find(id);
+  // A null pointer marks one that is being made.
+  if (it == containers_.end() || it->second == nullptr) {
+    return absl::NotFoundError(Cat("container \"", id, "\" does not exist in this sandbox"));
+  }
+  return it->second;
+}
+
+absl::Status ContainerTable::Create(const CreateRequest& request, std::vector<UniqueFd> fds) {
+  const uint64_t wanted = 2 + kStdio + uint64_t{request.preserved_fds} + request.gofer_channels;
+  if (fds.size() != wanted) return absl::InvalidArgumentError("create: wrong number of descriptors");
+  FdList list(std::move(fds));
+  ASSIGN_OR_RETURN(const std::string json, ReadFd(list.Take().get(), kMaxSpecBytes));
+  ContainerParts parts;
+  parts.id = request.container;
+  ASSIGN_OR_RETURN(parts.spec, ParseSpec(json));
+  if (!parts.spec.process || !parts.spec.root) return absl::InvalidArgumentError("create: no process or root");
+  ASSIGN_OR_RETURN(parts.plan, PlanMounts(parts.spec, request.bundle));
+  parts.link = list.Take();
+  parts.fds = list.Take(kStdio + request.preserved_fds);
+  parts.gofer_channels = list.Take(request.gofer_channels);
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    if (!containers_.emplace(request.container, nullptr).second) {
+      return absl::AlreadyExistsError(Cat("container with id \"", request.container, "\" already exists"));
+    }
+    parts.number = next_number_++;
+  }
+  absl::Status created = CreateNew(request, std::move(parts));
+  if (!created.ok()) {
+    std::lock_guard<std::mutex> lock(mu_);
+    containers_.erase(request.container);
+  }
+  return created;
+}
+
+absl::Status ContainerTable::CreateNew(const CreateRequest& request, ContainerParts parts) {
+  auto container = std::make_shared<GuestContainer>(sandbox_, std::move(parts));
+  const std::string& joined = request.shared.pid_of;
+  RefPtr<PidNamespace> pid_ns;
+  if (!joined.empty()) {
+    ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> other, Find(joined));
+    pid_ns = other->pid_ns();
+  }
+  const absl::Status created = container->CreateMember(request.shared, joined.empty(), std::move(pid_ns));
+  std::lock_guard<std::mutex> lock(mu_);
+  if (!created.ok()) {
+    destroyed_.push_back(std::move(container));
+    return created;
+  }
+  containers_[request.container] = std::move(container);
+  return created;
+}
+
+absl::Status ContainerTable::Start(const std::string& id) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(id));
+  return container->Start();
+}
+
+absl::StatusOr<ExecReply> ContainerTable::Exec(const ExecRequest& request, std::vector<UniqueFd> fds) {
+  if (fds.size() != 2 + kStdio + uint64_t{request.preserved_fds}) {
+    return absl::InvalidArgumentError("exec: wrong number of descriptors");
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(request.container));
+  FdList list(std::move(fds));
+  ASSIGN_OR_RETURN(const std::string json, ReadFd(list.Take().get(), kMaxSpecBytes));
+  ASSIGN_OR_RETURN(SpecProcess process, ParseProcess(json));
+  UniqueFd link = list.Take();
+  return container->Exec(std::move(process), list.Take(list.left()), std::move(link));
+}
+
+absl::Status ContainerTable::Signal(const SignalRequest& request) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(request.container));
+  return container->Signal(request.pid, request.signo, request.all);
+}
+
+absl::StatusOr<WaitReply> ContainerTable::Wait(const WaitRequest& request) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(request.container));
+  return container->Wait(request.pid);
+}
+
+absl::StatusOr<StateReply> ContainerTable::State(const std::string& id) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(id));
+  return container->State();
+}
+
+absl::StatusOr<ProcessesReply> ContainerTable::Processes(const std::string& id) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(id));
+  return container->Processes();
+}
+
+absl::Status ContainerTable::Pause(const PauseRequest& request) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(request.container));
+  return container->Pause(request.paused);
+}
+
+absl::Status ContainerTable::Destroy(const std::string& id) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(id));
+  container->Destroy();
+  std::lock_guard<std::mutex> lock(mu_);
+  destroyed_.push_back(container);
+  containers_.erase(id);
+  return absl::OkStatus();
+}
+
+}  // namespace runsc

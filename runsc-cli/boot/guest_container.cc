@@ -1,0 +1,181 @@
+#include "runsc-cli/boot/guest_container.h"
+
+#include <signal.h>
+
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/log.h"
+#include "runsc-cli/base/text.h"
+#include "sentry/kernel/container_control.h"
+#include "sentry/kernel/pids.h"
+#include "sentry/vfs/mount_namespace.h"
+
+namespace runsc {
+namespace {
+
+absl::Status NoSuchProcess() { return absl::NotFoundError("no such process"); }
+
+UtsName NamesOf(const Spec& spec, UtsName names) {
+  if (!spec.hostname.empty()) names.hostname = spec.hostname;
+  if (!spec.domainname.empty()) names.domainname = spec.domainname;
+  return names;
+}
+
+// A reply has room for so many.
+constexpr size_t kMaxProcesses = 800;
+
+}  // namespace
+
+GuestContainer::GuestContainer(SandboxParts& sandbox, ContainerParts parts)
+    : sandbox_(sandbox), parts_(std::move(parts)) {
+  gofer_ = std::make_unique<GoferClient>(std::move(parts_.gofer_channels));
+  const bool use_disk = !parts_.spec.root->readonly && sandbox_.overlay.medium == OverlayOption::Medium::kSelf;
+  upper_ = std::make_unique<UpperStore>(*gofer_, use_disk);
+}
+
+absl::StatusOr<RefPtr<FileSystem>> GuestContainer::OpenRoot() {
+  return NewRootFileSystem(*gofer_, *upper_, parts_.spec, sandbox_.overlay);
+}
+
+absl::Status GuestContainer::CreateFirst(RefPtr<Vfs> vfs) {
+  ASSIGN_OR_RETURN(RefPtr<FileSystem> fs, OpenRoot());
+  const Result<Path> root = vfs->MountRoot(std::move(fs), 0, "none");
+  if (!root.ok()) return HostError(root.error().value(), "mount the root file system");
+  place_.root = *root;
+  return Create();
+}
+
+absl::Status GuestContainer::CreateMember(const SharedNamespaces& shared, bool own_pid_ns,
+                                          RefPtr<PidNamespace> pid_ns) {
+  Vfs& vfs = sandbox_.kernel->vfs();
+  ASSIGN_OR_RETURN(RefPtr<FileSystem> fs, OpenRoot());
+  Result<RefPtr<MountNamespace>> mounts = vfs.NewNamespace(std::move(fs), 0, "none");
+  if (!mounts.ok()) return HostError(mounts.error().value(), "mount the root file system");
+  auto set = MakeRef<NamespaceSet>();
+  if (!shared.uts) set->uts = MakeRef<UtsNamespace>(nullptr, NamesOf(parts_.spec, sandbox_.kernel->uts()));
+  if (!shared.ipc) set->ipc = MakeRef<PlainNamespace>(nullptr);
+  if (!shared.net) set->net = MakeRef<PlainNamespace>(nullptr);
+  set->pid_for_children = own_pid_ns ? MakeRef<PidNamespace>(nullptr, nullptr) : std::move(pid_ns);
+  set->mounts = *mounts;
+  place_.container = parts_.number;
+  place_.pid_ns = set->pid_for_children;
+  place_.root = vfs.RootOfNamespace((*mounts)->id());
+  place_.namespaces = std::move(set);
+  return Create();
+}
+
+absl::Status GuestContainer::Create() {
+  const Spec& spec = parts_.spec;
+  init_ = std::make_shared<GuestProcess>(sandbox_.links, *spec.process, sandbox_.keep_net_raw);
+  RETURN_IF_ERROR(init_->Make(*sandbox_.kernel, place_));
+  Task& task = init_->task();
+  RETURN_IF_ERROR(MountAll(task, *gofer_, sandbox_.memory, parts_.plan, sandbox_.overlay));
+  RETURN_IF_ERROR(init_->TakeFds(std::move(parts_.fds)));
+  if (Console* console = init_->console()) console->MountOnDevConsole(task);
+  const Result<Path> cwd = MakeGuestDirectories(task, init_->cwd());
+  if (!cwd.ok()) return HostError(cwd.error().value(), "working directory %s", init_->cwd().c_str());
+  if (spec.root->readonly) RETURN_IF_ERROR(SealRoot(task));
+  RETURN_IF_ERROR(init_->FindProgram());
+  init_->Attach(std::move(parts_.link));
+  return absl::OkStatus();
+}
+
+absl::Status GuestContainer::Start() { return init_->Start(nullptr); }
+
+absl::StatusOr<ExecReply> GuestContainer::Exec(SpecProcess spec, std::vector<UniqueFd> fds, UniqueFd link) {
+  if (init_->phase() != ContainerPhase::kRunning) return absl::FailedPreconditionError("container not running");
+  auto process = std::make_shared<GuestProcess>(sandbox_.links, std::move(spec), sandbox_.keep_net_raw);
+  RETURN_IF_ERROR(process->Make(*sandbox_.kernel, place_));
+  RETURN_IF_ERROR(process->TakeFds(std::move(fds)));
+  RETURN_IF_ERROR(process->FindProgram());
+  const int pid = process->pid();
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    execs_[pid] = process;
+  }
+  process->Attach(std::move(link));
+  const absl::Status started = process->Start([self = shared_from_this(), pid] { self->ForgetExec(pid); });
+  if (!started.ok()) return started;
+  return ExecReply{pid};
+}
+
+std::shared_ptr<GuestProcess> GuestContainer::FindExec(int pid) {
+  std::lock_guard<std::mutex> lock(mu_);
+  const auto it = execs_.find(pid);
+  return it == execs_.end() ? nullptr : it->second;
+}
+
+void GuestContainer::ForgetExec(int pid) {
+  std::lock_guard<std::mutex> lock(mu_);
+  execs_.erase(pid);
+}
+
+int GuestContainer::FromGuestPid(int pid) {
+  if (!place_.pid_ns) return pid;
+  MutexLock l(sandbox_.kernel->task_set_mu());
+  return place_.pid_ns->FindLocked(pid);
+}
+
+absl::Status GuestContainer::Signal(int pid, int signo, bool all) {
+  if (all && init_->phase() != ContainerPhase::kCreated) {
+    if (!SignalContainer(*sandbox_.kernel, parts_.number, signo).ok()) return absl::InvalidArgumentError("no such signal");
+    return absl::OkStatus();
+  }
+  if (all || pid == 0 || pid == init_->pid()) return init_->Signal(signo);
+  RefPtr<Task> task = sandbox_.kernel->FindTask(FromGuestPid(pid));
+  if (!task || task->thread_group().container != parts_.number) return NoSuchProcess();
+  if (!SignalFromOutside(task->thread_group(), signo).ok()) return absl::InvalidArgumentError("no such signal");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WaitReply> GuestContainer::Wait(int pid) {
+  if (pid == 0 || pid == init_->pid()) return WaitReply{init_->Wait()};
+  const std::shared_ptr<GuestProcess> process = FindExec(pid);
+  if (process == nullptr) return NoSuchProcess();
+  return WaitReply{process->Wait()};
+}
+
+StateReply GuestContainer::State() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return {init_->phase(), paused_};
+}
+
+ProcessesReply GuestContainer::Processes() {
+  ProcessesReply reply;
+  for (const RefPtr<ThreadGroup>& group : ProcessesOf(*sandbox_.kernel, parts_.number)) {
+    if (reply.processes.size() == kMaxProcesses) break;
+    ProcessInfo info;
+    RefPtr<Task> leader = sandbox_.kernel->FindTask(group->pid());
+    if (!leader) continue;
+    MutexLock l(sandbox_.kernel->task_set_mu());
+    const PidNamespace* ns = place_.pid_ns.get();
+    const auto number = [&](int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+      return ns == nullptr ? pid : ns->NumberLocked(pid);
+    };
+    info.pid = number(group->pid());
+    info.parent = group->parent != nullptr ? number(group->parent->pid()) : 0;
+    info.uid = leader->CredsSnapshot()->ruid;
+    info.cpu_ns = static_cast<int64_t>(leader->CpuTimeNs());
+    info.start_ns = group->start_time_ns;
+    info.name = leader->name();
+    reply.processes.push_back(std::move(info));
+  }
+  return reply;
+}
+
+absl::Status GuestContainer::Pause(bool paused) {
+  if (init_->phase() != ContainerPhase::kRunning) return absl::FailedPreconditionError("container not running");
+  std::lock_guard<std::mutex> lock(mu_);
+  FreezeContainer(*sandbox_.kernel, parts_.number, paused);
+  paused_ = paused;
+  return absl::OkStatus();
+}
+
+void GuestContainer::Destroy() {
+  (void)init_->Signal(SIGKILL);
+  (void)SignalContainer(*sandbox_.kernel, parts_.number, SIGKILL);
+  init_->Wait();
+  place_.namespaces.reset();
+  place_.root = Path();
+}
+
+}  // namespace runsc

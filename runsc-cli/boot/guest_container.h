@@ -1,0 +1,85 @@
+// One container of the sandbox: its files, its namespaces, its processes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gofer/client.h"
+#include "runsc-cli/base/global_flags.h"
+#include "runsc-cli/boot/guest_mounts.h"
+#include "runsc-cli/boot/guest_process.h"
+#include "runsc-cli/control/protocol.h"
+#include "runsc-cli/oci/mount_plan.h"
+#include "runsc-cli/oci/spec.h"
+#include "sentry/kernel/outside_process.h"
+#include "sentry/vfs/backing_store.h"
+
+namespace runsc {
+
+// What the containers of a sandbox share.
+struct SandboxParts {
+  Kernel* kernel = nullptr;
+  OverlayOption overlay;
+  bool keep_net_raw = false;
+  MemfdStore memory;
+  MonitorLinks links;
+};
+
+struct ContainerParts {
+  std::string id;
+  int number = 0;             // ThreadGroup::container
+  Spec spec;
+  MountPlan plan;
+  std::vector<UniqueFd> gofer_channels;
+  std::vector<UniqueFd> fds;  // as GuestProcess::TakeFds
+  UniqueFd link;              // as GuestProcess::Attach
+};
+
+// Thread-safe once Create() has returned.
+class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
+ public:
+  GuestContainer(SandboxParts& sandbox, ContainerParts parts);
+
+  // The sandbox's first container lives in the first namespaces. `vfs` has no root yet.
+  absl::Status CreateFirst(RefPtr<Vfs> vfs);
+  // Another one. `pid_ns`: joined instead of its own one, unless `own_pid_ns`.
+  absl::Status CreateMember(const SharedNamespaces& shared, bool own_pid_ns, RefPtr<PidNamespace> pid_ns);
+
+  const std::string& id() const { return parts_.id; }
+  const RefPtr<PidNamespace>& pid_ns() const { return place_.pid_ns; }
+  absl::Status Start();
+  absl::StatusOr<ExecReply> Exec(SpecProcess spec, std::vector<UniqueFd> fds, UniqueFd link);
+  absl::Status Signal(int pid, int signo, bool all);
+  absl::StatusOr<WaitReply> Wait(int pid);
+  StateReply State();
+  ProcessesReply Processes();
+  absl::Status Pause(bool paused);
+  // Kills what is left of it and gives its files back.
+  void Destroy();
+  // Until its init has ended; the wait status.
+  int AwaitEnd() { return init_->Wait(); }
+
+ private:
+  absl::StatusOr<RefPtr<FileSystem>> OpenRoot();
+  absl::Status Create();
+  int FromGuestPid(int pid);
+  std::shared_ptr<GuestProcess> FindExec(int pid);
+  void ForgetExec(int pid);
+
+  SandboxParts& sandbox_;
+  ContainerParts parts_;
+  std::unique_ptr<GoferClient> gofer_;
+  std::unique_ptr<UpperStore> upper_;
+  OutsidePlace place_;
+  std::shared_ptr<GuestProcess> init_;
+
+  std::mutex mu_;
+  bool paused_ = false;
+  std::map<int, std::shared_ptr<GuestProcess>> execs_;  // running ones, by their number in the container
+};
+
+}  // namespace runsc

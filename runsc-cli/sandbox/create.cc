@@ -1,0 +1,215 @@
+#include "runsc-cli/sandbox/create.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/file_util.h"
+#include "runsc-cli/base/log.h"
+#include "runsc-cli/base/text.h"
+#include "runsc-cli/cgroup/container_cgroup.h"
+#include "runsc-cli/control/channel.h"
+#include "runsc-cli/sandbox/call.h"
+#include "runsc-cli/sandbox/gofer_process.h"
+#include "runsc-cli/sandbox/monitor_unsafe.h"
+#include "runsc-cli/sandbox/pod.h"
+#include "runsc-cli/sandbox/sealed_copy.h"
+#include "runsc-cli/sandbox/spawn.h"
+
+namespace runsc {
+namespace {
+
+std::string NowText() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return FormatTime(now.tv_sec * 1'000'000'000LL + now.tv_nsec);
+}
+
+ContainerState NewState(const CreateOptions& options) {
+  ContainerState state;
+  state.id = options.id;
+  state.sandbox_id = SandboxToJoin(options.bundle->spec);
+  if (state.sandbox_id.empty()) state.sandbox_id = options.id;
+  state.bundle = options.bundle->path;
+  state.rootfs = options.bundle->rootfs;
+  state.oci_version = options.bundle->spec.oci_version;
+  state.annotations = options.bundle->spec.annotations;
+  state.status = ContainerStatus::kCreating;
+  state.creator = IdentifyProcess(getpid());
+  state.owner_uid = getuid();
+  state.created = NowText();
+  return state;
+}
+
+// A network namespace that config.json asks for without a path is made for whoever puts links into it between `create`
+// and `start`. When `run` does both nobody can, and none is needed.
+MonitorOptions MonitorOptionsOf(const CreateOptions& options, const GuestStreams& streams) {
+  MonitorOptions monitor;
+  monitor.terminal = streams.controlling();
+  for (const SpecNamespace& ns : options.bundle->spec.linux_.namespaces) {
+    if (ns.type != "network") continue;
+    monitor.netns_path = ns.path;
+    if (!ns.path.empty()) monitor.network = MonitorOptions::Network::kPath;
+    if (ns.path.empty() && !options.start_now) monitor.network = MonitorOptions::Network::kNew;
+  }
+  return monitor;
+}
+
+// One container in the making, step by step. What was made is undone unless Commit() succeeded.
+class Creation {
+ public:
+  Creation(StateStore& store, const CreateOptions& options, StateDirectory& directory, ContainerState& state)
+      : store_(store), options_(options), directory_(directory), state_(state) {}
+
+  absl::Status Run() {
+    RETURN_IF_ERROR(OpenStreams());
+    RETURN_IF_ERROR(MakeCgroup());
+    MonitorOptions monitor = MonitorOptionsOf(options_, created_.streams);
+    monitor.cgroup = &cgroup_;
+    ASSIGN_OR_RETURN(monitor_, StartMonitor(monitor));
+    if (IsMember()) {
+      RETURN_IF_ERROR(JoinSandbox());
+    } else {
+      RETURN_IF_ERROR(MakeSandbox(monitor.network == MonitorOptions::Network::kNew));
+    }
+    monitor_.link.reset();  // the sandbox has it: its death must be seen
+    RETURN_IF_ERROR(Record());
+    return Commit();
+  }
+
+  void Undo() {
+    if (sandbox_) sandbox_->Destroy();
+    KillAndReap(gofer_);
+    EndMonitor(monitor_);
+    RemoveCgroup(state_.cgroups, /*kill=*/false).IgnoreError();
+    if (joined_) {
+      (void)TellSandbox(store_, state_, ControlType::kDestroy, ToWire(ContainerRequest{options_.id}));
+    }
+  }
+
+  CreatedContainer Take() {
+    created_.monitor = monitor_.pid;
+    return std::move(created_);
+  }
+
+ private:
+  bool IsMember() const { return state_.sandbox_id != options_.id; }
+
+  absl::Status OpenStreams() {
+    const SpecProcess& process = *options_.bundle->spec.process;
+    StreamOptions streams;
+    streams.terminal = process.terminal;
+    streams.detached = !options_.foreground;
+    streams.console_socket = options_.console_socket;
+    streams.size = {process.console_height, process.console_width};
+    streams.preserved = options_.preserved_fds;
+    ASSIGN_OR_RETURN(created_.streams, GuestStreams::Open(streams));
+    return absl::OkStatus();
+  }
+
+  // On record before it is made: what a killed `create` leaves behind can be removed by `delete --force`.
+  absl::Status MakeCgroup() {
+    ASSIGN_OR_RETURN(state_.cgroups, MakeContainerCgroup(*options_.globals, options_.bundle->spec, options_.id));
+    if (!state_.cgroups.empty()) RETURN_IF_ERROR(directory_.Write(state_));
+    ASSIGN_OR_RETURN(cgroup_, OpenEntrance(state_.cgroups));
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeSandbox(bool own_network) {
+    ASSIGN_OR_RETURN(const UniqueFd listener, BindControlSocket(directory_.fd()));
+    SandboxRequest request;
+    request.globals = options_.globals;
+    request.id = options_.id;
+    request.bundle = options_.bundle;
+    request.control_listener = listener.get();
+    request.link = monitor_.link.get();
+    request.streams = created_.streams.fds();
+    if (own_network) request.network_of = Cat("/proc/", monitor_.pid, "/ns/net");
+    request.cgroup = &cgroup_;
+    request.die_with_caller = options_.foreground;
+    ASSIGN_OR_RETURN(sandbox_, Sandbox::Spawn(request));
+    RETURN_IF_ERROR(sandbox_->AwaitReady());
+    state_.sandbox = IdentifyProcess(sandbox_->pid());
+    state_.gofer = IdentifyProcess(sandbox_->gofer_pid());
+    return absl::OkStatus();
+  }
+
+  absl::Status JoinSandbox() {
+    absl::StatusOr<ContainerState> first = store_.Read(state_.sandbox_id);
+    if (!first.ok() || !IsAlive(first->sandbox)) {
+      return absl::NotFoundError(Cat("sandbox \"", state_.sandbox_id, "\" of container \"", options_.id,
+                                     "\" does not exist or has stopped"));
+    }
+    state_.sandbox = first->sandbox;
+    ASSIGN_OR_RETURN(const GoferChannels channels, NewGoferChannels());
+    ASSIGN_OR_RETURN(gofer_, SpawnGofer(*options_.globals, *options_.bundle, channels.gofer_ends, &cgroup_));
+    RETURN_IF_ERROR(AwaitExec(gofer_));
+    state_.gofer = IdentifyProcess(gofer_.pid);
+    return SendCreate(channels);
+  }
+
+  absl::Status SendCreate(const GoferChannels& channels) {
+    ASSIGN_OR_RETURN(const UniqueFd config, SealedCopy(options_.bundle->json));
+    CreateRequest request;
+    request.container = options_.id;
+    request.bundle = options_.bundle->path;
+    request.shared = NamespacesToShare(store_, options_.bundle->spec, state_.sandbox_id);
+    request.preserved_fds = static_cast<uint32_t>(options_.preserved_fds);
+    request.gofer_channels = static_cast<uint32_t>(channels.sentry_ends.size());
+    std::vector<int> fds = {config.get(), monitor_.link.get()};
+    for (int fd : created_.streams.fds()) fds.push_back(fd);
+    for (const UniqueFd& channel : channels.sentry_ends) fds.push_back(channel.get());
+    ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store_, state_));
+    RETURN_IF_ERROR(channel.Call(ControlType::kCreate, ToWire(request), fds).status());
+    joined_ = true;
+    return absl::OkStatus();
+  }
+
+  // From here on other commands see it.
+  absl::Status Record() {
+    RETURN_IF_ERROR(directory_.Relock());
+    state_.status = options_.start_now ? ContainerStatus::kRunning : ContainerStatus::kCreated;
+    state_.monitor = IdentifyProcess(monitor_.pid);
+    RETURN_IF_ERROR(directory_.Write(state_));
+    if (options_.pid_file.empty()) return absl::OkStatus();
+    return WriteFileAtomicAt(AT_FDCWD, options_.pid_file, Cat(monitor_.pid), 0644);
+  }
+
+  absl::Status Commit() {
+    if (sandbox_) return sandbox_->Commit(options_.start_now);
+    if (!options_.start_now) return absl::OkStatus();
+    return TellSandbox(store_, state_, ControlType::kStart, ToWire(ContainerRequest{options_.id}));
+  }
+
+  StateStore& store_;
+  const CreateOptions& options_;
+  StateDirectory& directory_;
+  ContainerState& state_;
+  CreatedContainer created_;
+  CgroupEntrance cgroup_;
+  Monitor monitor_;
+  std::optional<Sandbox> sandbox_;  // its own
+  SpawnedProcess gofer_;            // in a sandbox that was there
+  bool joined_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<CreatedContainer> CreateContainer(StateStore& store, const CreateOptions& options) {
+  ASSIGN_OR_RETURN(StateDirectory directory, store.Create(options.id));
+  ContainerState state = NewState(options);
+  absl::Status status = directory.Write(state);
+  // Booting takes time; `state` and `delete --force` must not wait for it.
+  directory.Unlock();
+  Creation creation(store, options, directory, state);
+  if (status.ok()) status = creation.Run();
+  if (status.ok()) return creation.Take();
+  creation.Undo();
+  if (directory.Relock().ok()) directory.Remove().IgnoreError();
+  return status;
+}
+
+}  // namespace runsc

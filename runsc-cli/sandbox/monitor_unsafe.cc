@@ -1,0 +1,194 @@
+// What runs after the fork is single-threaded, as the command is.
+#include "runsc-cli/sandbox/monitor_unsafe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "platform/host/capabilities_unsafe.h"
+#include "platform/host/status_util.h"
+#include "runsc-cli/base/text.h"
+#include "runsc-cli/control/channel.h"
+
+namespace runsc {
+namespace {
+
+constexpr int kLink = 3, kFirstUnused = 4;
+
+// A step of the set-up that failed, for the parent.
+struct Failure {
+  char step[32];
+  int error;
+};
+
+[[noreturn]] void Fail(int report, const char* step) {
+  Failure failure{{}, errno};
+  strncpy(failure.step, step, sizeof(failure.step) - 1);
+  (void)!write(report, &failure, sizeof(failure));
+  _exit(1);
+}
+
+void EnterNetwork(const MonitorOptions& options, int report) {
+  switch (options.network) {
+    case MonitorOptions::Network::kCallers:
+      return;
+    case MonitorOptions::Network::kNew:
+      if (unshare(CLONE_NEWNET) != 0) Fail(report, "new network namespace");
+      return;
+    case MonitorOptions::Network::kPath:
+      break;
+  }
+  const UniqueFd ns(open(options.netns_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!ns.valid()) Fail(report, "open network namespace");
+  if (setns(ns.get(), CLONE_NEWNET) != 0) Fail(report, "join network namespace");
+}
+
+// "0" is who writes it.
+void JoinCgroup(const CgroupEntrance& cgroup, int report) {
+  for (const UniqueFd& procs : cgroup.v1_procs) {
+    if (write(procs.get(), "0", 1) != 1) Fail(report, "join cgroup");
+  }
+  if (!cgroup.unified.valid()) return;
+  const UniqueFd procs(openat(cgroup.unified.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
+  if (!procs.valid() || write(procs.get(), "0", 1) != 1) Fail(report, "join cgroup");
+}
+
+// Only the link stays; standard streams lead nowhere, so that nobody waits for our end of theirs.
+void KeepOnly(int link) {
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) dup2(null, fd);
+  if (link == kLink) {
+    fcntl(kLink, F_SETFD, FD_CLOEXEC);
+  } else {
+    dup3(link, kLink, O_CLOEXEC);
+  }
+  syscall(SYS_close_range, kFirstUnused, ~0u, 0);
+}
+
+// All that can be: whoever signals this process means the guest's.
+sigset_t BlockSignals() {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  for (int signo = 1; signo < NSIG; ++signo) signal(signo, SIG_DFL);
+  return all;
+}
+
+// The host sends these to the leader of a session whose terminal hangs up. The sandbox sees that itself.
+bool IsHangUp(const signalfd_siginfo& info) {
+  return info.ssi_code == SI_KERNEL && (info.ssi_signo == SIGHUP || info.ssi_signo == SIGCONT);
+}
+
+void PassOn(const signalfd_siginfo& info) {
+  if (IsHangUp(info)) return;
+  const int32_t signo = static_cast<int32_t>(info.ssi_signo);
+  (void)send(kLink, &signo, sizeof(signo), MSG_NOSIGNAL);
+}
+
+// As the guest process ended, so that who waits for us learns of it.
+[[noreturn]] void EndLike(int wait_status) {
+  if (!WIFSIGNALED(wait_status)) _exit(WEXITSTATUS(wait_status));
+  const int signo = WTERMSIG(wait_status);
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signo);
+  kill(getpid(), signo);
+  sigprocmask(SIG_UNBLOCK, &only, nullptr);
+  _exit(128 + signo);
+}
+
+// Until the sandbox says how the process ended, or is gone.
+[[noreturn]] void Watch(int signals) {
+  pollfd sources[] = {{kLink, POLLIN, 0}, {signals, POLLIN, 0}};
+  for (;;) {
+    if (poll(sources, 2, -1) < 0) continue;
+    if (sources[1].revents & POLLIN) {
+      signalfd_siginfo info;
+      if (read(signals, &info, sizeof(info)) == sizeof(info)) PassOn(info);
+    }
+    if (sources[0].revents == 0) continue;
+    int32_t wait_status = 0;
+    const ssize_t size = recv(kLink, &wait_status, sizeof(wait_status), MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    EndLike(size == sizeof(wait_status) ? wait_status : SIGKILL);
+  }
+}
+
+[[noreturn]] void Run(const MonitorOptions& options, int link, int report) {
+  const sigset_t signals_set = BlockSignals();
+  if (setsid() < 0) Fail(report, "setsid");
+  if (options.terminal >= 0 && ioctl(options.terminal, TIOCSCTTY, 0) != 0) Fail(report, "controlling terminal");
+  if (options.cgroup != nullptr) JoinCgroup(*options.cgroup, report);
+  EnterNetwork(options, report);
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  if (geteuid() == 0 && !LimitCapabilities(0).ok()) Fail(report, "drop capabilities");
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_NAME, "runsc-monitor");
+  prctl(PR_SET_DUMPABLE, 1);  // its namespaces are looked up in /proc
+  if (chdir("/") != 0) Fail(report, "chdir");
+  const Failure none{};
+  if (write(report, &none, sizeof(none)) != sizeof(none)) _exit(1);
+  KeepOnly(link);
+  const int signals = signalfd(-1, &signals_set, SFD_CLOEXEC);
+  malloc_trim(0);
+  Watch(signals);
+}
+
+absl::Status AwaitSetUp(int report) {
+  Failure failure{};
+  ssize_t size;
+  do {
+    size = read(report, &failure, sizeof(failure));
+  } while (size < 0 && errno == EINTR);
+  if (size != sizeof(failure)) return absl::InternalError("the monitor process ended before it was ready");
+  if (failure.step[0] == '\0') return absl::OkStatus();
+  return HostError(failure.error, "monitor process: %s", failure.step);
+}
+
+}  // namespace
+
+absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options) {
+  ASSIGN_OR_RETURN(ControlPair link, NewControlPair());
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) return HostError(errno, "pipe2");
+  UniqueFd read_end(report[0]), write_end(report[1]);
+  const pid_t pid = fork();
+  if (pid < 0) return HostError(errno, "fork the monitor process");
+  if (pid == 0) {
+    link.theirs.reset();  // or the sandbox's death would go unnoticed
+    Run(options, link.ours.get(), write_end.get());
+  }
+  write_end.reset();
+  Monitor monitor{pid, std::move(link.theirs)};
+  absl::Status ready = AwaitSetUp(read_end.get());
+  if (ready.ok()) return monitor;
+  EndMonitor(monitor);
+  return options.network == MonitorOptions::Network::kPath
+             ? absl::Status(ready.code(), Cat(MessageOf(ready), " ", options.netns_path))
+             : ready;
+}
+
+void EndMonitor(Monitor& monitor) {
+  if (monitor.pid <= 0) return;
+  kill(monitor.pid, SIGKILL);
+  while (waitpid(monitor.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  monitor.pid = -1;
+}
+
+}  // namespace runsc

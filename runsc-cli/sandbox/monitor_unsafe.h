@@ -1,0 +1,37 @@
+// The monitor: the host process that stands for a container's init, or for a process of `exec`, on the host. Its pid
+// goes into the pid file; who kills it or waits for it means the guest process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "platform/base/unique_fd.h"
+#include "runsc-cli/cgroup/cgroup.h"
+
+namespace runsc {
+
+struct MonitorOptions {
+  enum class Network { kCallers, kNew, kPath };
+  Network network = Network::kCallers;
+  std::string netns_path;  // kPath
+  const CgroupEntrance* cgroup = nullptr;
+  int terminal = -1;       // becomes its controlling terminal, whose changes of size it passes on
+};
+
+struct Monitor {
+  pid_t pid = -1;
+  UniqueFd link;  // the sandbox's end (runsc-cli/control/protocol.h)
+};
+
+// Forked rather than executed: it runs a few lines of this very image, and starting a program would cost more time and
+// memory than all it does. It is a session of its own in the network namespace asked for, without capabilities, with no
+// descriptor but its link; it passes signals on, and ends as the guest process ended. When the sandbox is gone without
+// a word it dies of SIGKILL.
+absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options);
+
+// For a container that did not come to be.
+void EndMonitor(Monitor& monitor);
+
+}  // namespace runsc

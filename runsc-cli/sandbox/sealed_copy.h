@@ -1,0 +1,14 @@
+// Bytes for another process.
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "platform/base/unique_fd.h"
+
+namespace runsc {
+
+// The bytes as a descriptor that nobody can change any more.
+absl::StatusOr<UniqueFd> SealedCopy(std::string_view bytes);
+
+}  // namespace runsc

@@ -1,0 +1,63 @@
+#include "sentry/kernel/container_control.h"
+
+#include "sentry/kernel/run_state.h"
+#include "sentry/kernel/signal_send.h"
+
+namespace runsc {
+namespace {
+
+void SignalFromOutsideLocked(ThreadGroup& process, int signo) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  if (signo == 0 || process.zombie) return;
+  if (signo == SIGKILL) return KillGroupLocked(process, SIGKILL);
+  siginfo_t info{};
+  info.si_signo = signo;
+  info.si_code = SI_USER;
+  (void)SendToGroupLocked(process, info);
+}
+
+void SetFrozenLocked(ThreadGroup& process, bool frozen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  process.frozen = frozen;
+  for (Task* task : process.tasks) {
+    if (frozen) {
+      task->NoticeWorkLocked(Task::RunState::kFreeze, false);
+    } else {
+      task->run().work.fetch_and(~uint32_t{Task::RunState::kFreeze});
+      task->Wake();
+    }
+  }
+}
+
+}  // namespace
+
+Result<void> SignalFromOutside(ThreadGroup& process, int signo) {
+  if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
+  MutexLock l(process.kernel().task_set_mu());
+  SignalFromOutsideLocked(process, signo);
+  return {};
+}
+
+Result<void> SignalContainer(Kernel& kernel, int container, int signo) {
+  if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
+  MutexLock l(kernel.task_set_mu());
+  for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
+    if (group->container == container) SignalFromOutsideLocked(*group, signo);
+  }
+  return {};
+}
+
+void FreezeContainer(Kernel& kernel, int container, bool frozen) {
+  MutexLock l(kernel.task_set_mu());
+  for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
+    if (group->container == container) SetFrozenLocked(*group, frozen);
+  }
+}
+
+std::vector<RefPtr<ThreadGroup>> ProcessesOf(Kernel& kernel, int container) {
+  std::vector<RefPtr<ThreadGroup>> found;
+  for (RefPtr<ThreadGroup>& group : kernel.ThreadGroups()) {
+    if (group->container == container) found.push_back(std::move(group));
+  }
+  return found;
+}
+
+}  // namespace runsc

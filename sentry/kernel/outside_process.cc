@@ -1,0 +1,139 @@
+#include "sentry/kernel/outside_process.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "sentry/kernel/pids.h"
+#include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/run_state.h"
+
+namespace runsc {
+namespace {
+
+std::string_view PathVariable(const std::vector<std::string>& env) {
+  for (const std::string& entry : env) {
+    if (entry.compare(0, 5, "PATH=") == 0) return std::string_view(entry).substr(5);
+  }
+  return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+// The candidates execvp(3) would try.
+std::vector<std::string> Candidates(const InitProcess& init) {
+  if (!init.path.empty()) return {init.path};
+  const std::string& name = init.args[0];
+  if (name.find('/') != std::string::npos) return {name};
+  std::vector<std::string> candidates;
+  std::string_view path = PathVariable(init.env);
+  for (;;) {
+    const size_t end = path.find(':');
+    const std::string_view dir = path.substr(0, end);
+    candidates.push_back(dir.empty() ? name : std::string(dir) + "/" + name);
+    if (end == std::string_view::npos) return candidates;
+    path.remove_prefix(end + 1);
+  }
+}
+
+RefPtr<ThreadGroup> NewGroup(Kernel& kernel, int pid, const InitProcess& init, const OutsidePlace& place) {
+  auto group = MakeRef<ThreadGroup>(kernel, pid);
+  group->actions = MakeRef<SharedSignalActions>();
+  group->timers = std::make_shared<ThreadGroup::Timers>(*group);
+  for (const auto& [resource, limit] : init.rlimits) {
+    if (resource >= 0 && resource < static_cast<int>(RLIM_NLIMITS)) group->limits[resource] = limit;
+  }
+  group->pgid = group->sid = pid;
+  group->oom_score_adj = init.oom_score_adj;
+  group->container = place.container;
+  group->pid_ns = place.pid_ns;
+  return group;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OutsideProcess>> OutsideProcess::New(Kernel& kernel, const InitProcess& init,
+                                                            OutsidePlace place) {
+  int pid;
+  {
+    MutexLock l(kernel.task_set_mu());
+    if (kernel.shutting_down()) return Errno(EAGAIN);
+    pid = TRY(kernel.AllocatePidLocked(nullptr));
+  }
+  Task::Parts parts;
+  parts.thread_group = NewGroup(kernel, pid, init, place);
+  parts.fds = init.fds;
+  parts.fs = MakeRef<FsContext>(place.root, place.root, init.umask);
+  parts.creds = init.creds;
+  auto task = MakeRef<Task>(kernel, std::move(parts), pid);
+  SetNamespaces(*task, std::move(place.namespaces));
+  std::unique_ptr<OutsideProcess> process(new OutsideProcess(kernel, std::move(task)));
+  ThreadGroup& group = process->task_->thread_group();
+  MutexLock l(kernel.task_set_mu());
+  group.leader = process->task_.get();
+  group.tasks.push_back(process->task_.get());
+  TRY(AddToPidNamespacesLocked(place.pid_ns.get(), pid, {}));
+  return process;
+}
+
+OutsideProcess::~OutsideProcess() {
+  if (!started_) Withdraw();
+}
+
+void OutsideProcess::Withdraw() {
+  const RefPtr<ThreadGroup> group(&task_->thread_group());
+  RefPtr<Task> from_table;
+  MutexLock l(kernel_.task_set_mu());
+  from_table = kernel_.RemoveTaskLocked(task_->tid());
+  kernel_.RemoveThreadGroupLocked(group->pid());
+  RemoveFromPidNamespacesLocked(group->pid_ns.get(), task_->tid());
+  if (group->pid_ns && group->pid_ns->init == group.get()) group->pid_ns->init = nullptr;
+  if (kernel_.init() == group.get()) kernel_.init_.reset();
+  group->tasks.clear();
+  group->leader = nullptr;
+}
+
+absl::Status OutsideProcess::Exec(const InitProcess& init) {
+  if (init.args.empty()) return absl::InvalidArgumentError("no command to run");
+  const auto cwd = task_->vfs().Lookup(task_->resolver(), task_->fs().root(), init.cwd, Vfs::kDirectory);
+  if (!cwd.ok()) {
+    return absl::NotFoundError(absl::StrCat("working directory ", init.cwd, ": ", std::strerror(cwd.error().value())));
+  }
+  task_->fs().set_cwd(*cwd);
+  Errno error(ENOENT);
+  for (const std::string& candidate : Candidates(init)) {
+    const auto result = task_->Exec(task_->fs().cwd(), candidate, init.args, init.env, 0);
+    if (result.ok()) {
+      task_->run().registers_replaced = false;  // no call is being served that must not overwrite them
+      return absl::OkStatus();
+    }
+    // As execvp: a refusal is remembered, absence is not.
+    if (error == Errno(ENOENT) || !(result.error() == Errno(ENOENT))) error = result.error();
+  }
+  return absl::FailedPreconditionError(absl::StrCat("exec ", init.args[0], ": ", std::strerror(error.value())));
+}
+
+Result<void> OutsideProcess::PublishLocked() {
+  ThreadGroup& group = task_->thread_group();
+  PidNamespace* const ns = group.pid_ns.get();
+  if (kernel_.shutting_down() || (ns != nullptr && ns->dead)) return Errno(ESRCH);
+  kernel_.InsertTaskLocked(*task_);
+  kernel_.InsertThreadGroupLocked(group);
+  if (ns != nullptr && ns->init == nullptr) ns->init = &group;
+  if (kernel_.init_ == nullptr) kernel_.init_ = RefPtr<ThreadGroup>(&group);
+  if (!terminal_) return {};
+  group.terminal = terminal_;
+  terminal_->session = group.sid;
+  terminal_->foreground_pgid = group.pgid;
+  return {};
+}
+
+absl::Status OutsideProcess::Start(std::function<void(int wait_status)> on_exit) {
+  {
+    MutexLock l(kernel_.task_set_mu());
+    if (!PublishLocked().ok()) return absl::FailedPreconditionError("the container is ending");
+    task_->thread_group().on_exit = std::move(on_exit);
+  }
+  if (!task_->StartThread()) return absl::ResourceExhaustedError("cannot start a host thread");
+  started_ = true;
+  return absl::OkStatus();
+}
+
+}  // namespace runsc

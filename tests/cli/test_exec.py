@@ -1,0 +1,177 @@
+"""runsc exec, ps, wait: other processes in a running container."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+from harness import expect, expect_failure, expect_success, wait_until
+
+
+def start(w, *args, **process):
+    spec = w.spec(*(args or ("/bin/sleep", "60")), **process)
+    expect_success(w.run("create", "--bundle", w.bundle(spec), w.id()))
+    expect_success(w.run("start", "c1"))
+
+
+def process_file(w, process):
+    path = os.path.join(w.dir, "process.json")
+    with open(path, "w") as file:
+        json.dump(process, file)
+    return path
+
+
+def test_runs_in_the_container(w):
+    start(w, "/bin/sh", "-c", "echo one > /made; exec sleep 60")
+    wait_until(lambda: w.run("exec", "c1", "test", "-e", "/made").code == 0, "the file init makes")
+    expect_success(w.run("exec", "c1", "cat", "/made"), "one\n")
+    expect_success(w.run("exec", "c1", "sh", "-c", "hostname; cat /proc/1/comm; echo two >> /made"), "tester\nsleep\n")
+    expect_success(w.run("exec", "c1", "cat", "/made"), "one\ntwo\n")
+
+
+def test_exit_status(w):
+    start(w)
+    for script, code in (("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)):
+        outcome = w.run("exec", "c1", "sh", "-c", script)
+        expect(outcome.code == code, f"{script}: {outcome}")
+
+
+def test_stdio(w):
+    start(w)
+    done = subprocess.run(w.command("exec", "c1", "sh", "-c", "cat; echo err >&2"), input=b"in\n", capture_output=True, timeout=60)
+    expect((done.returncode, done.stdout, done.stderr) == (0, b"in\n", b"err\n"), done)
+
+
+def test_flags(w):
+    start(w, env=["PATH=/bin", "A=1"])
+    script = "echo $(id -u):$(id -g) $(pwd) $A $B"
+    expect_success(w.run("exec", "--user", "5:6", "--cwd", "/tmp", "--env", "B=2", "-e", "A=3", "c1", "sh", "-c", script), "5:6 /tmp 3 2\n")
+    expect_success(w.run("exec", "-g", "77", "-g", "78", "c1", "id", "-G"), "0 77 78\n")
+    expect_success(w.run("exec", "c1", "sh", "-c", "grep NoNewPrivs /proc/self/status || cat /proc/self/status | head -0"), None)
+    capped = w.run("exec", "--cap", "CAP_KILL", "c1", "cat", "/proc/self/status").stdout
+    expect("CapEff:\t0000000000000020" in capped and "NoNewPrivs:\t0" in capped, capped)
+    expect("NoNewPrivs:\t1" in w.run("exec", "--no-new-privs", "c1", "cat", "/proc/self/status").stdout, "no-new-privs")
+    expect_failure(w.run("exec", "--user", "root", "c1", "true"), "not a number")
+
+
+def test_process_file(w):
+    start(w)
+    path = process_file(w, {"args": ["sh", "-c", "echo $X $(id -u) $(pwd); exit 4"], "env": ["PATH=/bin", "X=y"], "cwd": "/tmp",
+                            "user": {"uid": 9, "gid": 9}})
+    outcome = w.run("exec", "--process", path, "c1")
+    expect((outcome.code, outcome.stdout) == (4, "y 9 /tmp\n"), outcome)
+    expect(w.run("exec", "-p", path, "c1").code == 4, "short form")
+    expect_failure(w.run("exec", "--process", process_file(w, {"args": [], "cwd": "/"}), "c1"), "args")
+    expect_failure(w.run("exec", "--process", process_file(w, {"args": "sh", "cwd": "/"}), "c1"), "args")
+    expect_failure(w.run("exec", "--process", "/nosuch", "c1"), "/nosuch")
+
+
+def test_failures(w):
+    start(w)
+    expect_failure(w.run("exec", "c1", "nosuch"), 'exec: "nosuch"', "not found in $PATH")
+    expect_failure(w.run("exec", "c1", "/etc/passwd"), "permission denied")
+    expect_failure(w.run("exec", "--cwd", "/nosuch", "c1", "true"), "/nosuch")
+    expect_failure(w.run("exec", "c1"), "no command given")
+    expect_failure(w.run("exec", "other", "true"), "does not exist")
+    pid_file = os.path.join(w.dir, "p")
+    expect_failure(w.run("exec", "-d", "--pid-file", pid_file, "c1", "nosuch"), "not found")
+    expect_success(w.run("exec", "c1", "true"), "")
+    expect_success(w.run("kill", "c1", "KILL"))
+    wait_until(lambda: w.state("c1")["status"] == "stopped", "the end")
+    expect_failure(w.run("exec", "c1", "true"), "cannot exec in a stopped container")
+
+
+def test_not_before_start(w):
+    expect_success(w.run("create", "--bundle", w.bundle(w.spec("/bin/sleep", "60")), w.id()))
+    expect_failure(w.run("exec", "c1", "true"), "not running")
+
+
+def test_detached(w):
+    start(w)
+    pid_file, inside = os.path.join(w.dir, "p"), os.path.join(w.dir, "i")
+    expect_success(w.run("exec", "-d", "--pid-file", pid_file, "--internal-pid-file", inside, "c1", "sleep", "60"), "")
+    with open(pid_file) as host, open(inside) as guest:
+        os.kill(int(host.read()), 0)
+        pid = int(guest.read())
+    expect_success(w.run("exec", "c1", "cat", f"/proc/{pid}/comm"), "sleep\n")
+    waiting = w.popen("wait", "--pid", str(pid), "c1")
+    time.sleep(0.1)
+    expect_success(w.run("kill", "--pid", str(pid), "c1", "TERM"))
+    expect(json.loads(waiting.communicate(timeout=20)[0])["exitStatus"] == 143, "wait --pid")
+    expect_failure(w.run("kill", "--pid", "999", "c1", "TERM"), "no such process")
+
+
+def with_descriptor_3(w, path, *args):
+    argv = ["/bin/sh", "-c", f'exec "$@" 3>>{path}', "sh", *w.command(*args)]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.run(argv, timeout=60, **quiet).returncode
+
+
+def test_preserved_descriptors(w):
+    path = os.path.join(w.dir, "f")
+    bundle = w.bundle(w.spec("/bin/sh", "-c", "echo init >&3; exec sleep 60"))
+    expect(with_descriptor_3(w, path, "create", "--preserve-fds", "1", "--bundle", bundle, w.id()) == 0, "create")
+    expect_success(w.run("start", "c1"))
+    wait_until(lambda: open(path).read() == "init\n", "init's write")
+    expect(with_descriptor_3(w, path, "exec", "--preserve-fds", "1", "c1", "sh", "-c", "echo exec >&3") == 0, "exec")
+    expect(open(path).read() == "init\nexec\n", open(path).read())
+    expect_failure(w.run("exec", "--preserve-fds", "100", "c1", "true"), "is not open")
+
+
+def test_foreground_forwards_signals(w):
+    start(w)
+    run = w.popen("exec", "c1", "sh", "-c", "trap 'exit 3' INT; echo up; while :; do sleep 0.02; done")
+    expect(run.stdout.readline() == b"up\n", "the process starts")
+    run.send_signal(signal.SIGINT)
+    expect(run.wait(20) == 3, run.returncode)
+
+
+def test_ends_with_init(w):
+    start(w, "/bin/sh", "-c", "sleep 0.5; exit 3")
+    began = w.popen("exec", "c1", "sleep", "60")
+    expect(began.wait(20) == 137, began.returncode)
+
+
+def test_orphans_of_exec_belong_to_init(w):
+    start(w)
+    expect_success(w.run("exec", "-d", "c1", "sh", "-c", "sleep 61 & echo"), "")
+    wait_until(lambda: "61" in w.run("exec", "c1", "ps", "-o", "pid,ppid,args").stdout, "the orphan")
+    rows = [line.split() for line in w.run("exec", "c1", "ps", "-o", "pid,ppid,args").stdout.splitlines()]
+    expect([r[1] for r in rows if r[-1] == "61"] == ["1"], rows)
+
+
+def test_many_at_once(w):
+    start(w)
+    runs = [w.popen("exec", "c1", "sh", "-c", f"echo {n}; exit {n}") for n in range(12)]
+    for n, run in enumerate(runs):
+        out, err = run.communicate(timeout=60)
+        expect((run.returncode, out) == (n, f"{n}\n".encode()), (run.returncode, out, err))
+
+
+def test_ps(w):
+    start(w, "/bin/sh", "-c", "sleep 60 & wait")
+    wait_until(lambda: len(json.loads(w.run("ps", "--format", "json", "c1").stdout)) == 2, "two processes")
+    expect(json.loads(w.run("ps", "-f", "json", "c1").stdout)[0] == 1, "init is process 1")
+    lines = w.run("ps", "c1").stdout.splitlines()
+    expect(lines[0].split() == ["UID", "PID", "PPID", "STIME", "TIME", "CMD"] and len(lines) == 3, lines)
+    expect(lines[1].split()[-1] == "sh" and lines[2].split()[2] == "1" and lines[2].split()[-1] == "sleep", lines)
+
+
+def test_kill_all(w):
+    start(w, "/bin/sh", "-c", "trap : TERM; while :; do sleep 0.02; done")
+    executed = w.popen("exec", "c1", "sleep", "60")
+    wait_until(lambda: "sleep 60" in w.run("exec", "c1", "ps").stdout, "the process")
+    expect_success(w.run("kill", "--all", "c1", "TERM"))
+    expect(executed.wait(20) == 143, executed.returncode)
+    expect(w.state("c1")["status"] == "running", "init handles TERM")
+    expect_success(w.run("kill", "-a", "c1", "KILL"))
+    wait_until(lambda: w.state("c1")["status"] == "stopped", "the end")
+    expect_success(w.run("kill", "--all", "c1", "KILL"))
+
+
+def test_state_is_runcs(w):
+    start(w)
+    state = w.state("c1")
+    expect(set(state) >= {"ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner"}, state)
+    os.kill(state["pid"], 0)

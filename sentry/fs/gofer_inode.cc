@@ -69,26 +69,27 @@ int GoferInode::AnyFd() const {
   return write_fd_.valid() ? write_fd_.get() : read_fd_.get();
 }
 
-// By fstat when there is a descriptor, which spares the trip to the gofer.
-Result<void> GoferInode::Refresh() {
-  const int fd = AnyFd();
-  if (fd < 0) {
-    Update(TRY(gofer_fs_.client().GetAttr(handle_)));
-    return {};
-  }
+// By fstat when there is a descriptor, which spares the trip to the gofer. Not the owner: fstat gives it in the numbers
+// of the sentry's user namespace, which knows nearly nobody. Who changed it changed the ctime too.
+Result<bool> GoferInode::RefreshByFd(int fd) {
   struct stat st;
   TRY(FromHost(fstat(fd, &st)));
   MutexLock l(mu_);
+  if (st.st_ctim.tv_sec != attr_.ctime.tv_sec || st.st_ctim.tv_nsec != attr_.ctime.tv_nsec) return false;
   attr_.mode = st.st_mode;
   attr_.nlink = st.st_nlink;
-  attr_.uid = st.st_uid;
-  attr_.gid = st.st_gid;
   attr_.size = static_cast<uint64_t>(st.st_size);
   attr_.blocks = static_cast<uint64_t>(st.st_blocks);
   attr_.atime = st.st_atim;
   attr_.mtime = st.st_mtim;
-  attr_.ctime = st.st_ctim;
   stale_ = false;
+  return true;
+}
+
+Result<void> GoferInode::Refresh() {
+  const int fd = AnyFd();
+  if (fd >= 0 && TRY(RefreshByFd(fd))) return {};
+  Update(TRY(gofer_fs_.client().GetAttr(handle_)));
   return {};
 }
 

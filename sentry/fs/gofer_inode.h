@@ -88,6 +88,7 @@ class GoferInode final : public Inode {
   friend class GoferFs;
   void OnLastRef() override;
   Result<void> Refresh();
+  Result<bool> RefreshByFd(int fd);  // false: ask the gofer
   Result<RefPtr<GoferInode>> WalkOne(std::string_view name);
   Result<GoferNode> CreateOnHost(std::string_view name, const NewFile& file, UniqueFd* fd);
   bool TakePrefetched(std::string_view name, RefPtr<GoferInode>* inode);

@@ -318,3 +318,13 @@ def test_do(w):
     expect_failure(w.run("do", "nosuch-program"), "not found in $PATH")
     expect_success(w.run("do", "--root", w.rootfs, "/bin/ls", "/"), None)
     expect(os.listdir(w.root) == [], os.listdir(w.root))
+
+
+def test_owner_of_a_file_that_was_written(w):
+    spec = w.spec("/bin/sh", "-c", "echo one > /v/f; echo two >> /v/f; chown 5:6 /v/f; ls -ln /v/f; cat /v/f",
+                  capabilities={s: ["CAP_CHOWN"] for s in ("bounding", "effective", "permitted")})
+    spec["mounts"].append({"destination": "/v", "type": "bind", "source": w.dir, "options": ["bind"]})
+    outcome = w.run("run", "--bundle", w.bundle(spec), w.id())
+    expect(outcome.stdout.split()[2:4] == ["5", "6"] and outcome.stdout.endswith("one\ntwo\n"), outcome)
+    status = os.stat(os.path.join(w.dir, "f"))
+    expect((status.st_uid, status.st_gid) == (5, 6), status)

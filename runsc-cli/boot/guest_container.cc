@@ -146,6 +146,7 @@ ProcessesReply GuestContainer::Processes() {
     ProcessInfo info;
     RefPtr<Task> leader = sandbox_.kernel->FindTask(group->pid());
     if (!leader) continue;
+    if (const RefPtr<MemoryManager> mm = leader->MmSnapshot()) info.stub = mm->address_space().host_pid();
     MutexLock l(sandbox_.kernel->task_set_mu());
     const PidNamespace* ns = place_.pid_ns.get();
     const auto number = [&](int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {

@@ -34,7 +34,7 @@ class FakeSandbox : public ControlHandler {
   absl::StatusOr<WaitReply> Wait(const WaitRequest&) override { return WaitReply{7 << 8}; }
   absl::StatusOr<StateReply> State(const std::string&) override { return StateReply{ContainerPhase::kRunning, true}; }
   absl::StatusOr<ProcessesReply> Processes(const std::string&) override {
-    return ProcessesReply{{{1, 0, 0, 5, 6, "init"}, {5, 1, 1000, 0, -1, "sh"}}};
+    return ProcessesReply{{{1, 0, 7, 0, 5, 6, "init"}, {5, 1, 8, 1000, 0, -1, "sh"}}};
   }
   absl::Status Pause(const PauseRequest&) override { return absl::OkStatus(); }
   absl::Status Destroy(const std::string&) override { return absl::OkStatus(); }

@@ -82,10 +82,11 @@ struct StateReply {
 
 struct ProcessInfo {
   int32_t pid = 0, parent = 0;  // as the container knows them
+  int32_t stub = 0;             // the process that runs its code, as the sandbox's pid namespace counts; 0: none now
   uint32_t uid = 0;
   int64_t cpu_ns = 0, start_ns = 0;  // used; monotonic time of the start
   std::string name;
-  template <class V> void Visit(V& v) { v(pid, parent, uid, cpu_ns, start_ns, name); }
+  template <class V> void Visit(V& v) { v(pid, parent, stub, uid, cpu_ns, start_ns, name); }
 };
 
 struct ProcessesReply {

@@ -57,6 +57,7 @@ absl::StatusOr<Spec> MakeSpec(const Invocation& invocation) {
   Spec spec;
   spec.oci_version = kOciVersion;
   spec.process.emplace();
+  spec.process->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
   spec.process->args.assign(invocation.args.begin(), invocation.args.end());
   spec.process->env = Environment();
   spec.process->capabilities = AllCapabilities();

@@ -1,4 +1,4 @@
-// runsc ps: the processes of a container, by the numbers they have inside.
+// runsc ps: the processes of a container.
 #include <time.h>
 
 #include "platform/host/status_util.h"
@@ -6,13 +6,14 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/sandbox/container.h"
+#include "runsc-cli/sandbox/host_pids.h"
 #include "runsc-cli/verbs/verb.h"
 
 namespace runsc {
 namespace {
 
 constexpr FlagDef kFlags[] = {
-    {"format", FlagKind::kEnum, "table", "table|json", "output format", "f"},
+    {"format", FlagKind::kEnum, "table", "table|json", "table: by their numbers in the container; json: host pids", "f"},
 };
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -47,9 +48,12 @@ std::string AsTable(const ProcessesReply& reply) {
   return out;
 }
 
-std::string AsJson(const ProcessesReply& reply) {
+// runc's: what the host calls them, for programs that look in the host's /proc.
+std::string AsJson(const ContainerState& state, const ProcessesReply& reply) {
+  std::vector<pid_t> stubs;
+  for (const ProcessInfo& p : reply.processes) stubs.push_back(p.stub);
   std::vector<std::string> pids;
-  for (const ProcessInfo& p : reply.processes) pids.push_back(Cat(p.pid));
+  for (const pid_t pid : ToHostPids(state.sandbox, stubs)) pids.push_back(Cat(pid));
   return Cat("[", Join(pids, ","), "]\n");
 }
 
@@ -60,7 +64,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state));
   ASSIGN_OR_RETURN(const ProcessesReply reply,
                    channel.CallFor<ProcessesReply>(ControlType::kProcesses, ToWire(ContainerRequest{state.id})));
-  RETURN_IF_ERROR(Print(invocation.flags.GetString("format") == "json" ? AsJson(reply) : AsTable(reply)));
+  RETURN_IF_ERROR(Print(invocation.flags.GetString("format") == "json" ? AsJson(state, reply) : AsTable(reply)));
   return 0;
 }
 

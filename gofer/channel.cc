@@ -45,6 +45,11 @@ bool GoferChannel::Exchange(std::span<std::byte> request, GoferOp op, Packet* re
   return reply->header.op == header.op && reply->header.sequence == header.sequence;
 }
 
+void GoferChannel::Close() {
+  socket_.reset();
+  buffer_.reset();
+}
+
 bool GoferChannel::SendRequest(std::span<const std::byte> request) {
   // sendmsg, not send: one system call fewer for the sentry's filter to allow.
   iovec iov{const_cast<std::byte*>(request.data()), request.size()};

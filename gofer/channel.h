@@ -29,6 +29,8 @@ class GoferChannel {
   // gofer is gone or its reply does not belong to this request: the channel is useless from then on.
   bool Exchange(std::span<std::byte> request, GoferOp op, Packet* reply)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Every Exchange() fails from now on.
+  void Close() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
  private:
   bool SendRequest(std::span<const std::byte> request);

@@ -94,6 +94,14 @@ GoferClient::GoferClient(std::vector<UniqueFd> channels) {
 
 GoferClient::~GoferClient() = default;
 
+void GoferClient::Disconnect() {
+  alive_.store(false, std::memory_order_release);
+  for (auto& channel : channels_) {
+    MutexLock lock(channel->mu);
+    channel->Close();
+  }
+}
+
 Result<GoferClient::Reply> GoferClient::Send(Call& call) {
   FlushCloses(kCloseBatch);
   if (call.too_long()) return Errno(E2BIG);
@@ -123,6 +131,7 @@ bool GoferClient::Exchange(Call& call, Reply* reply) {
 }
 
 void GoferClient::QueueClose(uint64_t id) {
+  if (!alive()) return;
   MutexLock lock(close_mu_);
   closed_.push_back(id);
 }

@@ -142,6 +142,8 @@ class GoferClient {
   // layer. EROFS unless the attach point allows it.
   Result<UniqueFd> OpenTmp(uint32_t index);
 
+  // Lets the gofer go: every call fails from now on. Waits for those under way.
+  void Disconnect();
   // False once the gofer died or broke the protocol.
   bool alive() const { return alive_.load(std::memory_order_acquire); }
 

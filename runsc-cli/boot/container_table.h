@@ -35,8 +35,8 @@ class ContainerTable : public ControlHandler {
   std::mutex mu_;
   int next_number_ = 1;  // the first container's is 0
   std::map<std::string, std::shared_ptr<GuestContainer>> containers_;
-  // Files of theirs may still be open elsewhere (passed over a socket), so their gofer clients stay; the gofers
-  // themselves are gone and every call on such a file fails.
+  // Files of theirs may still be open elsewhere (passed over a socket) and refer to their gofer clients, which are
+  // disconnected: every call on such a file fails.
   std::vector<std::shared_ptr<GuestContainer>> destroyed_;
 };
 

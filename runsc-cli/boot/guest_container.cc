@@ -177,6 +177,9 @@ void GuestContainer::Destroy() {
   init_->Wait();
   place_.namespaces.reset();
   place_.root = Path();
+  gofer_->Disconnect();
+  parts_.spec = {};
+  parts_.plan = {};
 }
 
 }  // namespace runsc

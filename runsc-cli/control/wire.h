@@ -23,7 +23,7 @@ namespace runsc {
 template <typename T>
 concept WireScalar = std::integral<T> || std::is_enum_v<T>;
 
-class WireWriter {
+class MessageWriter {
  public:
   template <typename... T>
   void operator()(T&... fields) {
@@ -55,9 +55,9 @@ class WireWriter {
   std::string out_;
 };
 
-class WireReader {
+class MessageReader {
  public:
-  explicit WireReader(std::string_view bytes) : left_(bytes) {}
+  explicit MessageReader(std::string_view bytes) : left_(bytes) {}
   template <typename... T>
   void operator()(T&... fields) {
     (Get(fields), ...);
@@ -107,7 +107,7 @@ class WireReader {
 
 template <typename T>
 std::string ToWire(T message) {
-  WireWriter writer;
+  MessageWriter writer;
   message.Visit(writer);
   return writer.Take();
 }
@@ -116,7 +116,7 @@ std::string ToWire(T message) {
 template <typename T>
 std::optional<T> FromWire(std::string_view bytes) {
   T message;
-  WireReader reader(bytes);
+  MessageReader reader(bytes);
   message.Visit(reader);
   if (!reader.complete()) return std::nullopt;
   return message;

@@ -20,6 +20,7 @@
 #include <cstring>
 
 #include "platform/host/capabilities_unsafe.h"
+#include "platform/host/monitor_filter.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/control/channel.h"
@@ -100,19 +101,19 @@ void PassOn(const signalfd_siginfo& info) {
 }
 
 // As the guest process ended, so that who waits for us learns of it.
-[[noreturn]] void EndLike(int wait_status) {
+[[noreturn]] void EndLike(pid_t self, int wait_status) {
   if (!WIFSIGNALED(wait_status)) _exit(WEXITSTATUS(wait_status));
   const int signo = WTERMSIG(wait_status);
   sigset_t only;
   sigemptyset(&only);
   sigaddset(&only, signo);
-  kill(getpid(), signo);
+  kill(self, signo);
   sigprocmask(SIG_UNBLOCK, &only, nullptr);
   _exit(128 + signo);
 }
 
 // Until the sandbox says how the process ended, or is gone.
-[[noreturn]] void Watch(int signals) {
+[[noreturn]] void Watch(pid_t self, int signals) {
   pollfd sources[] = {{kLink, POLLIN, 0}, {signals, POLLIN, 0}};
   for (;;) {
     if (poll(sources, 2, -1) < 0) continue;
@@ -124,7 +125,7 @@ void PassOn(const signalfd_siginfo& info) {
     int32_t wait_status = 0;
     const ssize_t size = recv(kLink, &wait_status, sizeof(wait_status), MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    EndLike(size == sizeof(wait_status) ? wait_status : SIGKILL);
+    EndLike(self, size == sizeof(wait_status) ? wait_status : SIGKILL);
   }
 }
 
@@ -141,12 +142,16 @@ void PassOn(const signalfd_siginfo& info) {
   prctl(PR_SET_NAME, "runsc-monitor");
   prctl(PR_SET_DUMPABLE, 1);  // its namespaces are looked up in /proc
   if (chdir("/") != 0) Fail(report, "chdir");
+  const absl::StatusOr<SeccompProgram> filter = CompileFilter(MonitorFilter(getpid()));
+  if (!filter.ok()) Fail(report, "compile the filter");
   const Failure none{};
   if (write(report, &none, sizeof(none)) != sizeof(none)) _exit(1);
   KeepOnly(link);
+  const pid_t self = getpid();
   const int signals = signalfd(-1, &signals_set, SFD_CLOEXEC);
   malloc_trim(0);
-  Watch(signals);
+  if (!InstallFilter(*filter).ok()) _exit(1);
+  Watch(self, signals);
 }
 
 absl::Status AwaitSetUp(int report) {

@@ -27,7 +27,7 @@ struct Monitor {
 
 // Forked rather than executed: it runs a few lines of this very image, and starting a program would cost more time and
 // memory than all it does. It is a session of its own in the network namespace asked for, without capabilities, with no
-// descriptor but its link; it passes signals on, and ends as the guest process ended. When the sandbox is gone without
+// descriptor but its link and few calls left (platform/host/monitor_filter.cc); it passes signals on, and ends as the guest process ended. When the sandbox is gone without
 // a word it dies of SIGKILL.
 absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options);
 

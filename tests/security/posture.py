@@ -95,14 +95,23 @@ class Posture:
             for prefix in forbidden:
                 self.expect(not target.startswith(prefix), f"{kind} {pid}: descriptor {fd.name} is {target}")
 
+    def monitor(self, pid):
+        self.thread(pid, pathlib.Path(f"/proc/{pid}/task/{pid}"), "monitor")
+        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            target = os.readlink(fd)
+            known = target == "/dev/null" or target.startswith("socket:") or target == "anon_inode:[signalfd]"
+            self.expect(known, f"monitor {pid}: descriptor {fd.name} is {target}")
+
     def stub(self, pid):
         for path in pathlib.Path(f"/proc/{pid}/task").iterdir():
             self.thread(pid, path, "stub")
 
 
 def kind_of(pid):
-    """"gofer", "sentry" or "stub" by what the process was started as."""
+    """"gofer", "sentry", "monitor" or "other" by what the process was started as."""
     words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    if pathlib.Path(f"/proc/{pid}/comm").read_text() == "runsc-monitor\n":
+        return "monitor"
     return "gofer" if b"gofer" in words else "sentry" if b"boot" in words else "other"
 
 
@@ -121,7 +130,9 @@ def look(top):
             posture.root(pid)
         if kind == "stub":
             posture.stub(pid)
-    for kind in ("sentry", "gofer", "stub"):
+        if kind == "monitor":
+            posture.monitor(pid)
+    for kind in ("sentry", "gofer", "stub", "monitor"):
         posture.expect(kind in kinds.values(), f"no {kind} among {kinds}")
     return posture
 

@@ -28,13 +28,22 @@ constexpr size_t kSafeWrite = 512;
 }  // namespace
 
 // Wakes the console's thread when either terminal has news.
-class Console::Wakeup : public Waiter {
+class Console::Wakeup {
  public:
-  Wakeup() : Waiter(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP) {}
-  void OnNotify(EventMask) override {
+  // On one queue: a waiter is on no other.
+  class Ear : public Waiter {
+   public:
+    explicit Ear(Wakeup& wakeup) : Waiter(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP), wakeup_(wakeup) {}
+    void OnNotify(EventMask) override { wakeup_.Wake(); }
+
+   private:
+    Wakeup& wakeup_;
+  };
+
+  void Wake() {
     if (state_.exchange(kNews) == kAsleep) FutexWakeHost(&state_, 1);
   }
-  // Until OnNotify, which may have come since the last call.
+  // Until Wake(), which may have come since the last call.
   void Await() {
     unsigned quiet = kQuiet;
     if (state_.compare_exchange_strong(quiet, kAsleep)) {
@@ -107,8 +116,9 @@ void Console::Drain() {
 
 void Console::Pump() {
   Wakeup wakeup;
-  tty_->master_queue().Add(wakeup);
-  host_queue_.Add(wakeup);
+  Wakeup::Ear sandbox_ear(wakeup), host_ear(wakeup);
+  tty_->master_queue().Add(sandbox_ear);
+  host_queue_.Add(host_ear);
   const bool watched = HostNotifier::Get().Watch(host_.get(), host_queue_).ok();
   for (bool ended = !watched; !ended;) {
     bool moved;
@@ -121,8 +131,8 @@ void Console::Pump() {
     if (!moved && !ended) wakeup.Await();
   }
   if (watched) HostNotifier::Get().Unwatch(host_.get());
-  tty_->master_queue().Remove(wakeup);
-  host_queue_.Remove(wakeup);
+  tty_->master_queue().Remove(sandbox_ear);
+  host_queue_.Remove(host_ear);
   HangUp();
 }
 

@@ -94,6 +94,12 @@ bool HostNetwork::HasLinks() {
   for (const std::string& link : *links) {
     if (!(ReadHeader<ifinfomsg>(Body(link)).ifi_flags & IFF_LOOPBACK)) return true;
   }
+  // lo alone counts when somebody gave it an address that is good beyond the host.
+  const auto addresses = AskRoute(RTM_GETADDR, NLM_F_DUMP, Request<ifaddrmsg>(AF_UNSPEC));
+  if (!addresses.ok()) return false;
+  for (const std::string& address : *addresses) {
+    if (ReadHeader<ifaddrmsg>(Body(address)).ifa_scope < RT_SCOPE_HOST) return true;
+  }
   return false;
 }
 

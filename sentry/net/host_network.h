@@ -20,7 +20,7 @@ class HostNetwork : public RefCounted {
   // What the kernel answers to a netlink route request that reads: whole messages, with the sender's sequence number
   // and port still to be set. Errors are the kernel's.
   Result<std::vector<std::string>> AskRoute(uint16_t type, uint16_t flags, std::string_view body);
-  // Whether there is any interface but lo.
+  // Whether somebody set the namespace up: an interface but lo, or an address of lo that reaches beyond the host.
   bool HasLinks();
 
   // The lines of /proc/net/{dev,route,if_inet6}.

@@ -135,7 +135,7 @@ def test_ends_with_init(w):
 
 def test_orphans_of_exec_belong_to_init(w):
     start(w)
-    expect_success(w.run("exec", "-d", "c1", "sh", "-c", "sleep 61 & echo"), "")
+    expect_success(w.run("exec", "-d", "c1", "sh", "-c", "sleep 61 &"), "")
     wait_until(lambda: "61" in w.run("exec", "c1", "ps", "-o", "pid,ppid,args").stdout, "the orphan")
     rows = [line.split() for line in w.run("exec", "c1", "ps", "-o", "pid,ppid,args").stdout.splitlines()]
     expect([r[1] for r in rows if r[-1] == "61"] == ["1"], rows)

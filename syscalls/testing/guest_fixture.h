@@ -10,6 +10,7 @@
 
 #include "sentry/fs/tmpfs.h"
 #include "sentry/kernel/fd_table.h"
+#include "sentry/kernel/outside_process.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/testing/fake_platform.h"
 #include "syscalls/table.h"
@@ -38,8 +39,11 @@ class GuestTest : public testing::Test {
     creds->permitted = creds->effective = kAllCapabilities;
     init.creds = std::move(creds);
     init.fds = MakeRef<FdTable>();
-    init.prepare = [](Task& task) { return WriteProgram(task); };
-    const absl::Status started = kernel_->StartInit(init);
+    auto process = OutsideProcess::New(*kernel_, init, {.root = vfs_->root()});
+    ASSERT_TRUE(process.ok());
+    absl::Status started = WriteProgram((*process)->task());
+    if (started.ok()) started = (*process)->Exec(init);
+    if (started.ok()) started = (*process)->Start(nullptr);
     ASSERT_TRUE(started.ok()) << started.message();
     guest_ = platform_.thread(1);
   }

@@ -18,11 +18,12 @@ thread_local Task* current_task = nullptr;
 
 bool IsRestartCode(const SyscallResult& result) { return !result.ok() && result.error().value() >= 512; }
 
-// A call the stub made itself was cut short by a signal. Locking is not visibly so.
+// A call the stub makes itself was cut short by a signal, or not begun. Only waiting is visibly so.
 Errno InterruptedCode(const SyscallRequest& call) {
   const int command = static_cast<int>(call.args[1]) & FUTEX_CMD_MASK;
-  const bool locking = call.number == SYS_futex && (command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2);
-  return locking ? kRestartNoIntr : kRestartSys;
+  const bool locking = command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2;
+  const bool waiting = call.number == SYS_futex_waitv || (call.number == SYS_futex && !locking);
+  return waiting ? kRestartSys : kRestartNoIntr;
 }
 
 int64_t ToRax(const SyscallResult& result) { return result.ok() ? *result : -int64_t{result.error().value()}; }

@@ -65,6 +65,23 @@ void SignalParentLater(int signal, int milliseconds) {
 
 }  // namespace
 
+// Calls that never wait are not interrupted, however often signals come.
+TEST(MemoryCallsAreNotInterrupted) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  EXPECT_OK(sigaction(SIGALRM, &action, nullptr));
+  const itimerval often{{0, 300}, {0, 300}};
+  EXPECT_OK(setitimer(ITIMER_REAL, &often, nullptr));
+  constexpr size_t kSize = 1 << 20;
+  for (int i = 0; i < 20000; ++i) {
+    void* memory = mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT(memory != MAP_FAILED);
+    ASSERT(mprotect(memory, kSize / 2, PROT_READ | PROT_WRITE) == 0);
+    ASSERT(madvise(memory, kSize / 2, MADV_DONTNEED) == 0);
+    ASSERT(munmap(memory, kSize) == 0);
+  }
+}
+
 TEST(HandlerRuns) {
   Install(SIGUSR1, Count);
   raise(SIGUSR1);

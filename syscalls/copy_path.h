@@ -12,8 +12,10 @@ struct PathArg {
   Path start;
 };
 
-inline Result<PathArg> CopyInPathAt(Task& task, int dirfd, GuestAddr addr) {
+// An empty path is looked at before where it would start.
+inline Result<PathArg> CopyInPathAt(Task& task, int dirfd, GuestAddr addr, bool may_be_empty = false) {
   std::string text = TRY(task.CopyInPath(addr));
+  if (text.empty() && !may_be_empty) return Errno(ENOENT);
   Path start = TRY(StartOf(task, dirfd, text));
   return PathArg{std::move(text), std::move(start)};
 }
@@ -22,7 +24,7 @@ inline Result<PathArg> CopyInPathAt(Task& task, int dirfd, GuestAddr addr) {
 // path with AT_EMPTY_PATH it is the descriptor itself; files without a path give EBADF then: use
 // FileOrPath where they count.
 inline Result<Path> LookupAt(Task& task, int dirfd, GuestAddr addr, int at_flags) {
-  const PathArg arg = TRY(CopyInPathAt(task, dirfd, addr));
+  const PathArg arg = TRY(CopyInPathAt(task, dirfd, addr, at_flags & AT_EMPTY_PATH));
   uint32_t flags = 0;
   if (at_flags & AT_SYMLINK_NOFOLLOW) flags |= Vfs::kNoFollow;
   if (at_flags & AT_EMPTY_PATH) flags |= Vfs::kEmptyPath;

@@ -26,7 +26,23 @@ SyscallResult MkdirAt(Task& task, int dirfd, GuestAddr path, uint32_t mode) {
   return Done(task.vfs().Mkdir(task.resolver(), arg.start, arg.text, mode));
 }
 
+// Kinds that mknod makes, judged before the path.
+Result<void> CheckMknodType(uint32_t mode) {
+  switch (mode & S_IFMT) {
+    case 0:
+    case S_IFREG:
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
+      return {};
+    default:
+      return S_ISDIR(mode) ? Errno(EPERM) : Errno(EINVAL);
+  }
+}
+
 SyscallResult MknodAt(Task& task, int dirfd, GuestAddr path, uint32_t mode, uint32_t dev) {
+  TRY(CheckMknodType(mode));
   const PathArg arg = TRY(CopyInPathAt(task, dirfd, path));
   const uint32_t masked = mode & (S_IFMT | 07777);
   // Linux's 32-bit encoding of a device number is the low half of dev_t.
@@ -41,6 +57,8 @@ SyscallResult UnlinkAt(Task& task, int dirfd, GuestAddr path, bool directory) {
 
 SyscallResult RenameAt(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path,
                        uint32_t flags) {
+  if (flags & ~uint32_t{RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT}) return Errno(EINVAL);
+  if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT))) return Errno(EINVAL);
   const PathArg from = TRY(CopyInPathAt(task, old_dirfd, old_path));
   const PathArg to = TRY(CopyInPathAt(task, new_dirfd, new_path));
   return Done(task.vfs().Rename(task.resolver(), from.start, from.text, to.start, to.text, flags));
@@ -63,6 +81,7 @@ Result<void> CheckLinkByDescriptor(Task& task, int fd, GuestAddr path) {
 
 SyscallResult SymlinkAt(Task& task, GuestAddr target_addr, int dirfd, GuestAddr path) {
   const std::string target = TRY(task.CopyInPath(target_addr));
+  if (target.empty()) return Errno(ENOENT);
   const PathArg arg = TRY(CopyInPathAt(task, dirfd, path));
   return Done(task.vfs().Symlink(task.resolver(), target, arg.start, arg.text));
 }
@@ -70,7 +89,7 @@ SyscallResult SymlinkAt(Task& task, GuestAddr target_addr, int dirfd, GuestAddr 
 // The text is cut at the size of the buffer, without a NUL.
 SyscallResult ReadlinkAt(Task& task, int dirfd, GuestAddr path, GuestAddr buf, int size) {
   if (size <= 0) return Errno(EINVAL);
-  const PathArg arg = TRY(CopyInPathAt(task, dirfd, path));
+  const PathArg arg = TRY(CopyInPathAt(task, dirfd, path, true));
   const Path link = TRY(task.vfs().Lookup(task.resolver(), arg.start, arg.text,
                                           Vfs::kNoFollow | Vfs::kEmptyPath));
   Result<std::string> target = task.vfs().Readlink(task.resolver(), link);

@@ -122,10 +122,10 @@ SyscallResult SetLock(Task& task, File& file, GuestAddr arg, bool ofd, bool wait
 
 // Who may take a lease: the file's owner.
 Result<void> CheckLease(Task& task, File& file, int type) {
+  if (type != F_RDLCK && type != F_WRLCK && type != F_UNLCK) return Errno(EINVAL);
   const Attr attr = TRY(file.GetAttr());
   if (attr.uid != task.creds()->fsuid && !task.creds()->Has(CAP_LEASE)) return Errno(EACCES);
-  if (!attr.IsRegular() || !file.path()) return Errno(EINVAL);
-  return type == F_RDLCK || type == F_WRLCK || type == F_UNLCK ? Result<void>() : Errno(EINVAL);
+  return attr.IsRegular() && file.path() ? Result<void>() : Errno(EINVAL);
 }
 
 SyscallResult LeaseCommand(Task& task, int fd, File& file, int command, int type) {
@@ -229,6 +229,7 @@ SyscallResult Fcntl(Task& task, int fd, const RefPtr<File>& file, int command, u
     case F_GET_SEALS:
       return int64_t{TRY(file->GetSeals())};
     case F_ADD_SEALS:
+      if (!file->writable()) return Errno(EPERM);
       TRY(file->AddSeals(static_cast<int>(arg)));
       return 0;
     case F_SETOWN:
@@ -304,9 +305,9 @@ SyscallResult SysFcntl(Task& task, int fd, int command, uint64_t arg) {
 
 // flock(2)
 SyscallResult SysFlock(Task& task, int fd, int operation) {
-  RefPtr<File> file = TRY(task.fds().GetForIo(fd));
   const int kind = operation & ~LOCK_NB;
   if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN) return Errno(EINVAL);
+  RefPtr<File> file = TRY(task.fds().GetForIo(fd));
   RefPtr<Inode> inode = file->inode();
   if (!inode) return Errno(EBADF);
   FileLocks& locks = inode->locks();

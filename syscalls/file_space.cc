@@ -11,6 +11,8 @@
 namespace runsc {
 namespace {
 
+constexpr int kWriteZeroes = 0x80;  // FALLOC_FL_WRITE_ZEROES: for the block devices that can
+
 Result<void> CheckSize(Task& task, int64_t size) {
   if (size < 0) return Errno(EINVAL);
   const uint64_t limit = task.rlimit(RLIMIT_FSIZE);
@@ -54,7 +56,7 @@ SyscallResult SysFallocate(Task& task, int fd, int mode, int64_t offset, int64_t
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
   if (offset < 0 || length <= 0) return Errno(EINVAL);
   constexpr int kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE |
-                         FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE;
+                         FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE | kWriteZeroes;
   if (mode & ~kKnown) return Errno(EOPNOTSUPP);
   if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE)) return Errno(EOPNOTSUPP);
   if (!file->writable()) return Errno(EBADF);
@@ -64,6 +66,7 @@ SyscallResult SysFallocate(Task& task, int fd, int mode, int64_t offset, int64_t
   if (!attr.IsRegular()) return Errno(ENODEV);
   int64_t end;
   if (__builtin_add_overflow(offset, length, &end)) return Errno(EFBIG);
+  if (mode & kWriteZeroes) return Errno(EOPNOTSUPP);
   if (!(mode & FALLOC_FL_KEEP_SIZE)) TRY(CheckSize(task, end));
   TRY(file->Allocate(mode, offset, length));
   if (file->path()) notify::Both(*file->path().dentry, IN_MODIFY);

@@ -49,7 +49,7 @@ void FixUpFilesystemCapabilities(const Credentials& old, Credentials& creds) {
 }
 
 SyscallResult Publish(Task& task, const Credentials& old, RefPtr<Credentials> creds) {
-  if (creds->euid != old.euid || creds->egid != old.egid) {
+  if (creds->euid != old.euid || creds->egid != old.egid || creds->fsuid != old.fsuid || creds->fsgid != old.fsgid) {
     MutexLock l(task.kernel().task_set_mu());
     task.thread_group().dumpable = false;
     task.pdeath_signal = 0;
@@ -351,7 +351,7 @@ SyscallResult SysSetfsuid(Task& task, uint32_t uid) {
     auto creds = old->Copy();
     creds->fsuid = uid;
     FixUpFilesystemCapabilities(*old, *creds);
-    task.SetCreds(std::move(creds));
+    (void)Publish(task, *old, std::move(creds));
   }
   return int64_t{UidOut(task, old->fsuid)};
 }
@@ -365,7 +365,7 @@ SyscallResult SysSetfsgid(Task& task, uint32_t gid) {
   if (allowed && gid != old->fsgid) {
     auto creds = old->Copy();
     creds->fsgid = gid;
-    task.SetCreds(std::move(creds));
+    (void)Publish(task, *old, std::move(creds));
   }
   return int64_t{GidOut(task, old->fsgid)};
 }

@@ -44,6 +44,7 @@ Result<Attr> AttrOfFd(Task& task, int fd) {
 Result<Attr> AttrAt(Task& task, int dirfd, GuestAddr path_addr, int at_flags) {
   const std::string path = TRY(task.CopyInPath(path_addr));
   if (path.empty() && (at_flags & AT_EMPTY_PATH)) return AttrOfFd(task, dirfd);
+  if (path.empty()) return Errno(ENOENT);
   const Path start = TRY(StartOf(task, dirfd, path));
   const uint32_t flags = at_flags & AT_SYMLINK_NOFOLLOW ? Vfs::kNoFollow : 0;
   const Path found = TRY(task.vfs().Lookup(task.resolver(), start, path, flags));
@@ -101,6 +102,7 @@ Result<StatxTarget> FindForStatx(Task& task, int dirfd, GuestAddr path_addr, int
     const Path path = dirfd == AT_FDCWD ? task.fs().cwd() : TRY(task.fds().Get(dirfd))->path();
     return StatxTarget{TRY(AttrOfFd(task, dirfd)), path};
   }
+  if (text.empty()) return Errno(ENOENT);
   const Path start = TRY(StartOf(task, dirfd, text));
   const uint32_t flags = at_flags & AT_SYMLINK_NOFOLLOW ? Vfs::kNoFollow : 0;
   Path found = TRY(task.vfs().Lookup(task.resolver(), start, text, flags));
@@ -148,12 +150,17 @@ SyscallResult AccessAt(Task& task, int dirfd, GuestAddr path_addr, int mode, int
   if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
   Resolver resolver = task.resolver();
   if (!(flags & AT_EACCESS) && !SameAsReal(*task.creds())) resolver.creds = RealCredentials(*task.creds());
-  const PathArg arg = TRY(CopyInPathAt(task, dirfd, path_addr));
+  const PathArg arg = TRY(CopyInPathAt(task, dirfd, path_addr, flags & AT_EMPTY_PATH));
   uint32_t lookup = flags & AT_SYMLINK_NOFOLLOW ? Vfs::kNoFollow : 0;
   if (flags & AT_EMPTY_PATH) lookup |= Vfs::kEmptyPath;
   const Path path = TRY(task.vfs().Lookup(resolver, arg.start, arg.text, lookup));
   TRY(task.vfs().CheckAccess(*resolver.creds, path, mode));
   return 0;
+}
+
+// eventfd and the like share one inode on Linux: nothing of it can be changed.
+Result<void> CheckHasAttributes(File& file) {
+  return (TRY(file.GetAttr()).mode & S_IFMT) != 0 ? Result<void>() : Errno(EOPNOTSUPP);
 }
 
 SyscallResult ChmodAt(Task& task, int dirfd, GuestAddr path, uint32_t mode, int flags) {
@@ -190,16 +197,18 @@ SyscallResult ChownAt(Task& task, int dirfd, GuestAddr path, uid_t uid, gid_t gi
 struct Times {
   std::optional<timespec> atime, mtime;
   bool explicit_times = false;
+  bool valid = true;  // judged once the file is found
 };
 
 constexpr timespec kNow = {.tv_sec = 0, .tv_nsec = UTIME_NOW};
 
-Result<Times> DecodeTimes(const timespec (&times)[2]) {
-  for (const timespec& time : times) {
-    if (time.tv_nsec == UTIME_NOW || time.tv_nsec == UTIME_OMIT) continue;
-    if (time.tv_nsec < 0 || time.tv_nsec > 999999999) return Errno(EINVAL);
-  }
+bool IsTime(const timespec& time) {
+  return time.tv_nsec == UTIME_NOW || time.tv_nsec == UTIME_OMIT || (time.tv_nsec >= 0 && time.tv_nsec <= 999999999);
+}
+
+Times DecodeTimes(const timespec (&times)[2]) {
   Times decoded;
+  decoded.valid = IsTime(times[0]) && IsTime(times[1]);
   if (times[0].tv_nsec != UTIME_OMIT) decoded.atime = times[0];
   if (times[1].tv_nsec != UTIME_OMIT) decoded.mtime = times[1];
   decoded.explicit_times = times[0].tv_nsec != UTIME_NOW || times[1].tv_nsec != UTIME_NOW;
@@ -208,6 +217,7 @@ Result<Times> DecodeTimes(const timespec (&times)[2]) {
 
 SyscallResult SetTimesOf(Task& task, const Path& path, const Times& times) {
   if (!times.atime && !times.mtime) return 0;
+  if (!times.valid) return Errno(EINVAL);
   if (!path) return Errno(EBADF);
   TRY(task.vfs().SetTimes(task.resolver(), path, times.atime, times.mtime, times.explicit_times));
   return 0;
@@ -318,6 +328,7 @@ SyscallResult SysFchmod(Task& task, int fd, uint32_t mode) {
     TRY(task.vfs().Chmod(task.resolver(), file->path(), mode));
     return 0;
   }
+  TRY(CheckHasAttributes(*file));
   if (!OwnsOrCapable(*task.creds(), TRY(file->GetAttr()))) return Errno(EPERM);
   AttrChange change;
   change.mode = mode & 07777;
@@ -360,10 +371,11 @@ SyscallResult SysFchown(Task& task, int fd, uid_t uid, gid_t gid) {
     TRY(task.vfs().Chown(task.resolver(), file->path(), owner.uid, owner.gid));
     return 0;
   }
-  if (!task.creds()->Has(CAP_CHOWN)) return Errno(EPERM);
+  TRY(CheckHasAttributes(*file));
   AttrChange change;
   change.uid = IdOrNone(uid);
   change.gid = IdOrNone(gid);
+  if ((change.uid || change.gid) && !task.creds()->Has(CAP_CHOWN)) return Errno(EPERM);
   TRY(file->SetAttr(change));
   return 0;
 }
@@ -375,7 +387,7 @@ SyscallResult SysUtimensat(Task& task, int dirfd, GuestAddr path, GuestAddr time
     timespec times[2];
     TRY(task.CopyIn(times_addr, times, sizeof(times)));
     if (times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT) return 0;
-    decoded = TRY(DecodeTimes(times));
+    decoded = DecodeTimes(times);
   }
   if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
   return SetTimesAt(task, dirfd, path, decoded, flags);

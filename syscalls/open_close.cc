@@ -30,6 +30,7 @@ Result<void> CheckCombination(uint64_t flags) {
 
 SyscallResult DoOpen(Task& task, int dirfd, GuestAddr path_addr, const OpenHow& how) {
   const std::string path = TRY(task.CopyInPath(path_addr));
+  if (path.empty()) return Errno(ENOENT);
   const bool start_is_root = how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT);
   const Path start = TRY(StartOf(task, dirfd, start_is_root ? "." : path));
   RefPtr<File> file = TRY(task.vfs().Open(task.resolver(), start, path, how));

@@ -10,6 +10,7 @@
 #include "syscalls/fd_util.h"
 #include "syscalls/handlers.h"
 #include "syscalls/poll_set.h"
+#include "syscalls/user_range.h"
 
 namespace runsc {
 namespace {
@@ -224,7 +225,9 @@ Result<size_t> WaitForEvents(Task& task, EpollFile& epoll, std::span<epoll_event
 
 SyscallResult DoEpollWait(Task& task, int fd, GuestAddr addr, int max_events, Deadline deadline) {
   constexpr int kOnStack = 32;
+  TRY(task.fds().GetForIo(fd));
   if (max_events <= 0 || max_events > INT32_MAX / static_cast<int>(sizeof(epoll_event))) return Errno(EINVAL);
+  TRY(CheckUserRange(addr, static_cast<uint64_t>(max_events) * sizeof(epoll_event)));
   RefPtr<File> file = TRY(GetEpoll(task, fd));
   EpollFile& epoll = *FileAs<EpollFile>(*file);
   epoll_event small[kOnStack];

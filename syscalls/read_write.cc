@@ -7,6 +7,7 @@
 
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
+#include "syscalls/user_range.h"
 #include "syscalls/handlers.h"
 
 namespace runsc {
@@ -33,17 +34,17 @@ SyscallResult FinishWrite(Task& task, Result<size_t> moved) {
   return Finish(std::move(moved));
 }
 
-Result<RefPtr<File>> ReadableFile(Task& task, int fd) {
+// Whose bytes may be at an offset: asked before whether it may be read or written.
+enum class At { kPosition, kOffset };
+
+Result<RefPtr<File>> FileFor(Task& task, int fd, At at, bool write) {
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
-  if (!file->readable()) return Errno(EBADF);
+  if (at == At::kOffset && !file->positioned()) return Errno(ESPIPE);
+  if (!(write ? file->writable() : file->readable())) return Errno(EBADF);
   return file;
 }
 
-Result<RefPtr<File>> WritableFile(Task& task, int fd) {
-  RefPtr<File> file = TRY(task.fds().GetForIo(fd));
-  if (!file->writable()) return Errno(EBADF);
-  return file;
-}
+At PlaceOf(const int64_t* offset) { return offset != nullptr ? At::kOffset : At::kPosition; }
 
 Result<void> CheckOffset(int64_t offset, uint64_t count) {
   if (offset < 0) return Errno(EINVAL);
@@ -54,30 +55,65 @@ Result<void> CheckOffset(int64_t offset, uint64_t count) {
   return {};
 }
 
-SyscallResult ReadVector(Task& task, int fd, GuestAddr iov, uint64_t count, const int64_t* offset) {
-  RefPtr<File> file = TRY(ReadableFile(task, fd));
-  UserSink sink(task, TRY(task.CopyInIovecs(iov, count)));
-  return Finish(ReadBlocking(task, *file, sink, offset));
+constexpr int kKnownRwFlags = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
+
+// What can be said about flags once the file and the vector are known.
+Result<void> CheckRwFlags(File& file, int flags) {
+  if (flags & ~kKnownRwFlags) return Errno(EOPNOTSUPP);
+  // What waits for the host's disk cannot promise not to.
+  return (flags & RWF_NOWAIT) && file.wait_queue() == nullptr ? Errno(EOPNOTSUPP) : Result<void>();
 }
 
-SyscallResult WriteVector(Task& task, int fd, GuestAddr iov, uint64_t count, const int64_t* offset) {
-  RefPtr<File> file = TRY(WritableFile(task, fd));
+// A vector without bytes is done before anybody looks at the file's kind.
+SyscallResult ReadVector(Task& task, int fd, GuestAddr iov, uint64_t count, const int64_t* offset, int flags = 0) {
+  RefPtr<File> file = TRY(FileFor(task, fd, PlaceOf(offset), false));
+  UserSink sink(task, TRY(task.CopyInIovecs(iov, count)));
+  if (sink.remaining() == 0) return 0;
+  if (offset != nullptr) TRY(CheckOffset(*offset, sink.remaining()));
+  TRY(CheckRwFlags(*file, flags));
+  return Finish(flags & RWF_NOWAIT ? file->Read(task, sink, offset) : ReadBlocking(task, *file, sink, offset));
+}
+
+Result<void> SyncAsAsked(File& file, int flags) {
+  return flags & (RWF_DSYNC | RWF_SYNC) ? file.Sync(!(flags & RWF_SYNC)) : Result<void>();
+}
+
+// RWF_APPEND: at the end of the file, whatever the offset; without one, the file's own moves there.
+SyscallResult AppendVector(Task& task, File& file, UserSource& source, const int64_t* offset) {
+  const auto end = static_cast<int64_t>(TRY(file.GetAttr()).size);
+  const int64_t written = TRY(FinishWrite(task, WriteBlocking(task, file, source, &end)));
+  if (offset == nullptr) TRY(file.Seek(task, end + written, SEEK_SET));
+  return written;
+}
+
+SyscallResult WriteVector(Task& task, int fd, GuestAddr iov, uint64_t count, const int64_t* offset, int flags = 0) {
+  RefPtr<File> file = TRY(FileFor(task, fd, PlaceOf(offset), true));
   UserSource source(task, TRY(task.CopyInIovecs(iov, count)));
-  return FinishWrite(task, WriteBlocking(task, *file, source, offset));
+  if (source.remaining() == 0) return 0;
+  if (offset != nullptr) TRY(CheckOffset(*offset, source.remaining()));
+  TRY(CheckRwFlags(*file, flags));
+  if (flags & RWF_NOWAIT) return FinishWrite(task, file->Write(task, source, offset));
+  const int64_t written = (flags & RWF_APPEND) && file->positioned()
+                              ? TRY(AppendVector(task, *file, source, offset))
+                              : TRY(FinishWrite(task, WriteBlocking(task, *file, source, offset)));
+  TRY(SyncAsAsked(*file, flags));
+  return written;
 }
 
 }  // namespace
 
 // read(2)
 SyscallResult SysRead(Task& task, int fd, GuestAddr buf, uint64_t count) {
-  RefPtr<File> file = TRY(ReadableFile(task, fd));
+  RefPtr<File> file = TRY(FileFor(task, fd, At::kPosition, false));
+  TRY(CheckUserRange(buf, count));
   UserSink sink(task, buf, std::min(count, kMaxRwCount));
   return Finish(ReadBlocking(task, *file, sink, nullptr));
 }
 
 // write(2)
 SyscallResult SysWrite(Task& task, int fd, GuestAddr buf, uint64_t count) {
-  RefPtr<File> file = TRY(WritableFile(task, fd));
+  RefPtr<File> file = TRY(FileFor(task, fd, At::kPosition, true));
+  TRY(CheckUserRange(buf, count));
   UserSource source(task, buf, std::min(count, kMaxRwCount));
   return FinishWrite(task, WriteBlocking(task, *file, source, nullptr));
 }
@@ -85,7 +121,8 @@ SyscallResult SysWrite(Task& task, int fd, GuestAddr buf, uint64_t count) {
 // pread64: pread(2)
 SyscallResult SysPread64(Task& task, int fd, GuestAddr buf, uint64_t count, int64_t offset) {
   if (offset < 0) return Errno(EINVAL);
-  RefPtr<File> file = TRY(ReadableFile(task, fd));
+  RefPtr<File> file = TRY(FileFor(task, fd, At::kOffset, false));
+  TRY(CheckUserRange(buf, count));
   TRY(CheckOffset(offset, count));
   UserSink sink(task, buf, std::min(count, kMaxRwCount));
   return Finish(ReadBlocking(task, *file, sink, &offset));
@@ -94,7 +131,8 @@ SyscallResult SysPread64(Task& task, int fd, GuestAddr buf, uint64_t count, int6
 // pwrite64: pwrite(2)
 SyscallResult SysPwrite64(Task& task, int fd, GuestAddr buf, uint64_t count, int64_t offset) {
   if (offset < 0) return Errno(EINVAL);
-  RefPtr<File> file = TRY(WritableFile(task, fd));
+  RefPtr<File> file = TRY(FileFor(task, fd, At::kOffset, true));
+  TRY(CheckUserRange(buf, count));
   TRY(CheckOffset(offset, count));
   UserSource source(task, buf, std::min(count, kMaxRwCount));
   return FinishWrite(task, WriteBlocking(task, *file, source, &offset));
@@ -122,40 +160,18 @@ SyscallResult SysPwritev(Task& task, int fd, GuestAddr iov, uint64_t count, int6
   return WriteVector(task, fd, iov, count, &offset);
 }
 
-// preadv2(2). What waits for the host's disk cannot promise not to: RWF_NOWAIT is refused there.
+// preadv2(2)
 SyscallResult SysPreadv2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
                          uint64_t /*offset_high*/, int flags) {
-  if (flags & ~(RWF_HIPRI | RWF_NOWAIT | RWF_DSYNC | RWF_SYNC)) return Errno(EOPNOTSUPP);
   if (offset < -1) return Errno(EINVAL);
-  const int64_t* at = offset == -1 ? nullptr : &offset;
-  if (!(flags & RWF_NOWAIT)) return ReadVector(task, fd, iov, count, at);
-  RefPtr<File> file = TRY(ReadableFile(task, fd));
-  if (file->wait_queue() == nullptr) return Errno(EOPNOTSUPP);
-  UserSink sink(task, TRY(task.CopyInIovecs(iov, count)));
-  return Finish(file->Read(task, sink, at));
-}
-
-// pwritev2 with RWF_APPEND: at the end of the file, whatever the offset; -1 moves the file's own there.
-SyscallResult AppendVector(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset) {
-  RefPtr<File> file = TRY(WritableFile(task, fd));
-  int64_t end = static_cast<int64_t>(TRY(file->GetAttr()).size);
-  const int64_t written = TRY(WriteVector(task, fd, iov, count, &end));
-  if (offset == -1) TRY(file->Seek(task, end + written, SEEK_SET));
-  return written;
+  return ReadVector(task, fd, iov, count, offset == -1 ? nullptr : &offset, flags);
 }
 
 // pwritev2(2)
 SyscallResult SysPwritev2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
                           uint64_t /*offset_high*/, int flags) {
-  if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)) return Errno(EOPNOTSUPP);
   if (offset < -1) return Errno(EINVAL);
-  const int64_t* at = offset == -1 ? nullptr : &offset;
-  const int64_t written = flags & RWF_APPEND ? TRY(AppendVector(task, fd, iov, count, offset))
-                                             : TRY(WriteVector(task, fd, iov, count, at));
-  if (flags & (RWF_DSYNC | RWF_SYNC)) {
-    TRY(TRY(task.fds().GetForIo(fd))->Sync(!(flags & RWF_SYNC)));
-  }
-  return written;
+  return WriteVector(task, fd, iov, count, offset == -1 ? nullptr : &offset, flags);
 }
 
 // lseek(2)

@@ -8,11 +8,13 @@
 #include "syscalls/fd_util.h"
 #include "syscalls/handlers.h"
 #include "syscalls/socket_messages.h"
+#include "syscalls/user_range.h"
 
 namespace runsc {
 namespace {
 
 constexpr int kTypeFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+constexpr uint64_t kMaxRwCount = 0x7ffff000;
 constexpr uint32_t kMaxMessages = 1024;  // UIO_MAXIOV
 constexpr size_t kMsghdrStride = 64;     // struct mmsghdr
 constexpr size_t kMaxOption = 4096;
@@ -106,6 +108,7 @@ SyscallResult ReceiveMessage(Task& task, Socket& socket, GuestAddr msg_addr, int
 }
 
 SyscallResult DoAccept(Task& task, int fd, GuestAddr addr, GuestAddr size_addr, int flags) {
+  TRY(task.fds().GetForIo(fd));
   if (flags & ~kTypeFlags) return Errno(EINVAL);
   RefPtr<Socket> listener = TRY(GetSocket(task, fd));
   RefPtr<Socket> socket = TRY(Await(task, *listener, EPOLLIN | EPOLLERR | EPOLLHUP, false,
@@ -146,6 +149,8 @@ SyscallResult SysSocket(Task& task, int domain, int type, int protocol) {
 // socketpair(2)
 SyscallResult SysSocketpair(Task& task, int domain, int type, int protocol, GuestAddr fds_addr) {
   if (type & ~(0xf | kTypeFlags)) return Errno(EINVAL);
+  constexpr int kNone[2] = {-1, -1};  // the place is written to before there are sockets
+  TRY(task.CopyOut(fds_addr, kNone, sizeof(kNone)));
   TRY(InstallPair(task, TRY(NewSocketPair(task, domain, type, protocol)), type & SOCK_CLOEXEC, fds_addr));
   return int64_t{0};
 }
@@ -176,8 +181,9 @@ SyscallResult SysAccept4(Task& task, int fd, GuestAddr addr, GuestAddr size_addr
 
 // connect(2)
 SyscallResult SysConnect(Task& task, int fd, GuestAddr addr, int size) {
-  RefPtr<Socket> socket = TRY(GetSocket(task, fd));
+  TRY(task.fds().GetForIo(fd));
   const SocketAddress address = TRY(CopyInAddress(task, addr, size));
+  RefPtr<Socket> socket = TRY(GetSocket(task, fd));
   const auto connected = Await(task, *socket, kWriteEvents, false, socket->send_timeout_ns(),
                                [&] { return socket->Connect(task, address); });
   if (connected.ok()) return int64_t{0};
@@ -209,8 +215,8 @@ SyscallResult SysShutdown(Task& task, int fd, int how) {
 
 // setsockopt(2)
 SyscallResult SysSetsockopt(Task& task, int fd, int level, int name, GuestAddr addr, int size) {
-  if (size < 0) return Errno(EINVAL);
   RefPtr<Socket> socket = TRY(GetSocket(task, fd));
+  if (size < 0) return Errno(EINVAL);
   std::string value(std::min<size_t>(static_cast<size_t>(size), kMaxOption), '\0');
   if (!value.empty()) TRY(task.CopyIn(addr, value.data(), value.size()));
   TRY(socket->SetOption(task, level, name, value));
@@ -232,6 +238,7 @@ SyscallResult SysGetsockopt(Task& task, int fd, int level, int name, GuestAddr a
 // sendto(2)
 SyscallResult SysSendto(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr,
                         int addr_size) {
+  TRY(CheckUserRange(buf, std::min(size, kMaxRwCount)));
   RefPtr<Socket> socket = TRY(GetSocket(task, fd));
   SocketAddress to;
   if (addr != 0) to = TRY(CopyInAddress(task, addr, addr_size));
@@ -243,6 +250,7 @@ SyscallResult SysSendto(Task& task, int fd, GuestAddr buf, uint64_t size, int fl
 // recvfrom(2)
 SyscallResult SysRecvfrom(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr,
                           GuestAddr size_addr) {
+  TRY(CheckUserRange(buf, std::min(size, kMaxRwCount)));
   RefPtr<Socket> socket = TRY(GetSocket(task, fd));
   UserSink sink(task, buf, size);
   ReceiveRequest request{sink, flags};

@@ -109,10 +109,6 @@ Result<size_t> FileToPipe(Move move, int64_t* offset, size_t size) {
   });
 }
 
-Result<void> CheckOffsets(const File& file, bool is_pipe, GuestAddr offset) {
-  return is_pipe && offset != 0 ? Errno(ESPIPE) : Result<void>();
-}
-
 }  // namespace
 
 // splice(2)
@@ -120,16 +116,16 @@ SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, Gu
                         uint64_t length, uint32_t flags) {
   if (length == 0) return 0;
   if (flags & ~kKnownFlags) return Errno(EINVAL);
-  RefPtr<File> in = TRY(End(task, in_fd, false));
-  RefPtr<File> out = TRY(End(task, out_fd, true));
+  RefPtr<File> in = TRY(task.fds().GetForIo(in_fd));
+  RefPtr<File> out = TRY(task.fds().GetForIo(out_fd));
   Pipe *from = in->pipe(), *to = out->pipe();
-  if ((from == nullptr && to == nullptr) || from == to) return Errno(EINVAL);
-  TRY(CheckOffsets(*in, from != nullptr, in_addr));
-  TRY(CheckOffsets(*out, to != nullptr, out_addr));
-  if (out->flags() & O_APPEND) return Errno(EINVAL);
+  if ((from != nullptr && in_addr != 0) || (to != nullptr && out_addr != 0)) return Errno(ESPIPE);
   const GuestAddr addr = in_addr != 0 ? in_addr : out_addr;
   int64_t offset = addr != 0 ? TRY(task.CopyInObject<int64_t>(addr)) : 0;
-  if (offset < 0) return Errno(EINVAL);
+  if (!in->readable() || !out->writable()) return Errno(EBADF);
+  if ((from == nullptr && to == nullptr) || from == to) return Errno(EINVAL);
+  if (addr != 0 && !(from != nullptr ? out : in)->positioned()) return Errno(EINVAL);
+  if (offset < 0 || (out->flags() & O_APPEND)) return Errno(EINVAL);
   const size_t size = std::min(length, kMaxRwCount);
   int64_t* at = addr != 0 ? &offset : nullptr;
   const Move move{task, *in, *out, flags};
@@ -160,8 +156,10 @@ SyscallResult SysTee(Task& task, int in_fd, int out_fd, uint64_t length, uint32_
 SyscallResult SysVmsplice(Task& task, int fd, GuestAddr iov, uint64_t count, uint32_t flags) {
   if (flags & ~kKnownFlags) return Errno(EINVAL);
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
-  if (file->pipe() == nullptr) return Errno(EBADF);
+  if (!file->readable() && !file->writable()) return Errno(EBADF);
   std::vector<iovec> iovecs = TRY(task.CopyInIovecs(iov, count));
+  if (std::all_of(iovecs.begin(), iovecs.end(), [](const iovec& part) { return part.iov_len == 0; })) return 0;
+  if (file->pipe() == nullptr) return Errno(EBADF);
   const bool nonblocking = flags & SPLICE_F_NONBLOCK;
   size_t moved = 0;
   if (file->writable()) {

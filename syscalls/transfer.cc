@@ -73,11 +73,12 @@ Result<size_t> CopyLoop(Task& task, File& in, Position& from, File& out, Positio
   return done;
 }
 
-Result<void> CheckCopyRange(const Attr& in, const Attr& out, const File& out_file) {
+Result<void> CheckCopyRange(File& in_file, File& out_file) {
+  const Attr in = TRY(in_file.GetAttr()), out = TRY(out_file.GetAttr());
   if (in.IsDir() || out.IsDir()) return Errno(EISDIR);
   if (!in.IsRegular() || !out.IsRegular()) return Errno(EINVAL);
-  if (out_file.flags() & O_APPEND) return Errno(EBADF);
-  return {};
+  const bool usable = in_file.readable() && out_file.writable() && !(out_file.flags() & O_APPEND);
+  return usable ? Result<void>() : Errno(EBADF);
 }
 
 bool Overlap(int64_t a, int64_t b, uint64_t count) {
@@ -89,11 +90,11 @@ bool Overlap(int64_t a, int64_t b, uint64_t count) {
 
 // sendfile(2)
 SyscallResult SysSendfile(Task& task, int out_fd, int in_fd, GuestAddr offset_addr, uint64_t count) {
+  if (offset_addr != 0) TRY(task.CopyInObject<int64_t>(offset_addr));
   RefPtr<File> in = TRY(FileFor(task, in_fd, false));
+  if (!in->positioned()) return offset_addr != 0 ? Errno(ESPIPE) : Errno(EINVAL);
   Position from(task, *in, offset_addr);
-  if (Result<void> loaded = from.Load(); !loaded.ok()) {
-    return loaded.error() == Errno(ESPIPE) ? Errno(EINVAL) : loaded.error();
-  }
+  TRY(from.Load());
   RefPtr<File> out = TRY(FileFor(task, out_fd, true));
   if (out->flags() & O_APPEND) return Errno(EINVAL);
   const size_t done = TRY(CopyLoop(task, *in, from, *out, nullptr, std::min(count, kMaxRwCount)));
@@ -104,10 +105,12 @@ SyscallResult SysSendfile(Task& task, int out_fd, int in_fd, GuestAddr offset_ad
 // copy_file_range(2)
 SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr,
                                uint64_t count, uint32_t flags) {
+  RefPtr<File> in = TRY(task.fds().GetForIo(in_fd));
+  RefPtr<File> out = TRY(task.fds().GetForIo(out_fd));
+  if (in_addr != 0) TRY(task.CopyInObject<int64_t>(in_addr));
+  if (out_addr != 0) TRY(task.CopyInObject<int64_t>(out_addr));
   if (flags != 0) return Errno(EINVAL);
-  RefPtr<File> in = TRY(FileFor(task, in_fd, false));
-  RefPtr<File> out = TRY(FileFor(task, out_fd, true));
-  TRY(CheckCopyRange(TRY(in->GetAttr()), TRY(out->GetAttr()), *out));
+  TRY(CheckCopyRange(*in, *out));
   RefPtr<Inode> in_inode = in->inode(), out_inode = out->inode();
   if (!in_inode || !out_inode) return Errno(EINVAL);
   if (&in_inode->fs() != &out_inode->fs()) return Errno(EXDEV);

@@ -69,6 +69,10 @@ Result<void> AnonInode::SetAttr(const AttrChange& change) {
 AnonFile::AnonFile(RefPtr<AnonInode> inode, const char* label, int flags)
     : File(Path(), flags), inode_(std::move(inode)), label_(label) {}
 
+Result<int64_t> AnonFile::Seek(Task&, int64_t, int) {
+  return (TRY(inode_->GetAttr()).mode & S_IFMT) == 0 ? Result<int64_t>(int64_t{0}) : Errno(ESPIPE);
+}
+
 std::string AnonFile::Describe() const {
   if (std::strchr(label_, ':') != nullptr) return label_;
   return std::string(label_) + ":[" + std::to_string(ino()) + "]";

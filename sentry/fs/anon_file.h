@@ -50,6 +50,8 @@ class AnonFile : public File {
   Result<Attr> GetAttr() override { return inode_->GetAttr(); }
   Result<void> SetAttr(const AttrChange& change) override { return inode_->SetAttr(change); }
   RefPtr<Inode> inode() const override { return inode_; }
+  // Those of anon_inodefs have an offset that is always 0.
+  Result<int64_t> Seek(Task& task, int64_t offset, int whence) override;
   std::string Describe() const override;
   uint64_t ino() const { return inode_->ino(); }
 

@@ -13,6 +13,7 @@ class DirFile : public File {
   using File::File;
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override { return Errno(EISDIR); }
   Result<int64_t> Seek(Task& task, int64_t offset, int whence) override;
+  bool positioned() const override { return true; }
   Result<void> Readdir(Task& task, const DirEmit& emit) override;
   // In memory there is nothing to write back.
   Result<void> Sync(bool data_only) override { return {}; }

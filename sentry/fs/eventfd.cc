@@ -55,7 +55,7 @@ Result<size_t> EventFile::Read(Task& task, IoSink& dst, const int64_t* offset) {
 Result<size_t> EventFile::Write(Task& task, IoSource& src, const int64_t* offset) {
   if (offset != nullptr) return Errno(ESPIPE);
   uint64_t value = 0;
-  if (src.remaining() < sizeof(value)) return Errno(EINVAL);
+  if (src.remaining() != sizeof(value)) return Errno(EINVAL);
   if (TRY(src.Read(std::as_writable_bytes(std::span(&value, 1)))) != sizeof(value)) return Errno(EFAULT);
   if (value > kMaxValue) return Errno(EINVAL);
   if (auto added = Add(value); !added.ok()) {

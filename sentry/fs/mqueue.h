@@ -90,6 +90,7 @@ class MqueueFile : public File {
 
   // The status line, as text.
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override;
+  bool positioned() const override { return true; }
   EventMask Readiness(EventMask mask) override { return queue_->Readiness(mask); }
   WaitQueue* wait_queue() override { return &queue_->queue(); }
   void OnClose(Task* task) override;

@@ -13,6 +13,7 @@ class PidFile : public AnonFile {
   PidFile(RefPtr<AnonInode> inode, RefPtr<ThreadGroup> process, int flags);
   const void* kind() const override { return &kKind; }
 
+  Result<int64_t> Seek(Task&, int64_t, int) override { return Errno(ESPIPE); }
   EventMask Readiness(EventMask mask) override;  // EPOLLIN once it ended
   WaitQueue* wait_queue() override { return &process_->exit_events; }
   std::string FdInfo() const override;

@@ -35,6 +35,7 @@ class StdioFile : public AnonFile {
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override;
   Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) override;
   Result<int64_t> Seek(Task& task, int64_t offset, int whence) override;
+  bool positioned() const override { return !host_->pollable; }
   EventMask Readiness(EventMask mask) override;
   WaitQueue* wait_queue() override { return host_->pollable ? host_->watched_queue() : nullptr; }
   Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;

@@ -28,7 +28,10 @@ Result<RefPtr<Socket>> NewSocket(Task& task, int domain, int type, int protocol)
 }
 
 Result<SocketPair> NewSocketPair(Task& task, int domain, int type, int protocol) {
-  if (domain == AF_INET || domain == AF_INET6) return Errno(EOPNOTSUPP);  // these have no pairs anywhere
+  if (domain == AF_INET || domain == AF_INET6) {
+    TRY(NewSocket(task, domain, type, protocol));  // what is wrong with it comes first
+    return Errno(EOPNOTSUPP);                      // these have no pairs anywhere
+  }
   if (domain != AF_UNIX) return Errno(EAFNOSUPPORT);
   return NewUnixSocketPair(task, type, protocol);
 }

@@ -151,7 +151,8 @@ bool UnixEndpoint::ConsumeStream(UnixPacket& packet, size_t size, ReceiveRequest
 Result<size_t> UnixEndpoint::ReceiveStream(ReceiveRequest& request, bool want_credentials) {
   const bool peek = request.flags & MSG_PEEK;
   std::lock_guard readers(read_mu_);
-  size_t done = 0, index = 0;
+  size_t done = 0, index = 0, available = 0;
+  if (request.dst.remaining() == 0) TRY(NextOfStream(peek, index, done, &available));
   while (request.dst.remaining() > 0) {
     size_t size = 0;
     UnixPacket* packet = TRY(NextOfStream(peek, index, done, &size));

@@ -46,6 +46,7 @@ class File : public RefCounted {
   virtual Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) { return Errno(EINVAL); }
   virtual Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) { return Errno(EINVAL); }
   virtual Result<int64_t> Seek(Task& task, int64_t offset, int whence) { return Errno(ESPIPE); }
+  virtual bool positioned() const { return false; }  // is there anything to read or write at an offset?
 
   // The bits of `mask` that are true now (EPOLLERR and EPOLLHUP always included).
   virtual EventMask Readiness(EventMask mask) { return mask & (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM); }
@@ -114,6 +115,7 @@ class SeekableFile : public File {
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) final;
   Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) final;
   Result<int64_t> Seek(Task& task, int64_t offset, int whence) override;
+  bool positioned() const override { return true; }
   int64_t offset_for_fdinfo() const override { return offset_.load(); }
 
  protected:

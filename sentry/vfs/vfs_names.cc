@@ -287,13 +287,6 @@ void Renamer::Tell() {
   notify::IfGone(*target_->inode(), target_->IsDir());
 }
 
-Result<void> CheckRenameFlags(const Resolver& r, uint32_t flags) {
-  if (flags & ~uint32_t{RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT}) return Errno(EINVAL);
-  if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT))) return Errno(EINVAL);
-  if ((flags & RENAME_WHITEOUT) && !r.creds->Has(CAP_MKNOD)) return Errno(EPERM);
-  return {};
-}
-
 // Both directories' name locks; moves between directories are one at a time, so that ancestry holds still.
 Result<void> RunLocked(Renamer& renamer, const Path& a, const Path& b) {
   if (a.dentry == b.dentry) {
@@ -309,7 +302,6 @@ Result<void> RunLocked(Renamer& renamer, const Path& a, const Path& b) {
 
 Result<void> Vfs::Rename(const Resolver& r, const Path& old_start, std::string_view old_path,
                          const Path& new_start, std::string_view new_path, uint32_t flags) {
-  TRY(CheckRenameFlags(r, flags));
   PathWalk from(r, impl_->mounts, old_start), to(r, impl_->mounts, new_start);
   TRY(from.ToParent(old_path));
   TRY(to.ToParent(new_path));

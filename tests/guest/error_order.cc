@@ -1,0 +1,176 @@
+// When several arguments are bad, the error is the one Linux finds first.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+
+#include "tests/guest/file_util.h"
+#include "tests/guest/harness.h"
+
+using namespace guest;
+
+namespace {
+
+constexpr int kClosed = 500;
+char* const kBeyond = reinterpret_cast<char*>(uint64_t{1} << 47);
+
+struct Pipe {
+  Pipe() { ASSERT_OK(pipe2(fds, O_NONBLOCK)); }
+  int fds[2];
+  int reader() const { return fds[0]; }
+  int writer() const { return fds[1]; }
+};
+
+long Renameat2(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) {
+  return syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+}  // namespace
+
+TEST(EmptyPathBeforeTheDirectory) {
+  EXPECT_ERRNO(openat(kClosed, "", O_RDONLY), ENOENT);
+  EXPECT_ERRNO(mkdirat(kClosed, "", 0700), ENOENT);
+  EXPECT_ERRNO(unlinkat(kClosed, "", 0), ENOENT);
+  EXPECT_ERRNO(symlinkat("", kClosed, "x"), ENOENT);
+  EXPECT_ERRNO(symlinkat("x", kClosed, ""), ENOENT);
+  EXPECT_ERRNO(fchmodat(kClosed, "", 0700, 0), ENOENT);
+  EXPECT_ERRNO(fchownat(kClosed, "", 0, 0, 0), ENOENT);
+  EXPECT_ERRNO(faccessat(kClosed, "", R_OK, 0), ENOENT);
+  struct stat st;
+  EXPECT_ERRNO(fstatat(kClosed, "", &st, 0), ENOENT);
+  EXPECT_ERRNO(fstatat(kClosed, "", &st, AT_EMPTY_PATH), EBADF);
+}
+
+TEST(FlagsBeforePaths) {
+  EXPECT_ERRNO(Renameat2(kClosed, "x", kClosed, "y", 8), EINVAL);
+  EXPECT_ERRNO(Renameat2(AT_FDCWD, kBeyond, AT_FDCWD, "y", RENAME_EXCHANGE | RENAME_NOREPLACE), EINVAL);
+  EXPECT_ERRNO(mknodat(kClosed, "x", S_IFLNK, 0), EINVAL);
+  EXPECT_ERRNO(mknodat(kClosed, "x", S_IFDIR, 0), EPERM);
+  EXPECT_ERRNO(flock(kClosed, 3), EINVAL);
+  const timespec bad[2] = {{0, 1000000000}, {0, 0}};
+  EXPECT_ERRNO(utimensat(AT_FDCWD, "missing", bad, 0), ENOENT);
+  TempDir();
+  Put("file", "");
+  EXPECT_ERRNO(utimensat(AT_FDCWD, "file", bad, 0), EINVAL);
+}
+
+TEST(OffsetsOfStreams) {
+  Pipe pipe;
+  char byte = 0;
+  iovec io{&byte, 1};
+  EXPECT_ERRNO(pread(pipe.writer(), &byte, 1, 0), ESPIPE);
+  EXPECT_ERRNO(pwrite(pipe.reader(), &byte, 1, 0), ESPIPE);
+  EXPECT_ERRNO(pread(pipe.reader(), &byte, 1, -1), EINVAL);
+  EXPECT_ERRNO(preadv2(pipe.reader(), &io, 1, 0, 1 << 20), ESPIPE);
+  EXPECT_ERRNO(preadv2(pipe.reader(), &io, 1, -1, 1 << 20), EOPNOTSUPP);
+  EXPECT_ERRNO(preadv2(kClosed, &io, 1, 0, 1 << 20), EBADF);
+  off_t at = 0;
+  EXPECT_ERRNO(sendfile(kClosed, pipe.reader(), &at, 1), ESPIPE);
+  EXPECT_ERRNO(splice(pipe.reader(), &at, kClosed, nullptr, 1, 0), EBADF);
+  EXPECT_ERRNO(splice(pipe.writer(), &at, pipe.reader(), nullptr, 1, 0), ESPIPE);
+}
+
+TEST(NothingToMove) {
+  TempDir();
+  const int dir = ASSERT_OK(open(".", O_RDONLY | O_DIRECTORY));
+  Pipe pipe;
+  iovec io{nullptr, 0};
+  EXPECT_EQ(readv(dir, &io, 1), 0);
+  EXPECT_EQ(readv(pipe.reader(), &io, 0), 0);
+  EXPECT_EQ(preadv2(dir, &io, 1, 0, 1 << 20), 0);
+  EXPECT_EQ(vmsplice(dir, &io, 1, 0), 0);
+  EXPECT_ERRNO(readv(pipe.writer(), &io, 0), EBADF);
+}
+
+TEST(BuffersNobodyCanHave) {
+  TempDir();
+  const int dir = ASSERT_OK(open(".", O_RDONLY | O_DIRECTORY));
+  Pipe pipe;
+  EXPECT_ERRNO(read(dir, kBeyond, 1), EFAULT);
+  EXPECT_ERRNO(read(pipe.reader(), kBeyond, 1), EFAULT);
+  EXPECT_ERRNO(write(pipe.writer(), kBeyond, 0), EFAULT);
+  EXPECT_ERRNO(read(pipe.writer(), kBeyond, 1), EBADF);
+  EXPECT_ERRNO(sendto(kClosed, kBeyond, 1, 0, nullptr, 0), EFAULT);
+}
+
+TEST(CopyFileRangeChecks) {
+  TempDir();
+  Put("file", "text");
+  const int dir = ASSERT_OK(open(".", O_RDONLY | O_DIRECTORY)), reader = ASSERT_OK(open("file", O_RDONLY));
+  const int appender = ASSERT_OK(open("file", O_WRONLY | O_APPEND));
+  Pipe pipe;
+  EXPECT_ERRNO(copy_file_range(kClosed, nullptr, dir, nullptr, 1, 1), EBADF);
+  EXPECT_ERRNO(copy_file_range(dir, nullptr, dir, nullptr, 1, 1), EINVAL);
+  EXPECT_ERRNO(copy_file_range(dir, nullptr, dir, nullptr, 1, 0), EISDIR);
+  EXPECT_ERRNO(copy_file_range(pipe.writer(), nullptr, pipe.reader(), nullptr, 1, 0), EINVAL);
+  EXPECT_ERRNO(copy_file_range(reader, nullptr, reader, nullptr, 1, 0), EBADF);
+  EXPECT_ERRNO(copy_file_range(reader, nullptr, appender, nullptr, 1, 0), EBADF);
+}
+
+TEST(AttributeNamesBeforeFiles) {
+  TempDir();
+  Put("file", "");
+  Pipe pipe;
+  char value[8];
+  EXPECT_ERRNO(setxattr("missing", "", value, 1, 0), ERANGE);
+  EXPECT_ERRNO(setxattr("missing", "user.x", value, 1, 4), EINVAL);
+  EXPECT_ERRNO(setxattr("missing", "user.x", value, XATTR_SIZE_MAX + 1, 0), E2BIG);
+  EXPECT_ERRNO(getxattr("missing", "", value, 1), ERANGE);
+  EXPECT_ERRNO(removexattr("missing", ""), ERANGE);
+  EXPECT_ERRNO(fsetxattr(kClosed, "", value, 1, 0), ERANGE);
+  EXPECT_ERRNO(fgetxattr(pipe.reader(), "user.x", value, 1), ENODATA);
+  EXPECT_ERRNO(fsetxattr(pipe.reader(), "user.x", value, 1, 0), EPERM);
+  EXPECT_ERRNO(setxattr("file", "other", value, 1, 0), EOPNOTSUPP);
+}
+
+TEST(SocketArguments) {
+  sockaddr_un name = {AF_UNIX, "nobody"};
+  const auto* address = reinterpret_cast<sockaddr*>(&name);
+  EXPECT_ERRNO(connect(kClosed, address, -1), EBADF);
+  EXPECT_ERRNO(connect(1, address, -1), EINVAL);
+  EXPECT_ERRNO(bind(1, address, -1), ENOTSOCK);
+  EXPECT_ERRNO(accept4(kClosed, nullptr, nullptr, 1), EBADF);
+  EXPECT_ERRNO(accept4(1, nullptr, nullptr, 1), EINVAL);
+  EXPECT_ERRNO(setsockopt(kClosed, SOL_SOCKET, SO_REUSEADDR, &name, -1), EBADF);
+  int fds[2];
+  EXPECT_ERRNO(socketpair(99, SOCK_STREAM, 0, reinterpret_cast<int*>(kBeyond)), EFAULT);
+  EXPECT_ERRNO(socketpair(AF_INET, SOCK_STREAM, 99, fds), EPROTONOSUPPORT);
+  EXPECT_ERRNO(socketpair(AF_INET, SOCK_STREAM, 0, fds), EOPNOTSUPP);
+  EXPECT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+  EXPECT_ERRNO(recv(fds[0], &name, 0, MSG_DONTWAIT), EAGAIN);
+  epoll_event event;
+  EXPECT_ERRNO(epoll_wait(kClosed, &event, 0, 0), EBADF);
+  EXPECT_ERRNO(epoll_wait(1, &event, 0, 0), EINVAL);
+}
+
+// A pair of descriptors that the caller cannot be told of does not stay open.
+TEST(NoDescriptorsAfterAFault) {
+  const int before = ASSERT_OK(dup(0));
+  close(before);
+  auto* bad = reinterpret_cast<int*>(4096);
+  EXPECT_ERRNO(pipe2(bad, 0), EFAULT);
+  EXPECT_ERRNO(socketpair(AF_UNIX, SOCK_STREAM, 0, bad), EFAULT);
+  const int after = ASSERT_OK(dup(0));
+  EXPECT_EQ(after, before);
+}
+
+// Descriptors of anon_inodefs: an offset that stays 0, and nothing to read there.
+TEST(EventDescriptorsAsFiles) {
+  const int fd = ASSERT_OK(eventfd(0, EFD_NONBLOCK));
+  uint64_t value[2] = {1, 1};
+  EXPECT_EQ(lseek(fd, 5, SEEK_CUR), 0);
+  EXPECT_ERRNO(pread(fd, value, 8, 0), ESPIPE);
+  EXPECT_ERRNO(fsync(fd), EINVAL);
+  EXPECT_EQ(write(fd, value, 8), 8);
+  EXPECT_ERRNO(fcntl(fd, F_SETLEASE, 7), EINVAL);
+}

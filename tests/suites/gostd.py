@@ -27,7 +27,7 @@ def build(places, package):
     name = package.replace("/", "_") + ".test"
     if not (folder / name).exists():
         run = places.native.start(
-            ["/usr/bin/go", "test", "-c", "-o", f"/opt/gotests/{name}", package], cwd=f"{SOURCE}/{package}",
+            ["/usr/bin/go", "test", "-c", "-tags", "timetzdata", "-o", f"/opt/gotests/{name}", package], cwd=f"{SOURCE}/{package}",
             env={"GOCACHE": "/opt/gotests/cache", "GOFLAGS": "-buildvcs=false", "CGO_ENABLED": "0"},
             binds=[(folder, "/opt/gotests", "rw")], stdin=subprocess.DEVNULL)
         try:

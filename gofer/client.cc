@@ -221,6 +221,26 @@ Result<WalkResult> GoferClient::Walk(const GoferHandle& dir,
   return result;
 }
 
+Result<std::vector<Result<GoferNode>>> GoferClient::Lookup(const GoferHandle& dir, std::span<const std::string> names) {
+  if (names.empty() || names.size() > kMaxWalkNames) return Errno(EINVAL);
+  Call call(GoferOp::kLookup, LookupRequest{.dir = dir.id(), .count = static_cast<uint32_t>(names.size()), .reserved = 0});
+  for (const std::string& name : names) call.String(name);
+  Reply reply = TRY(Send(call));
+  CountReply header;
+  if (!reply.Read(&header) || header.count > names.size()) return Errno(EIO);
+  std::vector<Result<GoferNode>> children;
+  for (uint32_t i = 0; i < header.count; i++) {
+    LookupReply child;
+    if (!reply.Read(&child)) return Errno(EIO);
+    if (child.error == 0) {
+      children.push_back(TRY(TakeNode(reply)));
+    } else {
+      children.push_back(Errno(ValidErrno(child.error) ? child.error : EIO));
+    }
+  }
+  return children;
+}
+
 Result<FileAttr> GoferClient::GetAttr(const GoferHandle& file) {
   Call call(GoferOp::kGetAttr, HandleRequest{file.id()});
   return CallForAttr(call);

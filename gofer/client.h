@@ -95,6 +95,9 @@ class GoferClient {
   // names with a slash are EINVAL. With open_flags (as Open) the last file is opened in the same trip.
   Result<WalkResult> Walk(const GoferHandle& dir, std::span<const std::string_view> names,
                           int open_flags = kNoOpen);
+  // The children of `dir` by up to kMaxWalkNames names, each on its own: one result per name, or fewer when
+  // they do not fit a reply or the gofer holds as many files as it may.
+  Result<std::vector<Result<GoferNode>>> Lookup(const GoferHandle& dir, std::span<const std::string> names);
   Result<FileAttr> GetAttr(const GoferHandle& file);
   // Changes attributes in Linux's order (size, owner, mode, times) and returns the new ones.
   Result<FileAttr> SetAttr(const GoferHandle& file, const FileAttrChange& change);

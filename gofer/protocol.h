@@ -42,6 +42,7 @@ enum class GoferOp : uint8_t {
   kOpenTmp,      // AttachRequest                        -> fd
   kCreateTmp,    // NewRequest                           -> NodeReply, target, fd
   kSync,         // OpenRequest (flags: kSyncDataOnly)
+  kLookup,       // LookupRequest, names                 -> CountReply, (LookupReply, [NodeReply, target])*
   kOpCount
 };
 
@@ -106,6 +107,11 @@ struct WalkRequest {
   uint32_t count;
   int32_t open_flags;  // -1: do not open
 };
+struct LookupRequest {
+  uint64_t dir;
+  uint32_t count;
+  uint32_t reserved;
+};
 struct OpenRequest {
   uint64_t file;
   int32_t flags;
@@ -136,6 +142,7 @@ struct XattrRequest {
 };
 static_assert(sizeof(AttachRequest) == 8 && sizeof(HandleRequest) == 8);
 static_assert(sizeof(PairRequest) == 24 && sizeof(WalkRequest) == 16 && sizeof(OpenRequest) == 16);
+static_assert(sizeof(LookupRequest) == 16);
 static_assert(sizeof(NewRequest) == 24 && sizeof(SetAttrRequest) == 64);
 static_assert(sizeof(ReadDirRequest) == 16 && sizeof(XattrRequest) == 16);
 
@@ -148,10 +155,15 @@ struct WalkReply {
   uint32_t count;
   int32_t stopped;
 };
+struct LookupReply {
+  int32_t error;  // errno; a node follows if it is 0
+  uint32_t reserved;
+};
 struct CountReply {
   uint32_t count;
   uint32_t reserved;
 };
 static_assert(sizeof(NodeReply) == 144 && sizeof(WalkReply) == 8 && sizeof(CountReply) == 8);
+static_assert(sizeof(LookupReply) == 8);
 
 }  // namespace runsc

@@ -128,6 +128,7 @@ class HostileClientTest : public testing::Test {
     all.push_back(Message(GoferOp::kOpenTmp, AttachRequest{}));
     all.push_back(Message(GoferOp::kCreateTmp, writable));
     all.push_back(Message(GoferOp::kSync, OpenRequest{file, 0, 0}));
+    all.push_back(Message(GoferOp::kLookup, LookupRequest{dir, 2, 0}).String("dir").String("x"));
     return all;
   }
 
@@ -195,6 +196,7 @@ TEST_F(HostileClientTest, BadNamesAreRefusedEverywhere) {
       std::vector<Message> messages;
       messages.push_back(Walk(dir, {name}));
       messages.push_back(Walk(dir, {"x", name}));
+      messages.push_back(Message(GoferOp::kLookup, LookupRequest{dir, 1, 0}).String(name));
       for (GoferOp op : {GoferOp::kCreate, GoferOp::kMkdir, GoferOp::kMknod}) {
         messages.push_back(Message(op, fresh).String(name));
       }
@@ -295,6 +297,7 @@ TEST_F(HostileClientTest, BadHeaders) {
 TEST_F(HostileClientTest, AbsurdCounts) {
   for (uint32_t count : {0u, 2u, 33u, 65536u, 1u << 31, ~0u}) {
     EXPECT_EQ(Handle(Message(GoferOp::kWalk, WalkRequest{root_, count, -1}).String("dir")), -1);
+    EXPECT_EQ(Handle(Message(GoferOp::kLookup, LookupRequest{root_, count, 0}).String("dir")), -1);
     EXPECT_EQ(Handle(Message(GoferOp::kClose, CountReply{count, 0})), count == 0 ? 0 : -1);
   }
 }

@@ -1,4 +1,4 @@
-// Getting at files: attach, walk, open, close.
+// Getting at files: attach, walk, look up, open, close.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,6 +77,18 @@ WalkEnd WalkAll(GoferSession& session, RefPtr<ServerNode> dir, const WalkNames& 
   return end;
 }
 
+// One name of a lookup. False: the reply or the table is full.
+bool PutChild(GoferSession& session, const ServerNode& dir, std::string_view name, GoferResponse& response) {
+  const size_t at = response.out.size();
+  if (!response.Put(LookupReply{}).ok()) return false;
+  Result<UniqueFd> child = OpenChildPath(dir.path(), name);
+  const Result<void> put = child.ok() ? PutNode(session, dir, std::move(*child), response) : child.error();
+  if (put.ok()) return true;
+  response.out.Rewind(at);
+  if (put.error() == Errno(EMSGSIZE) || put.error() == Errno(ENFILE)) return false;
+  return response.Put(LookupReply{.error = put.error().value(), .reserved = 0}).ok();
+}
+
 }  // namespace
 
 Result<void> CheckOpenFlags(const ServerNode& node, int flags) {
@@ -119,6 +131,17 @@ Result<void> ServeWalk(GoferSession& session, GoferRequest& request, GoferRespon
     auto opened = OpenRegular(session, *end.last, walk.open_flags);
     if (opened.ok()) response.fd = std::move(*opened);
   }
+  return {};
+}
+
+Result<void> ServeLookup(GoferSession& session, GoferRequest& request, GoferResponse& response) {
+  const WalkNames names = TRY(ParseNames(request, request.Fixed<LookupRequest>().count));
+  if (request.node().type() != S_IFDIR) return Errno(ENOTDIR);
+  const size_t at = response.out.size();
+  TRY(response.Put(CountReply{}));
+  uint32_t count = 0;
+  while (count < names.count && PutChild(session, request.node(), names.name[count], response)) count++;
+  response.out.Patch(at, CountReply{.count = count, .reserved = 0});
   return {};
 }
 

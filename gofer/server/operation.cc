@@ -38,6 +38,7 @@ constexpr GoferOperation kOperations[] = {
     {GoferOp::kOpenTmp, "opentmp", sizeof(AttachRequest), 0, 0, 0, kRead, ServeOpenTmp},
     {GoferOp::kCreateTmp, "createtmp", sizeof(NewRequest), 1, 0, 0, kChange, ServeCreateTmp},
     {GoferOp::kSync, "sync", sizeof(OpenRequest), 1, 0, 0, kRead, ServeSync},
+    {GoferOp::kLookup, "lookup", sizeof(LookupRequest), 1, kSelf, 0, kRead, ServeLookup},
 };
 static_assert(std::size(kOperations) + 1 == static_cast<size_t>(GoferOp::kOpCount));
 

@@ -87,6 +87,7 @@ Result<void> CheckOpenFlags(const ServerNode& node, int flags);
 // Operations, by topic. open_ops.cc:
 Result<void> ServeAttach(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeWalk(GoferSession&, GoferRequest&, GoferResponse&);
+Result<void> ServeLookup(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeOpen(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeClose(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeOpenTmp(GoferSession&, GoferRequest&, GoferResponse&);

@@ -60,6 +60,21 @@ TEST_F(OperationsTest, WalkResolvesSeveralNames) {
   EXPECT_FALSE(walk->fd.valid());
 }
 
+TEST_F(OperationsTest, LookupResolvesEachNameOnItsOwn) {
+  mkdir((tree_ / "a").c_str(), 0755);
+  tree_.Write("file", "hello");
+  ASSERT_EQ(symlink("file", (tree_ / "link").c_str()), 0);
+  GoferHandle root = Root();
+  auto children = client().Lookup(root, std::vector<std::string>{"file", "no", "a", "link"});
+  ASSERT_TRUE(children.ok());
+  ASSERT_EQ(children->size(), 4u);
+  EXPECT_EQ((*children)[0]->attr.size, 5u);
+  EXPECT_EQ((*children)[1].error(), Errno(ENOENT));
+  EXPECT_TRUE((*children)[2]->attr.IsDirectory());
+  EXPECT_EQ((*children)[3]->link_target, "file");
+  EXPECT_EQ(client().Lookup((*children)[0]->handle, std::vector<std::string>{"x"}).error(), Errno(ENOTDIR));
+}
+
 TEST_F(OperationsTest, WalkStopsAtMissingNamesAndSymlinks) {
   mkdir((tree_ / "a").c_str(), 0755);
   tree_.Write("a/file", "");

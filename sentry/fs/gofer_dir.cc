@@ -7,8 +7,8 @@
 namespace runsc {
 namespace {
 
-// Results of walks that went further than asked, per directory.
-constexpr size_t kMaxPrefetched = 64;
+// Names resolved ahead of their lookup, per directory.
+constexpr size_t kMaxPrefetched = 128;
 
 std::vector<std::string_view> SplitForWalk(std::string_view path) {
   std::vector<std::string_view> names;
@@ -33,22 +33,40 @@ bool GoferInode::TakePrefetched(std::string_view name, RefPtr<GoferInode>* inode
   return true;
 }
 
-void GoferInode::StorePrefetched(std::string_view name, RefPtr<GoferInode> inode) {
+// Unless a name changed since there were `changes`: it may have been this one.
+void GoferInode::StorePrefetched(std::string_view name, RefPtr<GoferInode> inode, uint64_t changes) {
   std::map<std::string, RefPtr<GoferInode>, std::less<>> old;  // released after the lock
   MutexLock l(mu_);
+  if (name_changes_ != changes) return;
   if (prefetched_.size() >= kMaxPrefetched) old.swap(prefetched_);
-  prefetched_.insert_or_assign(std::string(name), std::move(inode));
+  std::swap(prefetched_[std::string(name)], inode);
 }
 
-// Every name looked up is taken from what was fetched ahead, so a change of a name, which is looked up
-// first, never leaves an old result behind.
+uint64_t GoferInode::NameChanges() const {
+  MutexLock l(mu_);
+  return name_changes_;
+}
+
+void GoferInode::NameChanged(std::string_view name) {
+  RefPtr<GoferInode> old;  // released after the lock
+  MutexLock l(mu_);
+  ++name_changes_;
+  stale_ = true;
+  const auto it = prefetched_.find(name);
+  if (it == prefetched_.end()) return;
+  old = std::move(it->second);
+  prefetched_.erase(it);
+}
+
 void GoferInode::Prefetch(std::string_view path) {
   if (gofer_fs_.shared() || !S_ISDIR(type_)) return;
   const std::vector<std::string_view> names = SplitForWalk(path);
   if (names.size() < 2) return;
+  uint64_t changes = 0;
   {
     MutexLock l(mu_);
     if (prefetched_.contains(names[0])) return;
+    changes = name_changes_;
   }
   Result<WalkResult> walk = gofer_fs_.client().Walk(handle_, names);
   if (!walk.ok()) return;
@@ -56,16 +74,37 @@ void GoferInode::Prefetch(std::string_view path) {
   size_t i = 0;
   for (GoferNode& node : walk->nodes) {
     RefPtr<GoferInode> inode = gofer_fs_.InodeFor(std::move(node));
-    at->StorePrefetched(names[i++], inode);
+    at->StorePrefetched(names[i++], inode, changes);
     at = std::move(inode);
+    changes = at->NameChanges();
   }
-  if (i < names.size() && walk->stopped == Errno(ENOENT)) at->StorePrefetched(names[i], nullptr);
+  if (i < names.size() && walk->stopped == Errno(ENOENT)) at->StorePrefetched(names[i], nullptr, changes);
 }
 
 Result<RefPtr<GoferInode>> GoferInode::WalkOne(std::string_view name) {
   WalkResult walk = TRY(gofer_fs_.client().Walk(handle_, {&name, 1}));
   if (walk.nodes.empty()) return walk.stopped.value() != 0 ? walk.stopped : Errno(ENOENT);
   return gofer_fs_.InodeFor(std::move(walk.nodes[0]));
+}
+
+// With the names that will be looked up next, unless others may change the directory.
+Result<RefPtr<GoferInode>> GoferInode::LookupOnHost(std::string_view name) {
+  if (gofer_fs_.shared()) return WalkOne(name);
+  std::vector<std::string> names;
+  uint64_t changes = 0;
+  {
+    MutexLock l(mu_);
+    names = ahead_.Take(name, GoferClient::kMaxWalkNames);
+    changes = name_changes_;
+  }
+  if (names.size() == 1) return WalkOne(name);
+  std::vector<Result<GoferNode>> children = TRY(gofer_fs_.client().Lookup(handle_, names));
+  for (size_t i = 1; i < children.size(); ++i) {
+    if (children[i].ok()) StorePrefetched(names[i], gofer_fs_.InodeAhead(std::move(*children[i])), changes);
+  }
+  if (children.empty()) return WalkOne(name);
+  GoferNode node = TRY(std::move(children[0]));
+  return gofer_fs_.InodeFor(std::move(node));
 }
 
 Result<RefPtr<Inode>> GoferInode::Lookup(std::string_view name) {
@@ -75,7 +114,7 @@ Result<RefPtr<Inode>> GoferInode::Lookup(std::string_view name) {
     if (!inode) return Errno(ENOENT);
     return RefPtr<Inode>(inode);
   }
-  return RefPtr<Inode>(TRY(WalkOne(name)));
+  return RefPtr<Inode>(TRY(LookupOnHost(name)));
 }
 
 bool GoferInode::RevalidateChild(std::string_view name, Inode* child) {
@@ -108,7 +147,7 @@ Result<RefPtr<Inode>> GoferInode::Create(std::string_view name, const NewFile& f
   UniqueFd fd;
   GoferNode node = TRY(CreateOnHost(name, file, &fd));
   RefPtr<GoferInode> inode = gofer_fs_.InodeFor(std::move(node));
-  MarkStale();
+  NameChanged(name);
   MutexLock l(inode->mu_);
   if (fd.valid() && !inode->write_fd_.valid()) inode->write_fd_ = std::move(fd);
   return RefPtr<Inode>(inode);
@@ -130,7 +169,7 @@ Result<void> GoferInode::Link(std::string_view name, Inode& target) {
   TRY(gofer_fs_.CheckWritable());
   auto& inode = static_cast<GoferInode&>(target);
   inode.Update(TRY(gofer_fs_.client().Link(inode.handle(), handle_, name)));
-  MarkStale();
+  NameChanged(name);
   return {};
 }
 
@@ -139,7 +178,7 @@ Result<void> GoferInode::Unlink(std::string_view name, Inode& child) {
   auto& inode = static_cast<GoferInode&>(child);
   TRY(gofer_fs_.client().Unlink(handle_, name));
   inode.MarkStale();
-  MarkStale();
+  NameChanged(name);
   return {};
 }
 
@@ -147,7 +186,7 @@ Result<void> GoferInode::Rmdir(std::string_view name, Inode& child) {
   TRY(gofer_fs_.CheckWritable());
   TRY(gofer_fs_.client().Rmdir(handle_, name));
   static_cast<GoferInode&>(child).MarkStale();
-  MarkStale();
+  NameChanged(name);
   return {};
 }
 
@@ -158,9 +197,17 @@ Result<void> GoferInode::Rename(std::string_view old_name, Inode& child, Inode& 
   TRY(gofer_fs_.client().Rename(handle_, old_name, to.handle(), new_name, flags));
   static_cast<GoferInode&>(child).MarkStale();
   if (replaced != nullptr) static_cast<GoferInode*>(replaced)->MarkStale();
-  MarkStale();
-  to.MarkStale();
+  NameChanged(old_name);
+  to.NameChanged(new_name);
   return {};
+}
+
+void GoferInode::NoteListing(const std::vector<DirEntry>& entries) {
+  if (gofer_fs_.shared()) return;
+  std::vector<std::string> names;
+  for (const DirEntry& entry : entries) names.push_back(entry.name);
+  MutexLock l(mu_);
+  ahead_.Listed(std::move(names));
 }
 
 Result<std::vector<DirEntry>> GoferInode::Entries() {
@@ -168,13 +215,15 @@ Result<std::vector<DirEntry>> GoferInode::Entries() {
   std::vector<DirEntry> all;
   for (uint64_t cursor = 0;;) {
     std::vector<GoferDirEntry> batch = TRY(gofer_fs_.client().ReadDir(handle_, cursor));
-    if (batch.empty()) return all;
+    if (batch.empty()) break;
     cursor = batch.back().cursor;
     for (GoferDirEntry& entry : batch) {
       all.push_back({.ino = gofer_fs_.GuestIno(host_key_.first, entry.ino), .next_offset = 0,
                      .type = entry.type, .name = std::move(entry.name)});
     }
   }
+  NoteListing(all);
+  return all;
 }
 
 }  // namespace runsc

@@ -37,22 +37,26 @@ Result<void> GoferFs::Attach(uint32_t index) {
 
 RefPtr<Inode> GoferFs::root() { return root_; }
 
+RefPtr<GoferInode> GoferFs::FindOrMake(GoferNode& node, bool* found) {
+  MutexLock l(table_mu_);
+  GoferInode*& slot = inodes_[{node.attr.dev, node.attr.ino}];
+  *found = slot != nullptr && slot->TryIncRef();
+  if (*found) return RefPtr<GoferInode>::Adopt(slot);
+  auto made = MakeRef<GoferInode>(*this, std::move(node));
+  slot = made.get();
+  return made;
+}
+
 RefPtr<GoferInode> GoferFs::InodeFor(GoferNode node) {
-  const Key key{node.attr.dev, node.attr.ino};
-  RefPtr<GoferInode> found;
-  {
-    MutexLock l(table_mu_);
-    GoferInode*& slot = inodes_[key];
-    if (slot != nullptr && slot->TryIncRef()) {
-      found = RefPtr<GoferInode>::Adopt(slot);
-    } else {
-      found = MakeRef<GoferInode>(*this, std::move(node));
-      slot = found.get();
-      return found;
-    }
-  }
-  found->Update(node.attr);
-  return found;
+  bool found = false;
+  RefPtr<GoferInode> inode = FindOrMake(node, &found);
+  if (found) inode->Update(node.attr);
+  return inode;
+}
+
+RefPtr<GoferInode> GoferFs::InodeAhead(GoferNode node) {
+  bool found = false;
+  return FindOrMake(node, &found);
 }
 
 void GoferFs::Forget(GoferInode& inode) {

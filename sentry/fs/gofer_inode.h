@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "sentry/fs/gofer_fs.h"
+#include "sentry/fs/lookup_ahead.h"
 #include "sentry/vfs/file.h"
 
 namespace runsc {
@@ -27,6 +28,8 @@ class GoferFs final : public FileSystem {
   Result<void> CheckWritable() const { return options_.read_only ? Errno(EROFS) : Result<void>(); }
   // The inode of a host file: the one that exists, with attributes brought up to date, or a new one.
   RefPtr<GoferInode> InodeFor(GoferNode node);
+  // As InodeFor, of a node that was not asked for: what is known of an inode that exists may be younger, and stays.
+  RefPtr<GoferInode> InodeAhead(GoferNode node);
   void Forget(GoferInode& inode);
   // Inode number shown to the guest: the host's own are not its business, but must stay distinct.
   uint64_t GuestIno(uint64_t host_dev, uint64_t host_ino) const;
@@ -37,6 +40,8 @@ class GoferFs final : public FileSystem {
   struct KeyHash {
     size_t operator()(const Key& key) const { return key.second * 0x9e3779b97f4a7c15 + key.first; }
   };
+
+  RefPtr<GoferInode> FindOrMake(GoferNode& node, bool* found);
 
   GoferClient& client_;
   const GoferFsOptions options_;
@@ -91,8 +96,12 @@ class GoferInode final : public Inode {
   Result<bool> RefreshByFd(int fd);  // false: ask the gofer
   Result<RefPtr<GoferInode>> WalkOne(std::string_view name);
   Result<GoferNode> CreateOnHost(std::string_view name, const NewFile& file, UniqueFd* fd);
+  Result<RefPtr<GoferInode>> LookupOnHost(std::string_view name);
   bool TakePrefetched(std::string_view name, RefPtr<GoferInode>* inode);
-  void StorePrefetched(std::string_view name, RefPtr<GoferInode> inode);
+  void StorePrefetched(std::string_view name, RefPtr<GoferInode> inode, uint64_t changes);
+  uint64_t NameChanges() const;
+  void NameChanged(std::string_view name);
+  void NoteListing(const std::vector<DirEntry>& entries);
 
   GoferFs& gofer_fs_;
   const GoferHandle handle_;
@@ -107,6 +116,8 @@ class GoferInode final : public Inode {
   UniqueFd write_fd_ ABSL_GUARDED_BY(mu_);  // likewise
   // Names resolved ahead of their lookup; null: known to be absent. Used up by it.
   std::map<std::string, RefPtr<GoferInode>, std::less<>> prefetched_ ABSL_GUARDED_BY(mu_);
+  LookupAhead ahead_ ABSL_GUARDED_BY(mu_);
+  uint64_t name_changes_ ABSL_GUARDED_BY(mu_) = 0;  // how often a name of this directory was changed
 };
 
 }  // namespace runsc

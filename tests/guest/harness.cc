@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <filesystem>
+
 namespace guest {
 namespace {
 
@@ -99,6 +101,22 @@ TestEntry* InSourceOrder() {
   }
   return reversed;
 }
+
+// Where TempDir makes directories, so that a native run leaves nothing behind. Others than root may pass through.
+class ScratchSpace {
+ public:
+  ScratchSpace() : path_(TempDir()) {
+    chmod(path_.c_str(), 0755);
+    setenv("GUEST_TEST_DIR", path_.c_str(), 1);
+  }
+  ~ScratchSpace() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+ private:
+  const std::string path_;
+};
 
 int RunHelper(int argc, char** argv) {
   for (HelperEntry* helper = helpers; helper != nullptr; helper = helper->next) {
@@ -197,6 +215,7 @@ std::string ReadAll(const char* path) {
 int Main(int argc, char** argv) {
   self_path = argv[0];
   if (argc > 2 && strcmp(argv[1], "--helper") == 0) return RunHelper(argc - 2, argv + 2);
+  const ScratchSpace scratch;
   const char* pattern = argc > 1 ? argv[1] : "";
   Counts counts;
   for (TestEntry* test = InSourceOrder(); test != nullptr; test = test->next) {

@@ -76,7 +76,7 @@ TEST(Timer, ShiftMovesWhatIsStillToCome) {
 TEST(Timer, EarlierTimerFiresFirst) {
   TimerQueue queue;
   std::atomic<int> order{0};
-  int late = 0, early = 0;
+  std::atomic<int> late{0}, early{0};
   Timer a(queue, [&] { late = ++order; });
   Timer b(queue, [&] { early = ++order; });
   const int64_t now = Kernel::MonotonicNs();

@@ -96,7 +96,7 @@ SyscallResult SysSendfile(Task& task, int out_fd, int in_fd, GuestAddr offset_ad
   Position from(task, *in, offset_addr);
   TRY(from.Load());
   RefPtr<File> out = TRY(FileFor(task, out_fd, true));
-  if (out->flags() & O_APPEND) return Errno(EINVAL);
+  if ((out->flags() & O_APPEND) || TRY(in->GetAttr()).IsDir()) return Errno(EINVAL);
   const size_t done = TRY(CopyLoop(task, *in, from, *out, nullptr, std::min(count, kMaxRwCount)));
   TRY(from.Store());
   return static_cast<int64_t>(done);

@@ -49,8 +49,7 @@ AnonInode::AnonInode(AnonFs& fs, uint64_t ino, uint32_t mode, const Credentials&
   attr_.dev = fs.dev();
   attr_.ino = ino;
   attr_.mode = mode;
-  attr_.uid = creds.fsuid;
-  attr_.gid = creds.fsgid;
+  if ((mode & S_IFMT) != 0) attr_.uid = creds.fsuid, attr_.gid = creds.fsgid;  // the others are the kernel's
   attr_.atime = attr_.mtime = attr_.ctime = RealtimeNow();
 }
 

@@ -216,6 +216,7 @@ Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int proto
   }
   const int icmp = domain == AF_INET ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
   if (type == SOCK_RAW && protocol == icmp) return NewIcmpSocket(task, domain, protocol, flags);
+  if (type == SOCK_RAW && protocol == 0) return Errno(EPROTONOSUPPORT);  // it is no protocol
   if (type == SOCK_RAW) return stack->Allows(task, CAP_NET_RAW) ? Errno(EPROTONOSUPPORT) : Errno(EPERM);
   return Errno(ESOCKTNOSUPPORT);
 }

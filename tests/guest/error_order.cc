@@ -76,6 +76,8 @@ TEST(OffsetsOfStreams) {
   EXPECT_ERRNO(preadv2(kClosed, &io, 1, 0, 1 << 20), EBADF);
   off_t at = 0;
   EXPECT_ERRNO(sendfile(kClosed, pipe.reader(), &at, 1), ESPIPE);
+  const int dir = ASSERT_OK(open("/", O_RDONLY | O_DIRECTORY));
+  EXPECT_ERRNO(sendfile(pipe.writer(), dir, &at, 1), EINVAL);
   EXPECT_ERRNO(splice(pipe.reader(), &at, kClosed, nullptr, 1, 0), EBADF);
   EXPECT_ERRNO(splice(pipe.writer(), &at, pipe.reader(), nullptr, 1, 0), ESPIPE);
 }
@@ -146,6 +148,7 @@ TEST(SocketArguments) {
   EXPECT_ERRNO(socketpair(99, SOCK_STREAM, 0, reinterpret_cast<int*>(kBeyond)), EFAULT);
   EXPECT_ERRNO(socketpair(AF_INET, SOCK_STREAM, 99, fds), EPROTONOSUPPORT);
   EXPECT_ERRNO(socketpair(AF_INET, SOCK_STREAM, 0, fds), EOPNOTSUPP);
+  EXPECT_ERRNO(socket(AF_INET, SOCK_RAW, 0), EPROTONOSUPPORT);
   EXPECT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
   EXPECT_ERRNO(recv(fds[0], &name, 0, MSG_DONTWAIT), EAGAIN);
   epoll_event event;
@@ -173,4 +176,9 @@ TEST(EventDescriptorsAsFiles) {
   EXPECT_ERRNO(fsync(fd), EINVAL);
   EXPECT_EQ(write(fd, value, 8), 8);
   EXPECT_ERRNO(fcntl(fd, F_SETLEASE, 7), EINVAL);
+  if (geteuid() == 0) EXPECT_EQ(RunInChild([] {
+    if (setresuid(1000, 1000, 1000) != 0) return 1;
+    struct stat st = {};
+    return fstat(eventfd(0, 0), &st) == 0 && st.st_uid == 0 ? 0 : 2;
+  }), 0);
 }

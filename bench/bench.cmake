@@ -13,5 +13,12 @@ if(NOT RUNSC_SANITIZE)
   endforeach()
 endif()
 
+# What the engine costs alone.
+if(NOT RUNSC_SANITIZE)
+  add_executable(engine_bench bench/engine_bench.cc)
+  target_link_libraries(engine_bench PRIVATE platform_systrap benchmark::benchmark)
+  set_target_properties(engine_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+endif()
+
 add_test(NAME bench.report COMMAND ${CMAKE_SOURCE_DIR}/bench/report_test.py)
 set_tests_properties(bench.report PROPERTIES LABELS unit TIMEOUT 60)

@@ -88,10 +88,12 @@ absl::Status JoinCgroups(pid_t pid, const SpawnOptions& options) {
   return absl::OkStatus();
 }
 
-// fork in new namespaces. Without clone3 or pidfd: plain clone, and no pidfd.
+// fork in new namespaces, but for the network's: the child makes that itself. Without clone3 or pidfd: plain clone,
+// and no pidfd.
 pid_t CloneProcess(const SpawnOptions& options, int* pidfd) {
+  const uint64_t namespaces = options.namespaces & ~uint64_t{CLONE_NEWNET};
   clone_args args{};
-  args.flags = options.namespaces | CLONE_PIDFD;
+  args.flags = namespaces | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
   args.exit_signal = SIGCHLD;
   if (options.join_cgroup >= 0) {
@@ -100,7 +102,7 @@ pid_t CloneProcess(const SpawnOptions& options, int* pidfd) {
   }
   long pid = syscall(SYS_clone3, &args, sizeof(args));
   if (pid < 0 && errno == ENOSYS && options.join_cgroup < 0) {
-    pid = syscall(SYS_clone, options.namespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    pid = syscall(SYS_clone, namespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
   }
   return static_cast<pid_t>(pid);
 }
@@ -168,6 +170,7 @@ absl::StatusOr<SpawnedProcess> SpawnSelf(const SpawnOptions& options) {
                  .exe_fd = exe.get(),
                  .go_fd = go.read.get(),
                  .status_fd = status.write.get(),
+                 .new_network = (options.namespaces & CLONE_NEWNET) != 0,
                  .set_ids = (options.namespaces & CLONE_NEWUSER) != 0,
                  .uid = options.uid,
                  .gid = options.gid,

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -125,6 +126,7 @@ void OpenHardLimits() {
 
 const char* ChildStepName(ChildStep step) {
   switch (step) {
+    case ChildStep::kNetwork: return "make a network namespace (sysctl user.max_net_namespaces)";
     case ChildStep::kWaitForParent: return "wait for the parent";
     case ChildStep::kSession: return "setsid";
     case ChildStep::kGroups: return "setgroups";
@@ -141,6 +143,7 @@ const char* ChildStepName(ChildStep step) {
 }
 
 void RunChild(ChildPlan& plan) {
+  Check(plan, !plan.new_network || unshare(CLONE_NEWNET) == 0, ChildStep::kNetwork);
   WaitForParent(plan);
   OpenHardLimits();
   Check(plan, !plan.new_session || setsid() >= 0, ChildStep::kSession);

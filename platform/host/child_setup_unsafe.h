@@ -23,6 +23,7 @@ struct ChildPlan {
   int exe_fd;
   int go_fd;      // one byte arrives when the id maps are written
   int status_fd;  // a ChildFailure is written here; closed by a successful exec
+  bool new_network;  // a network namespace is slow to make: the parent need not wait for it
   bool set_ids;
   uid_t uid;
   gid_t gid;
@@ -31,7 +32,8 @@ struct ChildPlan {
 };
 
 enum class ChildStep : int {
-  kWaitForParent = 1,
+  kNetwork = 1,
+  kWaitForParent,
   kSession,
   kGroups,
   kIds,

@@ -12,12 +12,14 @@ namespace runsc::stub {
 
 enum class Staging : uint8_t { kNone, kIn, kString, kOut, kInOut };
 
-// One staged argument. Its size is fixed, or args[count_arg] * unit.
+// One staged argument. Its size is fixed, or args[count_arg] * unit, of which only the first `most` units if
+// that is set: what comes after them is copied without staging.
 struct StagedArg {
   Staging kind = Staging::kNone;
   uint8_t arg = 0;
   uint8_t count_arg = kFixed;
   uint16_t unit = 0;
+  uint16_t most = 0;
   static constexpr uint8_t kFixed = 0xff;
 };
 
@@ -38,7 +40,7 @@ constexpr uint64_t StagedCapacity(const StagedArg& a) {
 constexpr uint64_t StagedSize(const StagedArg& a, const uint64_t* args) {
   if (a.kind == Staging::kString) return kStagedPage;
   if (a.count_arg == StagedArg::kFixed) return a.unit;
-  const uint64_t count = args[a.count_arg];
+  const uint64_t count = a.most != 0 && args[a.count_arg] > a.most ? a.most : args[a.count_arg];
   return count > kStagedBulk ? kStagedBulk + 1 : count * a.unit;
 }
 
@@ -59,6 +61,10 @@ constexpr StagedArg InN(uint8_t arg, uint8_t count, uint16_t unit = 1) {
 }
 constexpr StagedArg OutN(uint8_t arg, uint8_t count, uint16_t unit = 1) {
   return {Staging::kOut, arg, count, unit};
+}
+// Room for many of which few are used.
+constexpr StagedArg OutFirst(uint8_t arg, uint8_t count, uint16_t unit, uint16_t most) {
+  return {Staging::kOut, arg, count, unit, most};
 }
 constexpr StagedArg InOutN(uint8_t arg, uint8_t count, uint16_t unit = 1) {
   return {Staging::kInOut, arg, count, unit};
@@ -135,8 +141,8 @@ inline constexpr Entry kEntries[] = {
     {__NR_poll, {{InOutN(0, 1, kPollfd)}}},
     {__NR_ppoll, {{In(2, kTimespec), InOutN(0, 1, kPollfd)}}},
     {__NR_epoll_ctl, {{In(3, kEpollEvent)}}},
-    {__NR_epoll_wait, {{OutN(1, 2, kEpollEvent)}}},
-    {__NR_epoll_pwait, {{OutN(1, 2, kEpollEvent)}}},
+    {__NR_epoll_wait, {{OutFirst(1, 2, kEpollEvent, 64)}}},
+    {__NR_epoll_pwait, {{OutFirst(1, 2, kEpollEvent, 64)}}},
     {__NR_clock_gettime, {{Out(1, kTimespec)}}},
     {__NR_clock_getres, {{Out(1, kTimespec)}}},
     {__NR_gettimeofday, {{Out(0, 16)}}},

@@ -41,6 +41,16 @@ TEST(MarshalTableTest, HostileCountsAreNotStaged) {
   EXPECT_GT(StagedSize(poll->args[0], wraps), StagedCapacity(poll->args[0]));
 }
 
+TEST(MarshalTableTest, OnlyTheFirstEventsAreStaged) {
+  const StagedArg& events = FindMarshalRow(__NR_epoll_wait)->args[0];
+  for (uint64_t count : {64UL, 65UL, 10128UL, ~0UL}) {
+    const uint64_t args[6] = {0, 0x1000, count, 0, 0, 0};
+    EXPECT_EQ(StagedSize(events, args), 64u * marshal::kEpollEvent);
+  }
+  const uint64_t args[6] = {0, 0x1000, 3, 0, 0, 0};
+  EXPECT_EQ(StagedSize(events, args), 3u * marshal::kEpollEvent);
+}
+
 TEST(MarshalTableTest, OddNumbers) {
   for (uint64_t number : {512UL, 0x40000027UL, 1UL << 32, ~0UL})
     EXPECT_EQ(FindMarshalRow(number), nullptr);

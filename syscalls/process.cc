@@ -12,6 +12,7 @@
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/read_ahead.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/wait.h"
@@ -36,35 +37,6 @@ struct ArgBudget {
   }
 };
 
-// Guest memory read ahead to the end of its page: a program's pointers, and its strings, lie side by
-// side.
-class ReadAhead {
- public:
-  explicit ReadAhead(Task& task) : task_(task) {}
-  // What there is at `addr`; empty if nothing.
-  std::string_view At(GuestAddr addr) {
-    if (addr < base_ || addr - base_ >= size_) {
-      base_ = addr;
-      size_ = task_.CopyInPartial(addr, page_, sizeof(page_) - addr % sizeof(page_));
-    }
-    return {page_ + (addr - base_), size_ - (addr - base_)};
-  }
-
- private:
-  Task& task_;
-  GuestAddr base_ = 0;
-  size_t size_ = 0;
-  char page_[4096];
-};
-
-Result<uint64_t> CopyInPointer(Task& task, ReadAhead& memory, GuestAddr addr) {
-  const std::string_view bytes = memory.At(addr);
-  uint64_t pointer;
-  if (bytes.size() < sizeof(pointer)) return task.CopyInObject<uint64_t>(addr);
-  std::memcpy(&pointer, bytes.data(), sizeof(pointer));
-  return pointer;
-}
-
 Result<std::string> CopyInArgument(ReadAhead& memory, GuestAddr addr) {
   std::string text;
   while (text.size() < kMaxArgLength) {
@@ -78,14 +50,13 @@ Result<std::string> CopyInArgument(ReadAhead& memory, GuestAddr addr) {
   return text;
 }
 
-Result<std::vector<std::string>> CopyInStrings(Task& task, GuestAddr addr, ArgBudget& budget) {
+Result<std::vector<std::string>> CopyInStrings(ReadAhead& memory, GuestAddr addr, ArgBudget& budget) {
   std::vector<std::string> strings;
   if (addr == 0) return strings;
-  ReadAhead pointers(task), text(task);
   for (size_t i = 0; i < kMaxArgStrings; ++i) {
-    const GuestAddr pointer = TRY(CopyInPointer(task, pointers, addr + i * 8));
+    const GuestAddr pointer = TRY(memory.ReadObject<uint64_t>(addr + i * 8));
     if (pointer == 0) return strings;
-    std::string argument = TRY(CopyInArgument(text, pointer));
+    std::string argument = TRY(CopyInArgument(memory, pointer));
     TRY(budget.Spend(argument.size() + 1 + sizeof(uint64_t)));
     strings.push_back(std::move(argument));
   }
@@ -94,8 +65,9 @@ Result<std::vector<std::string>> CopyInStrings(Task& task, GuestAddr addr, ArgBu
 
 SyscallResult DoExec(Task& task, const Path& start, std::string path, GuestAddr argv, GuestAddr envp, int flags) {
   ArgBudget budget{std::max<uint64_t>(std::min(task.rlimit(RLIMIT_STACK) / 4, kArgLimit), kMaxArgLength)};
-  auto args = TRY(CopyInStrings(task, argv, budget));
-  auto env = TRY(CopyInStrings(task, envp, budget));
+  ReadAhead memory(task);
+  auto args = TRY(CopyInStrings(memory, argv, budget));
+  auto env = TRY(CopyInStrings(memory, envp, budget));
   TRY(task.Exec(start, std::move(path), std::move(args), std::move(env), flags));
   return int64_t{0};
 }

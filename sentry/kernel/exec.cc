@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "sentry/kernel/robust_list.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_frame.h"
+#include "sentry/kernel/random.h"
 #include "sentry/kernel/task.h"
 #include "sentry/loader/elf.h"
 #include "sentry/loader/script.h"
@@ -34,12 +34,21 @@ constexpr uint64_t kStackDistance = uint64_t{16} << 40;
 
 GuestAddr PageUp(GuestAddr a) { return (a + kPage - 1) & ~(kPage - 1); }
 
-// Page-aligned, below `range`; 0 for who asked for addresses that stay.
-uint64_t RandomOffset(bool randomize, uint64_t range) {
-  uint64_t r = 0;
-  if (!randomize || getrandom(&r, sizeof(r), 0) != sizeof(r)) return 0;
-  return (r % range) & ~(kPage - 1);
-}
+// The randomness of one exec, drawn at once.
+class Dice {
+ public:
+  Dice() { FillRandom(words_, sizeof(words_)); }
+  // Page-aligned, below `range`; 0 for who asked for addresses that stay.
+  uint64_t Offset(bool randomize, uint64_t range) {
+    return randomize ? (words_[next_++ % kWords] % range) & ~(kPage - 1) : 0;
+  }
+  std::string Bytes() const { return std::string(reinterpret_cast<const char*>(words_ + kWords), 16); }
+
+ private:
+  static constexpr size_t kWords = 8;  // more than an exec has offsets
+  uint64_t words_[kWords + 2];
+  size_t next_ = 0;
+};
 
 struct Opened {
   RefPtr<File> file;
@@ -65,14 +74,14 @@ struct Placement {
   GuestAddr exe_bias, interp_base, mmap_base, stack_top;
 };
 
-Placement Place(const Layout& layout, const ElfImage& image, bool randomize) {
+Placement Place(const Layout& layout, const ElfImage& image, bool randomize, Dice& dice) {
   Placement p{};
-  p.mmap_base = layout.max_addr - kPage - RandomOffset(randomize, uint64_t{1} << 40);
-  p.stack_top = layout.max_addr - kStackDistance - RandomOffset(randomize, uint64_t{16} << 30);
+  p.mmap_base = layout.max_addr - kPage - dice.Offset(randomize, uint64_t{1} << 40);
+  p.stack_top = layout.max_addr - kStackDistance - dice.Offset(randomize, uint64_t{16} << 30);
   const GuestAddr interp_area = p.mmap_base - (uint64_t{32} << 30);
-  p.interp_base = interp_area - RandomOffset(randomize, uint64_t{64} << 30);
+  p.interp_base = interp_area - dice.Offset(randomize, uint64_t{64} << 30);
   if (image.position_independent) {
-    const GuestAddr base = layout.max_addr / 3 * 2 + RandomOffset(randomize, uint64_t{1} << 40);
+    const GuestAddr base = layout.max_addr / 3 * 2 + dice.Offset(randomize, uint64_t{1} << 40);
     p.exe_bias = (base & ~(image.alignment - 1)) - image.low;
   }
   return p;
@@ -81,12 +90,6 @@ Placement Place(const Layout& layout, const ElfImage& image, bool randomize) {
 // Where an image wants to be, if it has a wish.
 bool HasRoom(const Layout& layout, const ElfImage& image) {
   return image.position_independent || (image.low >= layout.min_addr && image.high <= layout.max_addr / 2);
-}
-
-std::string RandomBytes() {
-  std::string bytes(16, '\0');
-  if (getrandom(bytes.data(), bytes.size(), 0) != 16) bytes.assign(16, '\x5a');
-  return bytes;
 }
 
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -121,6 +124,7 @@ struct Task::ExecRequest {
   std::optional<ElfImage> interpreter;
   ExecCredentials creds;
   bool randomize = true;  // personality(2)
+  Dice dice;
   Placement place{};
   std::vector<MapOp> ops;
   std::vector<RefPtr<RefCounted>> owners;
@@ -134,7 +138,7 @@ struct Task::ExecRequest {
   Result<void> Plan(Task& task, const Layout& layout);
   void PlanStack(const Layout& layout);
   std::vector<std::pair<uint64_t, uint64_t>> AuxiliaryVector(const Layout& layout) const;
-  MemoryManager::Image ImageRecord() const;
+  MemoryManager::Image ImageRecord();
 };
 
 // argv[0] gives way to the interpreter, its argument and the script's own name.
@@ -199,11 +203,11 @@ std::vector<std::pair<uint64_t, uint64_t>> Task::ExecRequest::AuxiliaryVector(co
 
 void Task::ExecRequest::PlanStack(const Layout& layout) {
   StackRequest request;
-  request.top = place.stack_top - RandomOffset(randomize, kPage * 4) - 16;
+  request.top = place.stack_top - dice.Offset(randomize, kPage * 4) - 16;
   request.argv = &argv;
   request.envp = &envp;
   request.filename = filename;
-  request.random = RandomBytes();
+  request.random = dice.Bytes();
   request.auxv = AuxiliaryVector(layout);
   stack = BuildStack(request);
   const GuestAddr bottom = (stack.sp & ~(kPage - 1)) - kStackRoom;
@@ -215,7 +219,7 @@ void Task::ExecRequest::PlanStack(const Layout& layout) {
 }
 
 Result<void> Task::ExecRequest::Plan(Task& task, const Layout& layout) {
-  place = Place(layout, image, randomize);
+  place = Place(layout, image, randomize, dice);
   if (!HasRoom(layout, image)) return Errno(ENOMEM);
   TRY(PlanElf(image, place.exe_bias, &ops, &owners));
   zero = BssTails(image, place.exe_bias);
@@ -234,14 +238,14 @@ Result<void> Task::ExecRequest::Plan(Task& task, const Layout& layout) {
   return {};
 }
 
-MemoryManager::Image Task::ExecRequest::ImageRecord() const {
+MemoryManager::Image Task::ExecRequest::ImageRecord() {
   const GuestAddr bias = place.exe_bias;
   MemoryManager::Image record;
   record.start_code = image.start_code + bias;
   record.end_code = image.end_code + bias;
   record.start_data = image.start_data + bias;
   record.end_data = image.end_data + bias;
-  record.start_brk = PageUp(image.brk + bias) + RandomOffset(randomize, 32 << 20);
+  record.start_brk = PageUp(image.brk + bias) + dice.Offset(randomize, 32 << 20);
   record.start_stack = stack.sp;
   record.mmap_base = place.mmap_base;
   record.stack_top = place.stack_top;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sentry/kernel/read_ahead.h"
+
 namespace runsc {
 namespace {
 
@@ -131,27 +133,26 @@ bool HasValidMxcsr(std::span<const std::byte> image) {
 }
 
 // How much of the guest's image to believe: all of it with both magics in place, else the legacy part.
-Result<size_t> ExtendedSize(Task& task, GuestAddr addr, const SwReserved& sw, size_t our_size) {
+Result<size_t> ExtendedSize(ReadAhead& memory, GuestAddr addr, const SwReserved& sw, size_t our_size) {
   if (sw.magic1 != kMagic1 || sw.xstate_size < kLegacySize + kHeaderSize || sw.xstate_size > our_size ||
       sw.xstate_size > sw.extended_size) {
     return kLegacySize;
   }
-  const auto magic2 = task.CopyInObject<uint32_t>(addr + sw.xstate_size);
+  const auto magic2 = memory.ReadObject<uint32_t>(addr + sw.xstate_size);
   if (!magic2.ok() || *magic2 != kMagic2) return kLegacySize;
   return size_t{sw.xstate_size};
 }
 
-Result<std::vector<std::byte>> ReadFpImage(Task& task, GuestAddr addr) {
-  const size_t our_size = task.mm().layout().xsave_size;
+Result<std::vector<std::byte>> ReadFpImage(ReadAhead& memory, GuestAddr addr, size_t our_size) {
   if (addr == 0) return InitialFpState(our_size);
   std::vector<std::byte> image(std::max(our_size, kLegacySize + kHeaderSize));
-  TRY(task.CopyIn(addr, image.data(), kLegacySize));
+  TRY(memory.Read(addr, image.data(), kLegacySize));
   SwReserved sw;
   std::memcpy(&sw, image.data() + kSwOffset, sizeof(sw));
-  const size_t size = TRY(ExtendedSize(task, addr, sw, our_size));
+  const size_t size = TRY(ExtendedSize(memory, addr, sw, our_size));
   XsaveHeader header{};
   if (size > kLegacySize) {
-    TRY(task.CopyIn(addr + kLegacySize, image.data() + kLegacySize, size - kLegacySize));
+    TRY(memory.Read(addr + kLegacySize, image.data() + kLegacySize, size - kLegacySize));
     std::memcpy(&header, image.data() + kLegacySize, sizeof(header));
     header.features &= sw.features;
   } else {
@@ -205,12 +206,13 @@ Result<void> PushSignalFrame(Task& task, const FrameRequest& request, Registers&
 }
 
 Result<RestoredFrame> PopSignalFrame(Task& task, const Registers& regs) {
-  const auto frame = TRY(task.CopyInObject<Frame>(regs.rsp - 8));
+  ReadAhead memory(task);
+  const auto frame = TRY(memory.ReadObject<Frame>(regs.rsp - 8));
   RestoredFrame restored;
   restored.regs = LoadRegisters(frame.context, regs);
   restored.mask = frame.mask & ~kUnblockable;
   restored.alt_stack = frame.stack;
-  restored.fp_state = TRY(ReadFpImage(task, frame.context.fpstate));
+  restored.fp_state = TRY(ReadFpImage(memory, frame.context.fpstate, task.mm().layout().xsave_size));
   return restored;
 }
 

@@ -180,6 +180,13 @@ class AddressSpace {
   // exec: drops every guest mapping, then applies the batch.
   virtual Result<void> Replace(std::span<const MapOp> ops) = 0;
 
+  // brk(2) by the engine: true if it answers by itself from now on, moving the break from `start` on and up to
+  // `limit`. Called again when the limit changes; a fork inherits it, Replace ends it. The kernel passes a
+  // brk that reaches it all the same back through SubmitNative. False: every brk is the kernel's.
+  virtual bool ServeBreak(GuestAddr start, GuestAddr limit) { return false; }
+  // Where the break is. Only after ServeBreak.
+  virtual GuestAddr Break() { return 0; }
+
   // Copies between the sentry and guest memory. Returns the bytes copied before the first unmapped
   // or protected page (0 = EFAULT at once).
   virtual size_t CopyIn(GuestAddr addr, void* dst, size_t size) = 0;

@@ -189,7 +189,11 @@ SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice
 }
 
 // brk(2)
-SyscallResult SysBrk(Task& task, GuestAddr addr) { return static_cast<int64_t>(TRY(task.mm().Brk(task, addr))); }
+SyscallResult SysBrk(Task& task, GuestAddr addr) {
+  if (const auto brk = task.mm().Brk(task, addr)) return static_cast<int64_t>(*brk);
+  task.SubmitNative({SYS_brk, {addr}});
+  return int64_t{0};
+}
 
 // msync(2): the page cache is the file, so only MS_SYNC has something to do.
 SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags) {

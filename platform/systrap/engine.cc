@@ -243,7 +243,11 @@ Result<std::shared_ptr<StubProcess>> Engine::NewRecord() {
 Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
                                                   std::span<const stub::HelperOp> first_batch) {
   std::shared_ptr<StubProcess> child = TRY(NewRecord());
-  child->helper().info().reserved_from = parent.helper().info().reserved_from;
+  stub::InfoPage& info = child->helper().info();
+  const stub::InfoPage& inherited = parent.helper().info();
+  info.reserved_from = inherited.reserved_from;
+  info.break_start = inherited.break_start;
+  info.break_limit = inherited.break_limit;
   child->file_ranges().CopyFrom(parent.file_ranges());
   if (!first_batch.empty()) child->helper().Prepare(first_batch);
   const stub::HelperOp op{HELPER_FORK,
@@ -259,8 +263,8 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
   // The number comes from memory the guest can write. Only a child of ours that we do not watch yet
   // can be the new one; with anything else the stub has disqualified itself.
   const pid_t pid = static_cast<pid_t>(results[0]);
-  siginfo_t info;
-  const bool is_child = pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &info,
+  siginfo_t unused;
+  const bool is_child = pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused,
                                           WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
   if (!is_child || !child->Adopt(pid)) {
     parent.Kill();

@@ -37,11 +37,14 @@ size_t CopyToStub(pid_t pid, uint64_t addr, const void* src, size_t size) {
   return n < 0 ? 0 : static_cast<size_t>(n);
 }
 
+bool ReadLocal(pid_t pid, size_t offset, void* dst, size_t size) {
+  const iovec local{dst, size}, remote{reinterpret_cast<void*>(STUB_LOCAL + offset), size};
+  return process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(size);
+}
+
 bool OverlapsThunks(pid_t pid, uint64_t addr, uint64_t length) {
   uint64_t arenas[stub::kMaxArenas];
-  const iovec local{arenas, sizeof arenas};
-  const iovec remote{reinterpret_cast<void*>(STUB_LOCAL + offsetof(stub::LocalPages, arenas)), sizeof arenas};
-  if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != static_cast<ssize_t>(sizeof arenas)) return false;
+  if (!ReadLocal(pid, offsetof(stub::LocalPages, arenas), arenas, sizeof arenas)) return false;
   return std::any_of(arenas, arenas + stub::kMaxArenas, [&](uint64_t arena) {
     return arena != 0 && arena < addr + length && addr < arena + stub::kArenaSize;
   });

@@ -222,6 +222,7 @@ struct InfoPage {
   uint64_t max_addr;
   uint64_t reserved_from;  // MapOp::kReserve; max_addr: nothing is reserved
   uint32_t forward_all;  // answer nothing in the stub: some thread's calls are all wanted by the sentry
+  uint64_t break_start, break_limit;  // brk is answered in the stub; start 0: it is not
   // Where files may be mapped: the sentry must hear of what unmaps them. Kept by FileRanges.
   uint32_t file_range_count;
   GuestRange file_ranges[kMaxFileRanges];
@@ -235,6 +236,8 @@ struct LocalPages {
   uint8_t hits[4096];
   uint64_t arenas[kMaxArenas];
   uint32_t used[kMaxArenas][kArenaSize / 64 / 32];
+  uint64_t guest_break;  // 0: where it started
+  uint32_t break_lock;
   uint32_t uses_gs;  // guest threads have a %gs of their own: nothing is rewritten
 };
 static_assert(sizeof(LocalPages) <= STUB_LOCAL_SIZE);

@@ -121,7 +121,23 @@ Result<void> SystrapAddressSpace::Replace(std::span<const MapOp> ops) {
     if (op.kind == MapOp::kMap && op.host_fd >= 0) process_->file_ranges().Add(op.addr, op.addr + op.length);
   }
   process_->helper().info().reserved_from = reserved_from;
+  process_->helper().info().break_start = 0;
   return RunAll(translated, nullptr);
+}
+
+bool SystrapAddressSpace::ServeBreak(GuestAddr start, GuestAddr limit) {
+  stub::InfoPage& info = process_->helper().info();
+  info.break_limit = limit;
+  info.break_start = start;
+  return start != 0;
+}
+
+// The stub's word, as everything about its own memory.
+GuestAddr SystrapAddressSpace::Break() {
+  const GuestAddr start = process_->helper().info().break_start;
+  GuestAddr now = 0;
+  if (!ReadLocal(process_->pid(), offsetof(stub::LocalPages, guest_break), &now, sizeof now)) return start;
+  return now < start || now > GUEST_MAX_ADDR ? start : now;
 }
 
 size_t SystrapAddressSpace::CopyIn(GuestAddr addr, void* dst, size_t size) {

@@ -21,6 +21,8 @@ class SystrapAddressSpace final : public AddressSpace {
   Result<std::unique_ptr<Context>> NewContext(const ThreadStart& start) override;
   Result<void> Apply(std::span<const MapOp> ops, std::vector<uint64_t>* results) override;
   Result<void> Replace(std::span<const MapOp> ops) override;
+  bool ServeBreak(GuestAddr start, GuestAddr limit) override;
+  GuestAddr Break() override;
   size_t CopyIn(GuestAddr addr, void* dst, size_t size) override;
   size_t CopyOut(GuestAddr addr, const void* src, size_t size) override;
   Result<int64_t> FutexWake(GuestAddr addr, uint32_t count, bool shared) override;

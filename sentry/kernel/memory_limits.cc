@@ -78,6 +78,7 @@ void MemoryManager::ApplyLimitsLocked(const Limits& wanted) {
     SetHostLimit(RLIMIT_AS, Raised(wanted.space, overhead.space));
   }
   if (wanted.data != RLIM_INFINITY || applied_.data != RLIM_INFINITY) {
+    LimitBreak(wanted.data);
     SetHostLimit(RLIMIT_DATA, Raised(wanted.data, overhead.data));
   }
   applied_ = {wanted.space, wanted.data, wanted.stack, applied_.lock};

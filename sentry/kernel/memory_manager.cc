@@ -145,8 +145,24 @@ Result<GuestAddr> MemoryManager::Mremap(const MapOp& op) {
 }
 
 void MemoryManager::SetBreak(GuestAddr start) {
+  const bool engine_has_brk = as_->ServeBreak(start, layout_.max_addr);
   MutexLock l(mu_);
   brk_start_ = brk_ = start;
+  engine_has_brk_ = engine_has_brk;
+}
+
+void MemoryManager::LimitBreak(uint64_t data_limit) {
+  MutexLock l(mu_);
+  if (!engine_has_brk_) return;
+  (void)as_->ServeBreak(brk_start_, data_limit > layout_.max_addr - brk_start_ ? layout_.max_addr : brk_start_ + data_limit);
+}
+
+GuestAddr MemoryManager::Break() const {
+  {
+    MutexLock l(mu_);
+    if (!engine_has_brk_) return brk_;
+  }
+  return as_->Break();
 }
 
 Result<void> MemoryManager::MoveBreak(GuestAddr from, GuestAddr to) {
@@ -162,11 +178,12 @@ Result<void> MemoryManager::MoveBreak(GuestAddr from, GuestAddr to) {
   return as_->Apply({&op, 1}, nullptr);
 }
 
-Result<GuestAddr> MemoryManager::Brk(Task& task, GuestAddr addr) {
+std::optional<GuestAddr> MemoryManager::Brk(Task& task, GuestAddr addr) {
   std::lock_guard<std::mutex> serialised(brk_mu_);
   GuestAddr start, current;
   {
     MutexLock l(mu_);
+    if (engine_has_brk_) return std::nullopt;
     start = brk_start_;
     current = brk_;
   }
@@ -184,6 +201,7 @@ RefPtr<MemoryManager> MemoryManager::AdoptFork(std::unique_ptr<AddressSpace> as)
   MutexLock l(mu_);
   copy->brk_start_ = brk_start_;
   copy->brk_ = brk_;
+  copy->engine_has_brk_ = engine_has_brk_;
   copy->mapped_files_ = mapped_files_;
   copy->image_ = image_;
   copy->applied_.space = applied_.space;
@@ -252,7 +270,7 @@ std::optional<MemoryManager::Mapping> MemoryManager::ParseMapsLine(const std::st
 }
 
 // Host names never reach the guest: files get the guest's name, device and inode.
-void MemoryManager::NameMapping(Mapping& m) const {
+void MemoryManager::NameMapping(Mapping& m, GuestAddr brk) const {
   if (m.ino != 0) {
     RefPtr<File> file;
     {
@@ -273,7 +291,7 @@ void MemoryManager::NameMapping(Mapping& m) const {
     return;
   }
   MutexLock l(mu_);
-  if (m.start < brk_ && m.end > brk_start_ && brk_ > brk_start_) m.name = "[heap]";
+  if (m.start < brk && m.end > brk_start_ && brk > brk_start_) m.name = "[heap]";
   if (m.start <= image_.start_stack && image_.start_stack < m.end) m.name = "[stack]";
 }
 
@@ -317,7 +335,8 @@ Result<std::vector<MemoryManager::Mapping>> MemoryManager::HostMappings(bool wit
 
 Result<std::vector<MemoryManager::Mapping>> MemoryManager::Mappings() {
   std::vector<Mapping> mappings = TRY(HostMappings());
-  for (Mapping& m : mappings) NameMapping(m);
+  const GuestAddr brk = Break();
+  for (Mapping& m : mappings) NameMapping(m, brk);
   return mappings;
 }
 

@@ -24,7 +24,8 @@ class MemoryManager : public RefCounted {
                          uint64_t offset);
   Result<void> Munmap(GuestAddr addr, uint64_t length);
   Result<GuestAddr> Mremap(const MapOp& op);
-  Result<GuestAddr> Brk(Task& task, GuestAddr addr);   // returns the new or unchanged break
+  // brk(2): the new or unchanged break; nullopt: the engine does it (SubmitNative).
+  std::optional<GuestAddr> Brk(Task& task, GuestAddr addr);
   RefPtr<MemoryManager> AdoptFork(std::unique_ptr<AddressSpace> as) const;  // copy of the records
 
   // Limits (memory_limits.cc): the host enforces the process' limits, as limits of its stub.
@@ -79,7 +80,9 @@ class MemoryManager : public RefCounted {
   void ForgetFiles(GuestAddr addr, uint64_t length);
   void RecheckFiles();
   std::optional<Mapping> ParseMapsLine(const std::string& line) const;
-  void NameMapping(Mapping& mapping) const;
+  GuestAddr Break() const;
+  void LimitBreak(uint64_t data_limit);
+  void NameMapping(Mapping& mapping, GuestAddr brk) const;
   // Without guest names; the reservation only on request.
   Result<std::vector<Mapping>> HostMappings(bool with_reservation = false) const;
 
@@ -102,6 +105,7 @@ class MemoryManager : public RefCounted {
   std::mutex brk_mu_;  // serialises brk(2), held while the stub maps; unranked, taken before mu_
   GuestAddr brk_start_ ABSL_GUARDED_BY(mu_) = 0;
   GuestAddr brk_ ABSL_GUARDED_BY(mu_) = 0;
+  bool engine_has_brk_ ABSL_GUARDED_BY(mu_) = false;  // brk_ is not used then
   MappedFiles mapped_files_ ABSL_GUARDED_BY(mu_);
   Image image_ ABSL_GUARDED_BY(mu_);
 };

@@ -310,6 +310,43 @@ TEST(Brk) {
   EXPECT_EQ(syscall(SYS_brk, 1), (long)sbrk(0));  // nonsense changes nothing
 }
 
+TEST(BrkOfAChildIsItsOwn) {
+  char* start = (char*)sbrk(4 * kPage);
+  start[0] = 'p';
+  EXPECT_EQ(RunInChild([&] {
+              const bool inherited = sbrk(0) == start + 4 * kPage && start[0] == 'p';
+              return inherited && sbrk(4 * kPage) == start + 4 * kPage && sbrk(-8 * (long)kPage) != (void*)-1 ? 0 : 1;
+            }),
+            0);
+  EXPECT(sbrk(0) == start + 4 * kPage);
+  EXPECT_EQ(start[0], 'p');
+}
+
+TEST(BrkIsLimited) {
+  char* start = (char*)sbrk(kPage);
+  EXPECT_EQ(RunInChild([&] {
+              rlimit limit = {1 << 20, RLIM_INFINITY};
+              if (setrlimit(RLIMIT_DATA, &limit) != 0) return 1;
+              if (sbrk(8 << 20) != (void*)-1 || errno != ENOMEM) return 2;
+              if (sbrk(0) != start + kPage) return 3;
+              if (sbrk(-(long)kPage) != start + kPage) return 4;  // less is always allowed
+              limit.rlim_cur = RLIM_INFINITY;
+              return setrlimit(RLIMIT_DATA, &limit) == 0 && sbrk(8 << 20) == start ? 0 : 5;
+            }),
+            0);
+}
+
+TEST(BrkStopsAtAMapping) {
+  char* start = (char*)sbrk(0);
+  char* next = (char*)(((unsigned long)start + 4 * kPage) & ~(kPage - 1));
+  ASSERT(mmap(next, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == next);
+  EXPECT(sbrk(16 * kPage) == (void*)-1 && errno == ENOMEM);
+  EXPECT(sbrk(0) == start);
+  EXPECT(sbrk(kPage) == start);
+  ASSERT_OK(munmap(next, kPage));
+  EXPECT(sbrk(16 * kPage) == start + kPage);
+}
+
 TEST(Madvise) {
   char* m = Map(4 * kPage);
   memset(m, 'x', 4 * kPage);

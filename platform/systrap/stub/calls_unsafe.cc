@@ -193,6 +193,44 @@ int64_t Memory(ThreadPage* t, uint64_t number, const uint64_t* a) {
   }
 }
 
+// One thread at a time. A guest that wrote over the lock waits for nobody for ever.
+void LockBreak() {
+  constexpr int kPatience = 10000;
+  for (int i = 0; i < kPatience && __atomic_exchange_n(&Local().break_lock, 1, __ATOMIC_ACQUIRE) != 0; i++) {
+    Syscall(__NR_sched_yield);
+  }
+}
+void UnlockBreak() { __atomic_store_n(&Local().break_lock, 0, __ATOMIC_RELEASE); }
+
+// Maps or unmaps what lies between. True if the break may be `to` now.
+bool MoveBreak(uint64_t from, uint64_t to) {
+  constexpr uint64_t kReadWrite = 3;
+  const uint64_t old_end = (from + kPageMask) & ~kPageMask, new_end = (to + kPageMask) & ~kPageMask;
+  if (new_end == old_end) return true;
+  if (new_end < old_end) return Syscall(__NR_munmap, new_end, old_end - new_end) == 0;
+  return Syscall(__NR_mmap, old_end, new_end - old_end, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                 ~0UL, 0) == static_cast<int64_t>(old_end);
+}
+
+}  // namespace
+
+int64_t Break(uint64_t to) {
+  const uint64_t start = Info().break_start, limit = Info().break_limit;
+  LockBreak();
+  uint64_t now = Local().guest_break;
+  if (now < start || now > Info().max_addr) now = start;
+  const bool allowed = to >= start && to <= Info().max_addr && (to <= limit || to <= now);
+  if (allowed) {
+    EnterMapping();
+    if (MoveBreak(now, to)) now = Local().guest_break = to;
+    LeaveMapping();
+  }
+  UnlockBreak();
+  return static_cast<int64_t>(now);
+}
+
+namespace {
+
 int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
   switch (number) {
     case __NR_getpid:
@@ -226,6 +264,8 @@ int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
       return ArchPrctl(t, a[0], a[1]);
     case __NR_futex:
       return Futex(t, a);
+    case __NR_brk:
+      return Info().break_start ? Break(a[0]) : kForward;
     case __NR_mmap:
     case __NR_munmap:
     case __NR_mprotect:

@@ -330,6 +330,7 @@ void RepairAfterFork() {
   Patch().site = 0;
   Patch().lock = 0;
   Patch().mappers = 0;
+  Local().break_lock = 0;
 }
 
 }  // namespace runsc::stub

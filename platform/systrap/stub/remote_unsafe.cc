@@ -153,14 +153,20 @@ uint64_t ThreadCpuNs() {
   return time[0] * 1000000000 + time[1];
 }
 
+// Some calls the stub serves are more than one of the host's.
+int64_t Carry(ThreadPage* t, const Call& call) {
+  if (call.number == __NR_futex && IsPiFutex(call.args[1])) return PiFutex(t, call.args);
+  if (call.number == __NR_brk) return Break(call.args[0]);
+  return native_call(t, call.number, call.args);
+}
+
 // Runs the call of a kActionNative reply. True: it is done; false: an interruption came first, and
 // *call is what the sentry must hear of.
 bool RunNative(ThreadPage* t, Call* call) {
   Call native;
   native.number = t->line.number >> 8;
   for (int i = 0; i < 6; i++) native.args[i] = t->line.args[i];
-  const bool owned = native.number == __NR_futex && IsPiFutex(native.args[1]);
-  const int64_t result = owned ? PiFutex(t, native.args) : native_call(t, native.number, native.args);
+  const int64_t result = Carry(t, native);
   if (result == kNotStarted || result == kEintr) {
     *call = native;
     return false;

@@ -109,6 +109,9 @@ bool ServeSyscall(ThreadPage* t, uint32_t meta);
 bool IsPiFutex(uint64_t op);
 int64_t PiFutex(ThreadPage* t, const uint64_t* args);
 
+// brk(2), where Info() says that the stub answers it.
+int64_t Break(uint64_t to);
+
 // Rewrites the call site if it is worth it and safe; the address to return to afterwards.
 uint64_t MaybePatch(ThreadPage* t, uint64_t after_site);
 // Undoes all rewriting in this address space, for good: thunks need %gs.

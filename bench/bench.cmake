@@ -2,6 +2,7 @@
 if(NOT RUNSC_SANITIZE)
   foreach(name guest_bench latency_bench scale_bench syscall_bench)
     add_executable(${name} bench/${name}.cc)
+    target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
     target_compile_options(${name} PRIVATE -O2 -Wall -Wextra -fno-exceptions -fno-rtti)
     target_link_libraries(${name} PRIVATE Threads::Threads)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)

@@ -19,6 +19,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "bench/checked.h"
+
 namespace {
 
 constexpr size_t kPage = 4096;
@@ -32,14 +34,6 @@ double Now() {
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * 1e9 + now.tv_nsec;
 }
-
-void Check(bool condition, const char* what) {
-  if (condition) return;
-  fprintf(stderr, "guest_bench: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-#define CHECKED(condition) Check((condition), #condition)
 
 // The median over batches of the time of one `body`, after a warm-up.
 template <typename F>

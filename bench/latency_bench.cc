@@ -16,18 +16,12 @@
 #include <algorithm>
 #include <vector>
 
+#include "bench/checked.h"
+
 namespace {
 
 constexpr int kRequests = 3000;
 constexpr int64_t kPaceNs = 500'000;
-
-#define CHECKED(condition) \
-  do { \
-    if (!(condition)) { \
-      perror(#condition); \
-      exit(1); \
-    } \
-  } while (0)
 
 int64_t Now() {
   timespec now;

@@ -30,17 +30,11 @@
 #include <thread>
 #include <vector>
 
+#include "bench/checked.h"
+
 namespace {
 
 using benchmark::State;
-
-#define CHECKED(condition) \
-  do { \
-    if (!(condition)) { \
-      perror(#condition); \
-      exit(1); \
-    } \
-  } while (0)
 
 std::string TempPath() {
   char path[] = "/tmp/bench.XXXXXX";

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "platform/base/unique_fd.h"
 #include "runsc-cli/base/crash_report_unsafe.h"
@@ -31,6 +32,13 @@ TEST(CrashLine, IsCutAtItsEnd) {
   EXPECT_EQ(line.size(), 256u);
 }
 
+// Of the signal; or with a shell's status for it, as an init that signals itself, and a thread sanitizer's handlers.
+auto DiedOf(int signo) {
+  return [signo](int status) {
+    return WIFSIGNALED(status) ? WTERMSIG(status) == signo : WEXITSTATUS(status) == 128 + signo;
+  };
+}
+
 // The report of a process that does `fail`, and dies of `signo`.
 std::string ReportOf(int signo, void (*fail)()) {
   std::string path = Cat(::testing::TempDir(), "/crash.XXXXXX");
@@ -45,7 +53,7 @@ std::string ReportOf(int signo, void (*fail)()) {
         fail();
         _exit(2);
       },
-      ::testing::KilledBySignal(signo), "");
+      DiedOf(signo), "");
   const absl::StatusOr<std::string> report = ReadFileAt(AT_FDCWD, path, 1 << 16);
   unlink(path.c_str());
   return report.value_or("");

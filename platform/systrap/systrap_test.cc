@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -163,6 +165,42 @@ TEST(SystrapOrphanTest, StubsDieWithTheEngine) {
     for (int i = 0; i < 300 && kill(pid, 0) == 0; i++) usleep(10000);
     EXPECT_NE(kill(pid, 0), 0) << pid;
   }
+}
+
+// for (;;) getpid();
+constexpr uint8_t kGetpidLoop[] = {0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0x48, 0x83, 0xf8, 0x00, 0xeb, 0xf3};
+
+// What the stub answers by itself it forwards while asked to, and not longer.
+TEST_P(SystrapTest, ForwardsEverythingOnRequest) {
+  constexpr GuestAddr kCode = 0x10000000;
+  auto space = platform_->NewAddressSpace();
+  ASSERT_TRUE(space.ok());
+  const MapOp map{MapOp::kMap, kCode, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED};
+  const MapOp protect{MapOp::kProtect, kCode, 4096, PROT_READ | PROT_EXEC};
+  ASSERT_TRUE((*space)->Replace({&map, 1}).ok());
+  ASSERT_EQ((*space)->CopyOut(kCode, kGetpidLoop, sizeof kGetpidLoop), sizeof kGetpidLoop);
+  ASSERT_TRUE((*space)->Apply({&protect, 1}, nullptr).ok());
+  ThreadStart start;
+  start.regs = {};
+  start.regs.rip = kCode;
+  start.regs.eflags = 0x202;
+  auto context = (*space)->NewContext(start);
+  ASSERT_TRUE(context.ok());
+  (*context)->SetForwardAll(true);
+  for (int i = 0; i < 10; i++) {
+    const Event event = (*context)->Run();
+    ASSERT_EQ(event.kind, Event::kSyscall);
+    EXPECT_EQ(event.syscall.number, static_cast<uint64_t>(SYS_getpid));
+    (*context)->SetSyscallResult(1);
+  }
+  (*context)->SetForwardAll(false);
+  std::thread interrupter([&] {
+    usleep(20000);
+    (*context)->Interrupt();
+  });
+  EXPECT_EQ((*context)->Run().kind, Event::kInterrupted);
+  interrupter.join();
+  context->reset();
 }
 
 // In a process of its own: sealing is for good.

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "runsc-cli/base/file_util.h"
@@ -36,6 +37,13 @@ Result<void> CheckExecutable(Task& task, const Resolver& resolver, const Path& c
   const Path found = TRY(task.vfs().Lookup(resolver, cwd, path, 0));
   if (!found.dentry->IsRegular()) return Errno(EACCES);
   return task.vfs().CheckAccess(*resolver.creds, found, X_OK);
+}
+
+// As Go, and so runc, spells it: clients look for these words.
+std::string ErrorText(Errno error) {
+  std::string text = strerror(error.value());
+  text[0] = static_cast<char>(tolower(text[0]));
+  return text;
 }
 
 absl::Status ExecError(const std::string& program, std::string_view problem) {
@@ -99,10 +107,10 @@ absl::StatusOr<std::string> FindProgram(Task& task, const InitProcess& init) {
   const std::string& program = init.args[0];
   const Resolver resolver{task, task.fs().root(), init.creds};
   const Result<Path> cwd = task.vfs().Lookup(resolver, task.fs().root(), init.cwd, Vfs::kDirectory);
-  if (!cwd.ok()) return ExecError(program, Cat("chdir to ", init.cwd, ": ", strerror(cwd.error().value())));
+  if (!cwd.ok()) return ExecError(program, Cat("chdir to ", init.cwd, ": ", ErrorText(cwd.error())));
   if (program.find('/') != program.npos) {
     const Result<void> usable = CheckExecutable(task, resolver, *cwd, program);
-    if (!usable.ok()) return ExecError(program, strerror(usable.error().value()));
+    if (!usable.ok()) return ExecError(program, usable.error() == Errno(EACCES) ? "permission denied" : Cat("stat ", program, ": ", ErrorText(usable.error())));
     return program;
   }
   bool denied = false;

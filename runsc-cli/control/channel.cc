@@ -102,6 +102,7 @@ absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
   do {
     size = recvmsg(fd_.get(), &packet, MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
+  if (size < 0 && errno == EAGAIN) return absl::DeadlineExceededError("the sandbox does not answer");
   if (size < 0) return HostError(errno, "receive control message");
   message.fds = TakeFds(packet);
   if (size == 0) return absl::UnavailableError("the other side closed the control connection");

@@ -70,11 +70,14 @@ class Creation {
     MonitorOptions monitor = MonitorOptionsOf(options_, created_.streams);
     monitor.cgroup = &cgroup_;
     ASSIGN_OR_RETURN(monitor_, StartMonitor(monitor));
+    const bool own_network = monitor.network == MonitorOptions::Network::kNew;
+    if (own_network) RETURN_IF_ERROR(AwaitMonitor(monitor_));  // the sandbox is to find its network namespace
     if (IsMember()) {
       RETURN_IF_ERROR(JoinSandbox());
     } else {
-      RETURN_IF_ERROR(MakeSandbox(monitor.network == MonitorOptions::Network::kNew));
+      RETURN_IF_ERROR(MakeSandbox(own_network));
     }
+    RETURN_IF_ERROR(AwaitMonitor(monitor_));
     monitor_.link.reset();  // the sandbox has it: its death must be seen
     RETURN_IF_ERROR(Record());
     return Commit();

@@ -41,6 +41,7 @@ absl::Status Launch(StateStore& store, const ContainerState& state, const ExecOp
                     const GuestStreams& streams) {
   RETURN_IF_ERROR(WritePid(options.pid_file, monitor.pid));
   ASSIGN_OR_RETURN(const ExecReply reply, SendExec(store, state, options, monitor.link.get(), streams));
+  RETURN_IF_ERROR(AwaitMonitor(monitor));
   monitor.link.reset();  // the sandbox has it: its death must be seen
   return WritePid(options.internal_pid_file, reply.pid);
 }

@@ -22,7 +22,6 @@
 #include "platform/host/capabilities_unsafe.h"
 #include "platform/host/monitor_filter.h"
 #include "platform/host/status_util.h"
-#include "runsc-cli/base/text.h"
 #include "runsc-cli/control/channel.h"
 
 namespace runsc {
@@ -154,17 +153,6 @@ void PassOn(const signalfd_siginfo& info) {
   Watch(self, signals);
 }
 
-absl::Status AwaitSetUp(int report) {
-  Failure failure{};
-  ssize_t size;
-  do {
-    size = read(report, &failure, sizeof(failure));
-  } while (size < 0 && errno == EINTR);
-  if (size != sizeof(failure)) return absl::InternalError("the monitor process ended before it was ready");
-  if (failure.step[0] == '\0') return absl::OkStatus();
-  return HostError(failure.error, "monitor process: %s", failure.step);
-}
-
 }  // namespace
 
 absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options) {
@@ -178,14 +166,20 @@ absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options) {
     link.theirs.reset();  // or the sandbox's death would go unnoticed
     Run(options, link.ours.get(), write_end.get());
   }
-  write_end.reset();
-  Monitor monitor{pid, std::move(link.theirs)};
-  absl::Status ready = AwaitSetUp(read_end.get());
-  if (ready.ok()) return monitor;
-  EndMonitor(monitor);
-  return options.network == MonitorOptions::Network::kPath
-             ? absl::Status(ready.code(), Cat(MessageOf(ready), " ", options.netns_path))
-             : ready;
+  return Monitor{pid, std::move(link.theirs), std::move(read_end)};
+}
+
+absl::Status AwaitMonitor(Monitor& monitor) {
+  if (!monitor.report.valid()) return absl::OkStatus();
+  const UniqueFd report = std::move(monitor.report);
+  Failure failure{};
+  ssize_t size;
+  do {
+    size = read(report.get(), &failure, sizeof(failure));
+  } while (size < 0 && errno == EINTR);
+  if (size != sizeof(failure)) return absl::InternalError("the monitor process ended before it was ready");
+  if (failure.step[0] == '\0') return absl::OkStatus();
+  return HostError(failure.error, "monitor process: %s", failure.step);
 }
 
 void EndMonitor(Monitor& monitor) {

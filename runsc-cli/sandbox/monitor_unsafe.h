@@ -22,14 +22,18 @@ struct MonitorOptions {
 
 struct Monitor {
   pid_t pid = -1;
-  UniqueFd link;  // the sandbox's end (runsc-cli/control/protocol.h)
+  UniqueFd link;    // the sandbox's end (runsc-cli/control/protocol.h)
+  UniqueFd report;  // AwaitMonitor reads it
 };
 
 // Forked rather than executed: it runs a few lines of this very image, and starting a program would cost more time and
 // memory than all it does. It is a session of its own in the network namespace asked for, without capabilities, with no
 // descriptor but its link and few calls left (platform/host/monitor_filter.cc); it passes signals on, and ends as the guest process ended. When the sandbox is gone without
 // a word it dies of SIGKILL.
+// It sets itself up while the caller goes on.
 absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options);
+// It is in its namespace and cgroup and has dropped what it does not need; or why not. Later calls do nothing.
+absl::Status AwaitMonitor(Monitor& monitor);
 
 // For a container that did not come to be.
 void EndMonitor(Monitor& monitor);

@@ -13,6 +13,7 @@
 #include "runsc-cli/cgroup/container_cgroup.h"
 #include "runsc-cli/control/channel.h"
 #include "runsc-cli/sandbox/call.h"
+#include "runsc-cli/sandbox/fd_socket.h"
 #include "runsc-cli/sandbox/gofer_process.h"
 #include "runsc-cli/sandbox/monitor_unsafe.h"
 #include "runsc-cli/sandbox/pod.h"
@@ -177,6 +178,7 @@ class Creation {
     state_.status = options_.start_now ? ContainerStatus::kRunning : ContainerStatus::kCreated;
     state_.monitor = IdentifyProcess(monitor_.pid);
     RETURN_IF_ERROR(directory_.Write(state_));
+    RETURN_IF_ERROR(SendPidfd(options_.pidfd_socket, monitor_.pid));
     if (options_.pid_file.empty()) return absl::OkStatus();
     return WriteFileAtomicAt(AT_FDCWD, options_.pid_file, Cat(monitor_.pid), 0644);
   }

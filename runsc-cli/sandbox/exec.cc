@@ -8,6 +8,7 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/sandbox/container.h"
+#include "runsc-cli/sandbox/fd_socket.h"
 #include "runsc-cli/sandbox/monitor_unsafe.h"
 #include "runsc-cli/sandbox/sealed_copy.h"
 
@@ -40,6 +41,7 @@ absl::Status WritePid(const std::string& file, int pid) {
 absl::Status Launch(StateStore& store, const ContainerState& state, const ExecOptions& options, Monitor& monitor,
                     const GuestStreams& streams) {
   RETURN_IF_ERROR(WritePid(options.pid_file, monitor.pid));
+  RETURN_IF_ERROR(SendPidfd(options.pidfd_socket, monitor.pid));
   ASSIGN_OR_RETURN(const ExecReply reply, SendExec(store, state, options, monitor.link.get(), streams));
   RETURN_IF_ERROR(AwaitMonitor(monitor));
   monitor.link.reset();  // the sandbox has it: its death must be seen

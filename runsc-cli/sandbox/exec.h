@@ -19,6 +19,7 @@ struct ExecOptions {
   std::string pid_file;           // gets the monitor's pid; "" for none
   std::string internal_pid_file;  // gets the pid in the container; "" for none
   std::string console_socket;     // "" for none
+  std::string pidfd_socket;       // gets a pidfd of the monitor; "" for none
   int preserved_fds = 0;
 };
 

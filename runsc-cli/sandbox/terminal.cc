@@ -4,48 +4,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <utility>
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/sandbox/fd_socket.h"
 
 namespace runsc {
 namespace {
-
-absl::StatusOr<UniqueFd> ConnectTo(const std::string& path) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return InvalidArgument("--console-socket: path too long: ", path);
-  memcpy(address.sun_path, path.data(), path.size());
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return HostError(errno, "create socket");
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return HostError(errno, "connect to console socket %s", path.c_str());
-  }
-  return fd;
-}
-
-absl::Status SendFd(int socket, int fd, std::string_view text) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  iovec part{const_cast<char*>(text.data()), text.size()};
-  msghdr packet{};
-  packet.msg_iov = &part;
-  packet.msg_iovlen = 1;
-  packet.msg_control = control;
-  packet.msg_controllen = sizeof(control);
-  cmsghdr* header = CMSG_FIRSTHDR(&packet);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-  if (sendmsg(socket, &packet, MSG_NOSIGNAL) < 0) return HostError(errno, "send the terminal to the console socket");
-  return absl::OkStatus();
-}
 
 absl::Status MakeRaw(int fd, termios* before) {
   termios settings;
@@ -67,7 +35,7 @@ void SetSize(int fd, ConsoleSize size) {
 }  // namespace
 
 absl::StatusOr<UniqueFd> OpenTerminalFor(const std::string& console_socket, ConsoleSize size) {
-  ASSIGN_OR_RETURN(const UniqueFd socket, ConnectTo(console_socket));
+  ASSIGN_OR_RETURN(const UniqueFd socket, ConnectToFdSocket("console", console_socket));
   const UniqueFd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!master.valid() || unlockpt(master.get()) != 0) return HostError(errno, "open a pseudo-terminal");
   int number = 0;

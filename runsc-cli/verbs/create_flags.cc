@@ -35,7 +35,6 @@ absl::Status CheckSandboxFlags(const FlagSet& globals) {
 }
 
 absl::Status CheckCreateFlags(const Invocation& invocation) {
-  if (!invocation.flags.GetString("pidfd-socket").empty()) return NotYet("--pidfd-socket");
   return CheckSandboxFlags(invocation.globals);
 }
 
@@ -44,6 +43,7 @@ void SetCreateOptions(const Invocation& invocation, CreateOptions& options) {
   options.id = invocation.args[0];
   options.pid_file = invocation.flags.GetString("pid-file");
   options.console_socket = invocation.flags.GetString("console-socket");
+  options.pidfd_socket = invocation.flags.GetString("pidfd-socket");
   options.preserved_fds = static_cast<int>(invocation.flags.GetInt("preserve-fds"));
 }
 

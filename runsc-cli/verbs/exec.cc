@@ -32,13 +32,13 @@ constexpr FlagDef kFlags[] = {
     {"apparmor", FlagKind::kString, "", "", "runc's", "", false},
     {"process-label", FlagKind::kString, "", "", "runc's", "", false},
     {"cgroup", FlagKind::kList, "", "", "runc's", "", false},
-    {"pidfd-socket", FlagKind::kString, "", "", "runc's: socket that gets a pidfd", "", false},
+    {"pidfd-socket", FlagKind::kString, "", "", "socket that gets a pidfd of the process"},
     {"pass-fd", FlagKind::kList, "", "", "M:N: host descriptor M as N in the container"},
     {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run"},
 };
 
 absl::Status RefuseUnsupported(const FlagSet& flags) {
-  for (const char* name : {"pass-fd", "exec-fd", "pidfd-socket"}) {
+  for (const char* name : {"pass-fd", "exec-fd"}) {
     if (flags.IsSet(name)) return absl::UnimplementedError(Cat("--", name, " is not supported yet"));
   }
   return absl::OkStatus();
@@ -79,6 +79,7 @@ absl::StatusOr<ExecOptions> OptionsOf(const Invocation& invocation, StateStore& 
   options.pid_file = flags.GetString("pid-file");
   options.internal_pid_file = flags.GetString("internal-pid-file");
   options.console_socket = flags.GetString("console-socket");
+  options.pidfd_socket = flags.GetString("pidfd-socket");
   options.preserved_fds = static_cast<int>(flags.GetInt("preserve-fds"));
   return options;
 }

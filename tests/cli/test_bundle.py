@@ -108,7 +108,6 @@ def test_unwritable_state_root_leaves_nothing(w):
 
 def test_what_is_not_supported_yet_says_so(w):
     bundle = w.bundle()
-    expect_failure(w.run("create", "--bundle", bundle, "--pidfd-socket=/x", "x"), "not supported yet")
     expect_failure(w.run("run", "--bundle", bundle, "x", globals_=["--platform=kvm"]), "not supported yet")
     expect_failure(w.run("run", "--bundle", bundle, "x", globals_=["--overlay2=root:dir=/tmp"]), "not supported yet")
 

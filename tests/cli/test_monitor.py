@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -149,3 +150,20 @@ def test_of_exec(w):
     time.sleep(0.3)
     os.kill(executed, signal.SIGTERM)
     expect(reap(executed) == 5, "signal passed on")
+
+
+def test_pidfd_socket(w):
+    path = os.path.join(w.dir, "pidfd.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    bundle = w.bundle(w.spec("/bin/sleep", "60"))
+    expect_success(w.run("create", "--bundle", bundle, "--pidfd-socket", path, w.id()), "")
+    _, fds, _, _ = socket.recv_fds(listener.accept()[0], 64, 4)
+    with open(f"/proc/self/fdinfo/{fds[0]}") as file:
+        expect(f"Pid:\t{w.state('c1')['pid']}\n" in file.read(), "a pidfd of the monitor")
+    expect_success(w.run("start", "c1"))
+    expect_success(w.run("exec", "-d", "--pidfd-socket", path, "c1", "sleep", "60"), "")
+    _, fds, _, _ = socket.recv_fds(listener.accept()[0], 64, 4)
+    signal.pidfd_send_signal(fds[0], signal.SIGKILL)
+    wait_until(lambda: len(w.run("ps", "c1").stdout.splitlines()) == 2, "the end of the process")

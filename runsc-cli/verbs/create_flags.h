@@ -17,7 +17,7 @@ namespace runsc {
       {"pid-file", FlagKind::kString, "", "", "file that gets the container's host pid"},            \
       {"console-socket", FlagKind::kString, "", "", "socket that gets the terminal"},                \
       {"user-log", FlagKind::kString, "", "", "file for messages to the user", "", false},           \
-      {"pidfd-socket", FlagKind::kString, "", "", "socket that gets a pidfd of the container's process"},   \
+      {"pidfd-socket", FlagKind::kString, "", "", "socket that gets a pidfd of the process"},        \
       {"no-pivot", FlagKind::kBool, "false", "", "runc's", "", false},                               \
       {"no-new-keyring", FlagKind::kBool, "false", "", "runc's", "", false},                         \
       {"preserve-fds", FlagKind::kUint, "0", "", "descriptors from 3 on that the container inherits"}

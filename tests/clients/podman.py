@@ -63,7 +63,11 @@ class Podman(Client):
         self.podman("pod", "rm", "-f", "-a")
 
     def args(self, *args):
-        return ["podman", "--root", f"{self.base}/root", "--runroot", f"{self.run_dir}/podman", "--runtime", self.runtime, *args]
+        return ["podman", "--root", f"{self.base}/root", "--runroot", f"{self.run_dir}/podman", "--runtime", self.runtime, *self.runtime_flags(), *args]
+
+    def runtime_flags(self):
+        # `podman cp`, `diff` and `commit` look at the container's layer on the host: writes must go there.
+        return ["--runtime-flag", "overlay2=none"] if self.runtime_name == "runsc" else []
 
     @property
     def environment(self):

@@ -70,6 +70,7 @@ struct Task::RunState {
   bool registers_replaced = false;
   FaultInfo fault{};  // the last one, for signal frames
   uint64_t current_call = 0;  // number of the call being served
+  std::optional<SyscallRequest> submitted;  // what the stub is to make by itself when the guest runs again
   // While signals are being delivered: the guest's state with the frames pushed so far.
   std::optional<Registers> frame_regs;
   std::vector<std::byte> frame_fp;

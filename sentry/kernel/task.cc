@@ -86,6 +86,7 @@ void Task::ReplaceRegisters(const Registers& regs) {
 
 void Task::SubmitNative(const SyscallRequest& call) {
   context_->SubmitNative(call);
+  run_->submitted = call;
   run_->registers_replaced = true;
 }
 

@@ -71,7 +71,9 @@ void Task::RunLoop() {
   const bool traced = kernel_.syscalls().trace_enter != nullptr;
   while (!run.exiting) {
     if (run.HasWork()) {
-      DoWork();
+      // A call that the stub has not begun is cut short, like one that it has.
+      const auto call = std::exchange(run.submitted, std::nullopt);
+      call ? HandleSyscall(Event{.kind = Event::kSyscall, .was_interrupted = true, .syscall = *call}) : DoWork();
       continue;
     }
     run.in_guest.store(true);
@@ -82,6 +84,7 @@ void Task::RunLoop() {
     }
     // Each context anew: exec brings another.
     if (traced || run.seccomp_mode.load(std::memory_order_relaxed) != 0) context_->SetForwardAll(true);
+    run.submitted.reset();
     const Event event = context_->Run();
     run.in_guest.store(false, std::memory_order_release);
     if (!run.placed) PlaceHostThread(*this);
@@ -136,6 +139,7 @@ bool Task::RestartCall(const Event& event, SyscallResult& result) {
   RestoreTemporaryMask();
   if (event.was_interrupted) {
     context_->SubmitNative(event.syscall);
+    run_->submitted = event.syscall;
     return false;
   }
   result = code == kRestartBlock ? restart_(*this) : Dispatch(event.syscall);

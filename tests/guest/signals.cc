@@ -1,5 +1,8 @@
 // Signal handlers, masks, queues, stacks, restarts.
 
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -64,6 +67,47 @@ void SignalParentLater(int signal, int milliseconds) {
 }
 
 }  // namespace
+
+// A futex wake that a signal interrupts before it began is made after the handler. A filter of one's own keeps the
+// calls from being answered close by.
+std::atomic<int> whose_turn{0};
+
+void InterruptMeOften() {
+  sigevent event = {};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = SIGUSR1;
+  event._sigev_un._tid = gettid();
+  timer_t timer;
+  const itimerspec often{{0, 200000}, {0, 200000}};
+  EXPECT_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+  EXPECT_OK(timer_settime(timer, 0, &often, nullptr));
+}
+
+void* TakeTurns(void* side) {
+  const int me = side != nullptr;
+  InterruptMeOften();
+  for (int i = 0; i < 5000; ++i) {
+    while (whose_turn != me) syscall(SYS_futex, &whose_turn, FUTEX_WAIT_PRIVATE, 1 - me, nullptr, nullptr, 0);
+    whose_turn = 1 - me;
+    const long woken = syscall(SYS_futex, &whose_turn, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    if (woken != 0 && woken != 1) EXPECT_EQ(woken, 1);
+  }
+  return nullptr;
+}
+
+TEST(InterruptedWakesAreMade) {
+  EXPECT_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  const sock_fprog program{1, &allow};
+  EXPECT_OK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  EXPECT_OK(sigaction(SIGUSR1, &action, nullptr));
+  pthread_t sides[2];
+  for (long i = 0; i < 2; ++i) ASSERT(pthread_create(&sides[i], nullptr, TakeTurns, (void*)i) == 0);
+  for (const pthread_t side : sides) pthread_join(side, nullptr);
+}
 
 // Calls that never wait are not interrupted, however often signals come.
 TEST(MemoryCallsAreNotInterrupted) {

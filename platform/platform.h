@@ -105,17 +105,19 @@ class Context {
   // Resumes the guest and returns its next event. With nothing to resume after a kKilled.
   virtual Event Run() = 0;
 
-  // Completes the current kSyscall event: rax for the next Run.
+  // Completes the current kSyscall event: rax for the next Run. After WriteRegisters: rax of those.
   virtual void SetSyscallResult(int64_t rax) = 0;
   // Completes the current kSyscall event by having the stub execute this host call itself (only the
   // memory calls and futex its filter allows), whose result becomes rax.
-  virtual void SubmitNative(const SyscallRequest& call) = 0;
+  // `report`: the guest does not go on after it; Run returns kInterrupted then, with the result in rax.
+  virtual void SubmitNative(const SyscallRequest& call, bool report) = 0;
 
   // Registers at the last event. rip is after the syscall instruction for kSyscall and rax holds the
   // syscall number until SetSyscallResult. May cost one more round trip to the stub.
   virtual const Registers& ReadRegisters() = 0;
   // Makes the next Run resume from exactly these registers (segment selectors are ignored; rflags is
-  // sanitised). Overrides SetSyscallResult.
+  // sanitised). Overrides SetSyscallResult. Staged buffers of the call are forgotten: what it reads from
+  // now on is read from the guest.
   virtual void WriteRegisters(const Registers& regs) = 0;
   // The XSAVE image (standard format, as in a signal frame) at the last event.
   virtual std::span<const std::byte> ReadFpState() = 0;
@@ -139,6 +141,9 @@ class Context {
   // While on, nothing is answered in the stub: every call becomes a kSyscall event (system call
   // tracing, guest seccomp). The kernel passes memory calls and futex back through SubmitNative.
   virtual void SetForwardAll(bool on) = 0;
+  // While on, guest code reads as the guest wrote it: call sites the engine rewrote are put back, and no more
+  // are rewritten in this address space. At an event.
+  virtual void ShowOriginalCode(bool on) = 0;
 
   // Marshalling (design.md, section 4): guest bytes the stub already copied in for the current
   // kSyscall event, and room whose content the stub copies out after it. UserMemory asks these

@@ -332,7 +332,7 @@ SyscallResult SysSetns(Task& task, int fd, int flags);
 SyscallResult SysPivotRoot(Task& task, GuestAddr new_root, GuestAddr put_old);
 
 // ptrace.cc
-SyscallResult SysPtrace(Task& task, int64_t request, int64_t pid, GuestAddr addr, uint64_t data);
+SyscallResult SysPtrace(Task& task, int64_t request, int pid, uint64_t addr, uint64_t data);
 
 // system.cc
 SyscallResult SysUname(Task& task, GuestAddr buf);

@@ -7,6 +7,7 @@
 
 #include "syscalls/handlers.h"
 #include "sentry/kernel/pids.h"
+#include "sentry/kernel/trace_access.h"
 #include "sentry/kernel/task.h"
 
 namespace runsc {
@@ -34,22 +35,13 @@ SyscallResult ApplyOne(Task& task, const MapOp& op) {
   return results.empty() ? int64_t{0} : static_cast<int64_t>(results[0]);
 }
 
-// process_vm_*: both sides must be the same user, or the caller privileged.
+// process_vm_*: whoever may trace the other process.
 Result<RefPtr<MemoryManager>> MemoryOf(Task& task, int pid) {
   const RefPtr<Task> other = task.kernel().FindTask(PidFromGuest(task, pid));
   if (!other) return Errno(ESRCH);
   RefPtr<MemoryManager> mm = other->MmSnapshot();
   if (!mm) return Errno(ESRCH);
-  if (&other->thread_group() == &task.thread_group()) return mm;
-  const CredentialsRef me = task.creds(), you = other->CredsSnapshot();
-  const bool same = me->ruid == you->euid && me->ruid == you->suid && me->ruid == you->ruid &&
-                    me->rgid == you->egid && me->rgid == you->sgid && me->rgid == you->rgid;
-  bool dumpable;
-  {
-    MutexLock l(task.kernel().task_set_mu());
-    dumpable = other->thread_group().dumpable;
-  }
-  if ((!same || !dumpable) && !me->Has(CAP_SYS_PTRACE)) return Errno(EPERM);
+  TRY(CheckTraceAccess(task, *other, EPERM));
   return mm;
 }
 

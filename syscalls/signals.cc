@@ -198,8 +198,8 @@ SyscallResult SysRtSigreturn(Task& task) {
   return static_cast<int64_t>(frame->regs.rax);
 }
 
-// restart_syscall(2): only the kernel itself restarts calls.
-SyscallResult SysRestartSyscall(Task&) { return Errno(EINTR); }
+// restart_syscall(2): a traced task's way to go on with an interrupted call.
+SyscallResult SysRestartSyscall(Task& task) { return task.RestartInterrupted(); }
 
 // kill(2)
 SyscallResult SysKill(Task& task, int pid, int signo) {

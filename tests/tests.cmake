@@ -41,7 +41,7 @@ endfunction()
 
 if(NOT RUNSC_SANITIZE)
   foreach(topic process signals threads pipes_poll splice timers registers system inet ipc aio futexes net_namespaces
-                pidfd seccomp namespaces jobs)
+                pidfd seccomp namespaces jobs ptrace ptrace_events)
     runsc_guest_test(guest_${topic} tests/guest/${topic}.cc guest tmpfs)
   endforeach()
   foreach(topic files file_ops error_order file_watch file_attrs memory sockets exec limits mappings)

@@ -265,7 +265,7 @@ bool MiniKernel::Serve(Task& task, const Event& event) {
     if (task.pending & ~task.context->SignalMask()) {
       task.context->SetSyscallResult(-EINTR);
     } else {
-      task.context->SubmitNative(call);
+      task.context->SubmitNative(call, false);
     }
     return true;
   }

@@ -110,6 +110,8 @@ enum Action : uint64_t {
   kActionSave = 4,  // make registers and FP state complete, post kEventSaved
   kActionExit = 5,  // clear the tid word and end the host thread
   kActionPark = 6,  // clear the tid word and wait for the next guest thread
+  kActionUnpatch = 7,       // put all call sites back, post kEventSaved
+  kActionNativeReport = 8,  // as kActionNative; then post kEventInterrupted
 };
 
 struct RequestLine {
@@ -221,6 +223,7 @@ struct InfoPage {
   uint32_t xsave_size;
   uint64_t max_addr;
   uint64_t reserved_from;  // MapOp::kReserve; max_addr: nothing is reserved
+  uint32_t show_original;  // rewrite no call site: somebody reads the code
   uint32_t forward_all;  // answer nothing in the stub: some thread's calls are all wanted by the sentry
   uint64_t break_start, break_limit;  // brk is answered in the stub; start 0: it is not
   // Where files may be mapped: the sentry must hear of what unmaps them. Kept by FileRanges.

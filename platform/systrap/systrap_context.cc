@@ -155,7 +155,7 @@ void SystrapContext::WriteReply() {
       for (int i = 0; i < stub::kMaxStagedArgs; i++) p->line.args[1 + i] = granted_[i];
       break;
     case Pending::kNative:
-      p->line.number = stub::kActionNative | native_.number << 8;
+      p->line.number = (report_native_ ? stub::kActionNativeReport : stub::kActionNative) | native_.number << 8;
       for (int i = 0; i < 6; i++) p->line.args[i] = native_.args[i];
       break;
     case Pending::kRestore:
@@ -195,7 +195,7 @@ void SystrapContext::AnswerPatchQuery(uint64_t site) {
 Event SystrapContext::TakeEvent() {
   kind_ = KindOf(request_);
   row_ = nullptr;
-  have_regs_ = have_fp_ = fp_dirty_ = completed_ = false;
+  have_regs_ = have_fp_ = fp_dirty_ = completed_ = regs_written_ = false;
   pending_ = Pending::kReturn;
   result_ = 0;
   last_grant_ = -1;
@@ -239,14 +239,15 @@ Event SystrapContext::TakeFault() {
 }
 
 void SystrapContext::SetSyscallResult(int64_t rax) {
-  pending_ = Pending::kReturn;
+  pending_ = regs_written_ ? Pending::kRestore : Pending::kReturn;
   result_ = rax;
   completed_ = true;
   if (have_regs_) regs_.rax = static_cast<uint64_t>(rax);
 }
 
-void SystrapContext::SubmitNative(const SyscallRequest& call) {
+void SystrapContext::SubmitNative(const SyscallRequest& call, bool report) {
   pending_ = Pending::kNative;
+  report_native_ = report;
   native_ = call;
 }
 
@@ -279,8 +280,10 @@ void SystrapContext::WriteRegisters(const Registers& regs) {
   FlushOutputs();
   regs_ = regs;
   regs_.eflags = SanitizeFlags(regs.eflags);
-  have_regs_ = true;
+  have_regs_ = regs_written_ = true;
   pending_ = Pending::kRestore;
+  row_ = nullptr;
+  last_grant_ = -1;
 }
 
 std::vector<std::byte> SystrapContext::CopyFp(uint64_t slot_offset) const {
@@ -291,9 +294,11 @@ std::vector<std::byte> SystrapContext::CopyFp(uint64_t slot_offset) const {
   return SanitizeFpState(image, engine_.features());
 }
 
-bool SystrapContext::SaveState() {
+bool SystrapContext::SaveState() { return DoNow(stub::kActionSave); }
+
+bool SystrapContext::DoNow(stub::Action action) {
   stub::ThreadPage* const p = page();
-  p->line.number = stub::kActionSave;
+  p->line.number = action;
   handoff_.Reply(p);
   const stub::RequestLine event = request_;
   const bool ok = WaitForEvent();
@@ -363,6 +368,13 @@ void SystrapContext::SetForwardAll(bool on) {
   if (on == forwards_all_) return;
   forwards_all_ = on;
   process_->CountForwarding(on ? 1 : -1);
+}
+
+void SystrapContext::ShowOriginalCode(bool on) {
+  stub::InfoPage& info = process_->helper().info();
+  if (info.show_original == on) return;
+  info.show_original = on;
+  if (on && !dead_ && alive_.load() && EnsureStarted()) (void)DoNow(stub::kActionUnpatch);
 }
 
 std::span<const std::byte> SystrapContext::StagedInput(GuestAddr addr, size_t size) {

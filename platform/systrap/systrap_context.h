@@ -30,7 +30,7 @@ class SystrapContext final : public Context {
 
   Event Run() override;
   void SetSyscallResult(int64_t rax) override;
-  void SubmitNative(const SyscallRequest& call) override;
+  void SubmitNative(const SyscallRequest& call, bool report) override;
   const Registers& ReadRegisters() override;
   void WriteRegisters(const Registers& regs) override;
   std::span<const std::byte> ReadFpState() override;
@@ -44,6 +44,7 @@ class SystrapContext final : public Context {
   GuestAddr RobustList() const override;
   void SetRobustList(GuestAddr head) override;
   void SetForwardAll(bool on) override;
+  void ShowOriginalCode(bool on) override;
   std::span<const std::byte> StagedInput(GuestAddr addr, size_t size) override;
   std::byte* StagedOutput(GuestAddr addr, size_t size) override;
   bool TrimStagedOutput(GuestAddr end) override;
@@ -72,6 +73,8 @@ class SystrapContext final : public Context {
   Event TakeFault();
   // One round trip that makes the FP state readable.
   bool SaveState();
+  // One round trip in which the stub does `action`; the event stays the current one. False: dead.
+  bool DoNow(stub::Action action);
   GuestAddr CanonicalRip(GuestAddr rip);
   // Writes the granted outputs to guest memory now, because the stub will not get to do it.
   void FlushOutputs();
@@ -103,7 +106,9 @@ class SystrapContext final : public Context {
   Pending pending_ = Pending::kRestore;
   int64_t result_ = 0;
   SyscallRequest native_{};
+  bool report_native_ = false;
   bool completed_ = false;  // SetSyscallResult was called
+  bool regs_written_ = false;  // WriteRegisters was called
   bool have_regs_ = false, have_fp_ = false, fp_dirty_ = false;
   Registers regs_{};
   std::vector<std::byte> fp_;

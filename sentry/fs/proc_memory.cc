@@ -8,6 +8,7 @@
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/proc_magic.h"
 #include "sentry/fs/simple_fs_text.h"
+#include "sentry/kernel/forced_access.h"
 #include "sentry/vfs/file.h"
 
 namespace runsc {
@@ -134,7 +135,7 @@ class MemFile : public SeekableFile {
 
 Result<size_t> MemFile::ReadAt(Task&, IoSink& dst, int64_t offset) {
   return ReadInChunks(dst, [&](std::span<std::byte> chunk, size_t done) -> Result<size_t> {
-    const size_t got = mm_->address_space().CopyIn(offset + done, chunk.data(), chunk.size());
+    const size_t got = ForceCopyIn(*mm_, offset + done, chunk.data(), chunk.size());
     return got > 0 ? Result<size_t>(got) : Errno(EIO);
   });
 }
@@ -145,7 +146,7 @@ Result<size_t> MemFile::WriteAt(Task&, IoSource& src, int64_t offset, int64_t* e
   while (src.remaining() > 0) {
     const auto n = src.Read(std::span(chunk).first(std::min(src.remaining(), chunk.size())));
     if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
-    const size_t put = mm_->address_space().CopyOut(offset + done, chunk.data(), *n);
+    const size_t put = ForceCopyOut(*mm_, offset + done, chunk.data(), *n);
     if (put == 0 && *n > 0) return done > 0 ? Result<size_t>(done) : Errno(EIO);
     done += put;
     *end_offset = offset + static_cast<int64_t>(done);

@@ -9,6 +9,7 @@
 #include "sentry/fs/simple_fs_cpus.h"
 #include "sentry/fs/simple_fs_text.h"
 #include "sentry/kernel/pids.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/terminal.h"
 
@@ -25,6 +26,7 @@ uint64_t NsOf(const timeval& tv) { return tv.tv_sec * uint64_t{kNsPerSecond} + t
 
 // What the task set lock guards, copied out.
 struct Snapshot {
+  int tracer = 0;
   int tgid = 0, tid = 0, ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, nice = 0, exit_signal = 0, exit_status = 0;
   uint64_t tty = 0;
   int64_t start_ns = 0;
@@ -67,6 +69,7 @@ Snapshot TakeSnapshot(const ProcTarget& target, const Task& task, const Task& re
     CopyJobControlLocked(group, reader, &s);
     s.tgid = PidToGuestLocked(reader, group.pid());
     s.tid = PidToGuestLocked(reader, task.tid());
+    if (Task* tracer = TracerOfLocked(task)) s.tracer = PidToGuestLocked(reader, tracer->tid());
     CopySignalsLocked(group, task, &s);
     s.threads = static_cast<int>(group.tasks.size());
     s.nice = task.nice;
@@ -99,7 +102,7 @@ std::string StateText(char letter) {
 void AppendIds(const ProcTarget& target, const Task& task, const Snapshot& s, Task& reader, std::string* out) {
   CredentialsRef c = task.CredsSnapshot();
   const UserNamespace* ns = reader.creds()->user_ns.get();
-  AppendFormat(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", s.tgid, s.tid, s.ppid);
+  AppendFormat(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", s.tgid, s.tid, s.ppid, s.tracer);
   AppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", UidToGuest(ns, c->ruid), UidToGuest(ns, c->euid),
                UidToGuest(ns, c->suid), UidToGuest(ns, c->fsuid));
   AppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", GidToGuest(ns, c->rgid), GidToGuest(ns, c->egid),

@@ -4,11 +4,13 @@
 #include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/terminal.h"
+#include "sentry/kernel/trace_stop.h"
 
 namespace runsc {
 namespace {
@@ -154,14 +156,28 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, int tid) {
   return ready.error();
 }
 
+namespace {
+
+// What the tracer calls this kind of clone; 0: nothing of interest to it.
+int TraceEventOf(Task& task, const Task::CloneArgs& args) {
+  if (args.flags & CLONE_UNTRACED) return 0;
+  const int event = (args.flags & CLONE_VFORK)      ? PTRACE_EVENT_VFORK
+                    : args.exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
+                                                  : PTRACE_EVENT_FORK;
+  return WantsEvent(task, event) ? event : 0;
+}
+
+}  // namespace
+
 // Makes the child visible, unless the process was told to die meanwhile.
-Result<void> Task::PublishChild(const CloneArgs& args, Task& child) {
+Result<void> Task::PublishChild(const CloneArgs& args, Task& child, bool traced) {
   MutexLock l(kernel_.task_set_mu());
   if (thread_group_->exiting || thread_group_->exec_waiter != nullptr || kernel_.shutting_down()) return kRestartNoIntr;
   ThreadGroup& group = child.thread_group();
   if (thread_group_->frozen) child.run_->work.fetch_or(RunState::kFreeze);
   kernel_.InsertTaskLocked(child);
   group.tasks.push_back(&child);
+  if (traced && TracerOfLocked(*this) != nullptr) InheritTracerLocked(*this, child);
   if (args.flags & CLONE_THREAD) {
     if (group.stopped) child.run_->work.fetch_or(RunState::kStop);
     return {};
@@ -170,6 +186,7 @@ Result<void> Task::PublishChild(const CloneArgs& args, Task& child) {
   InheritLocked(group, *thread_group_, args.flags);
   if (PidNamespace* ns = group.pid_ns.get(); ns != nullptr && ns->init == nullptr && !ns->dead) ns->init = &group;
   group.leader = &child;
+  child.run_->creator_tid = (args.flags & CLONE_PARENT) ? run_->creator_tid : tid();
   group.exit_signal = (args.flags & CLONE_PARENT) ? thread_group_->exit_signal : args.exit_signal;
   group.parent = parent;
   parent->children.push_back(RefPtr<ThreadGroup>(&group));
@@ -185,6 +202,7 @@ void Task::WithdrawChild(Task& child) {
   task = kernel_.RemoveTaskLocked(child.tid());
   RemoveFromPidNamespacesLocked(group->pid_ns.get(), child.tid());
   if (group->pid_ns && group->pid_ns->init == group.get()) group->pid_ns->init = nullptr;
+  UnlinkTraceeLocked(child);
   group->tasks.remove(&child);
   if (group.get() == thread_group_.get()) return;
   kernel_.RemoveThreadGroupLocked(group->pid());
@@ -216,7 +234,8 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     child->run_->vfork_latch = latch;
     child->vfork_child = true;
   }
-  if (auto published = PublishChild(args, *child); !published.ok()) {
+  const int event = TraceEventOf(*this, args);
+  if (auto published = PublishChild(args, *child, event != 0 || (args.flags & CLONE_PTRACE)); !published.ok()) {
     MutexLock l(kernel_.task_set_mu());
     RemoveFromPidNamespacesLocked(child->thread_group().pid_ns.get(), tid);
     kernel_.RemoveTaskLocked(tid);
@@ -228,7 +247,9 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     return Errno(EAGAIN);
   }
   if (!(args.flags & CLONE_THREAD) && rlimit(RLIMIT_CPU) != RLIM_INFINITY) timers->ArmCpuLimit();
+  if (event != 0) StopAtTaskEvent(*this, event, tid);
   if (latch) WaitForVfork(*latch);
+  if (latch && !(args.flags & CLONE_UNTRACED)) StopAtTaskEvent(*this, PTRACE_EVENT_VFORK_DONE, tid);
   return guest_tid;
 }
 

@@ -13,11 +13,13 @@
 #include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/robust_list.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_frame.h"
 #include "sentry/kernel/random.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/trace_stop.h"
 #include "sentry/loader/elf.h"
 #include "sentry/loader/script.h"
 #include "sentry/loader/stack.h"
@@ -288,6 +290,7 @@ Result<void> Task::KillSiblings() {
 RefPtr<Task> Task::TakeLeaderTidLocked() {
   ThreadGroup& group = *thread_group_;
   RefPtr<Task> old_leader = kernel_.RemoveTaskLocked(group.pid());
+  if (old_leader) UnlinkTraceeLocked(*old_leader);
   const RefPtr<Task> self = kernel_.RemoveTaskLocked(tid());
   RemoveFromPidNamespacesLocked(group.pid_ns.get(), tid());
   tid_ = group.pid();
@@ -391,7 +394,7 @@ Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flag
   }
   TRY(request.FollowScripts(*this));
   TRY(request.LoadHeaders(*this));
-  const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID);
+  const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID) && !IsTracedWithoutRights(*this);
   std::optional<FileCapabilities> caps;
   if (honour && !creds_->no_new_privs && HeedsFileCapabilities(*creds_)) {
     const auto value = request.program.file->path().dentry->inode()->GetXattr("security.capability");
@@ -410,6 +413,7 @@ Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::st
   request.filename = std::move(path);
   if (request.argv.empty()) request.argv.emplace_back();  // Linux since 5.18
   TRY(PrepareExec(request, start, flags));
+  const int old_tid = tid();
   TRY(KillSiblings());
   // From here on there is no program to return to.
   if (context_) WalkRobustList(*this, PidToGuest(*this, tid()));
@@ -424,6 +428,7 @@ Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::st
   set_name(comm);
   FinishExec(request);
   mm_->ApplyLimits(*this);
+  StopAtExec(*this, old_tid);
   return {};
 }
 

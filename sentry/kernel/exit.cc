@@ -5,16 +5,17 @@
 
 #include "sentry/kernel/exit_hooks.h"
 #include "sentry/kernel/host_placement.h"
-#include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/job_control.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/robust_list.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/trace_stop.h"
 #include "sentry/kernel/wait.h"
 
 namespace runsc {
@@ -71,15 +72,6 @@ bool IsAloneLocked(ThreadGroup& group, std::vector<RefPtr<ThreadGroup>>& garbage
   return group.children.empty();
 }
 
-// Sleeps until the next wake, which may have come already. Nothing else ends it: the task is dying.
-void SleepUntilWoken(Task::RunState& run) {
-  uint32_t awake = Task::RunState::kAwake;
-  if (run.wake.compare_exchange_strong(awake, Task::RunState::kAsleep)) {
-    while (run.wake.load() == Task::RunState::kAsleep) FutexWaitHost(&run.wake, Task::RunState::kAsleep, kNever);
-  }
-  run.wake.store(Task::RunState::kAwake);
-}
-
 // A member's parent may be outside of the namespace: the init that waits for its end must hear of it as well.
 void WakeDyingInitsLocked(ThreadGroup& member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   for (PidNamespace* ns = member.pid_ns.get(); ns != nullptr; ns = ns->parent().get()) {
@@ -94,7 +86,7 @@ void EndPidNamespace(Task& init) {
   group.child_events.Add(waiter);
   for (bool first = true, alone = false; !alone; first = false) {
     std::vector<RefPtr<ThreadGroup>> garbage;
-    if (!first) SleepUntilWoken(init.run());
+    if (!first) init.BlockUntilWoken();
     MutexLock l(init.kernel().task_set_mu());
     group.pid_ns->dead = true;
     for (ThreadGroup* other : init.kernel().ThreadGroupsLocked()) {
@@ -152,13 +144,26 @@ void Task::ReleaseMemory() {
   }
 }
 
+namespace {
+
+// What the thread ends with, if nothing changes that.
+int ExitStatusOf(Task& task) {
+  MutexLock l(task.kernel().task_set_mu());
+  const ThreadGroup& group = task.thread_group();
+  return group.exiting ? group.exit_status : task.run().exit_status;
+}
+
+}  // namespace
+
 void Task::DoExit() {
+  StopAtEvent(*this, PTRACE_EVENT_EXIT, static_cast<uint64_t>(ExitStatusOf(*this)), StopPlace::kExit);
   WalkRobustList(*this, PidToGuest(*this, tid()));
   ReleaseMemory();
   ReleaseVforkParent();
   ReleaseFiles();
   SetNamespaces(*this, nullptr);
   DropSeccomp(*this);
+  ReleaseTracees(*this);
   LeaveThreadGroup();
 }
 
@@ -178,6 +183,19 @@ void Task::ReleaseFiles() {
   SetFs(nullptr);
 }
 
+namespace {
+
+// A traced thread's end is its tracer's to hear of, and to end.
+void KeepForTracerLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  ThreadGroup& group = task.thread_group();
+  const int status = group.exiting ? group.exit_status : task.run().exit_status;
+  task.run().tracee->exit_status = status;
+  ++group.traced_zombies;
+  NotifyTracerLocked(task, ExitCode(status), ExitValue(status));
+}
+
+}  // namespace
+
 // Out of the group's list of threads; true for the last one. A leader stays in the table until the process is
 // reaped.
 bool Task::RemoveFromGroup(RefPtr<Task>& self) {
@@ -187,7 +205,9 @@ bool Task::RemoveFromGroup(RefPtr<Task>& self) {
   group.exited_system_ns += SystemTimeNs();
   run_->dead = true;
   group.tasks.remove(this);
-  if (group.leader != this) {
+  if (group.leader != this && TracerOfLocked(*this) != nullptr) {
+    KeepForTracerLocked(*this);
+  } else if (group.leader != this) {
     self = kernel_.RemoveTaskLocked(tid());
     RemoveFromPidNamespacesLocked(group.pid_ns.get(), tid());
   }
@@ -228,7 +248,7 @@ void Task::EndGroupLocked(std::vector<RefPtr<ThreadGroup>>& garbage) {
   ReparentChildrenLocked(group, garbage);
   group.zombie = true;
   WakeDyingInitsLocked(group);
-  NotifyParentOfExitLocked(group);
+  if (group.traced_zombies == 0) NotifyParentOfExitLocked(group);
 }
 
 }  // namespace runsc

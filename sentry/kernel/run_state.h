@@ -8,6 +8,7 @@
 #include "sentry/kernel/namespaces.h"
 #include "platform/thread_cpus.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/tracee.h"
 
 namespace runsc {
 
@@ -37,6 +38,7 @@ struct Task::RunState {
     kKill = 4,    // the task must end
     kRefresh = 8,  // what the engine was told changed: another parent, a filter by a sibling
     kFreeze = 16,  // the container is paused
+    kTrap = 32,    // a stop for the tracer may be due
   };
   enum Sleep : uint32_t { kAwake, kWoken, kAsleep };
 
@@ -44,6 +46,8 @@ struct Task::RunState {
   std::atomic<uint32_t> wake{kAwake};
   std::atomic<bool> in_guest{false};
   std::atomic<bool> stopped{false};
+  std::atomic<bool> trace_stopped{false};
+  std::atomic<uint32_t> trace_mode{0};  // TraceMode bits; set under the task set lock
   std::atomic<bool> dead{false};  // ran DoExit; only a zombie leader stays around like this
   std::atomic<bool> has_clock{false};
   std::atomic<int> seccomp_mode{0};  // SECCOMP_MODE_*
@@ -62,12 +66,18 @@ struct Task::RunState {
   SignalSet forced_signals = 0;  // faults: they end even init
   NamespaceSetRef namespaces;    // null: the first ones
   RefPtr<const struct SeccompFilter> seccomp;
+  std::unique_ptr<Tracee> tracee;        // null: never traced
+  std::vector<Task*> tracees;            // whom this task traces
+  int creator_tid = 0;                   // the thread that made the process: its tracer after PTRACE_TRACEME
 
   // The task's own thread.
   std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
   bool exiting = false;
   int exit_status = 0;
   bool registers_replaced = false;
+  bool native_reports = false;  // the call the stub makes ends with an event
+  bool step_armed = false;      // the trap flag in the guest's registers is its tracer's
+  bool restart_due = false;     // the registers may show an interrupted call
   FaultInfo fault{};  // the last one, for signal frames
   uint64_t current_call = 0;  // number of the call being served
   std::optional<SyscallRequest> submitted;  // what the stub is to make by itself when the guest runs again

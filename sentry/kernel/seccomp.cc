@@ -7,6 +7,7 @@
 
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_send.h"
+#include "sentry/kernel/trace_stop.h"
 
 namespace runsc {
 namespace {
@@ -135,6 +136,7 @@ SeccompFilter::~SeccompFilter() {
 
 Result<void> EnterStrictMode(Task& task) {
   if (task.run().seccomp_mode == kSeccompFilter) return Errno(EINVAL);
+  MutexLock l(task.kernel().task_set_mu());
   task.run().seccomp_mode = kSeccompStrict;
   return {};
 }
@@ -187,8 +189,19 @@ void DropSeccomp(Task& task) {
   std::swap(filter, task.run().seccomp);
 }
 
-std::optional<SyscallResult> CheckSeccomp(Task& task, const SyscallRequest& request) {
-  if (task.run().seccomp_mode == kSeccompStrict) return CheckStrict(task, request);
+namespace {
+
+std::optional<SyscallResult> RunFilters(Task& task, SyscallRequest& request, bool asked);
+
+// The tracer decides; what it makes of the call is judged again, but it is not asked again.
+std::optional<SyscallResult> AskTracer(Task& task, SyscallRequest& request, uint32_t data) {
+  if (!WantsEvent(task, PTRACE_EVENT_SECCOMP)) return SyscallResult(Errno(ENOSYS));
+  if (const auto skipped = StopForSeccomp(task, request, data)) return SyscallResult(*skipped);
+  if (task.run().work & Task::RunState::kKill) return SyscallResult(int64_t{0});
+  return RunFilters(task, request, true);
+}
+
+std::optional<SyscallResult> RunFilters(Task& task, SyscallRequest& request, bool asked) {
   const RefPtr<const SeccompFilter> filter = FilterOf(task);
   const seccomp_data data = DataOf(task, request, ChainNeedsIp(filter.get()));
   const Verdict verdict = RunAll(filter.get(), data);
@@ -206,13 +219,20 @@ std::optional<SyscallResult> CheckSeccomp(Task& task, const SyscallRequest& requ
       if (!verdict.by->listener) return SyscallResult(Errno(ENOSYS));
       return verdict.by->listener->Ask(task, data);
     case SECCOMP_RET_TRACE:
-      return SyscallResult(Errno(ENOSYS));  // nobody traces
+      return asked ? std::nullopt : AskTracer(task, request, extra);
     case SECCOMP_RET_KILL_THREAD:
       return KillThread(task, SIGSYS);
     default:  // unknown actions kill too
       task.ExitGroup(SIGSYS);
       return SyscallResult(int64_t{0});
   }
+}
+
+}  // namespace
+
+std::optional<SyscallResult> CheckSeccomp(Task& task, SyscallRequest& request) {
+  if (task.run().seccomp_mode == kSeccompStrict) return CheckStrict(task, request);
+  return RunFilters(task, request, false);
 }
 
 }  // namespace runsc

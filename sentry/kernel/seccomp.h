@@ -74,6 +74,7 @@ void InheritSeccomp(const Task& parent, Task& child);
 void DropSeccomp(Task& task);  // at exit
 
 // What the filters say of this call: nothing to go on, else its result. Only for tasks in a mode.
-std::optional<SyscallResult> CheckSeccomp(Task& task, const SyscallRequest& request);
+// A tracer may put another call in its place.
+std::optional<SyscallResult> CheckSeccomp(Task& task, SyscallRequest& request);
 
 }  // namespace runsc

@@ -8,6 +8,7 @@
 #include "sentry/kernel/signal_frame.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/trace_stop.h"
 #include "sentry/kernel/wait.h"
 
 namespace runsc {
@@ -16,6 +17,7 @@ namespace {
 constexpr uint64_t kIgnoreHandler = 1;
 constexpr uint64_t kSaRestart = 0x10000000, kSaNodefer = 0x40000000, kSaResetHand = 0x80000000;
 constexpr int kSyscallLength = 2;
+constexpr uint64_t kTrapFlag = 0x100;
 
 // Does the interrupted call start over after the handler?
 bool Restarts(Errno code, uint64_t action_flags) {
@@ -48,30 +50,43 @@ struct Task::Delivery {
   KernelSigaction action;
 };
 
-// The next signal that has a handler, a fatal or a stopping default; the others are consumed here.
-std::optional<Task::Delivery> Task::NextDelivery() {
+std::optional<siginfo_t> Task::DequeueSignal() {
   const SignalSet blocked = signal_mask();
   MutexLock l(kernel_.task_set_mu());
+  if (thread_group_->exiting) return std::nullopt;
+  if (auto own = pending.Take(blocked)) return own;
+  return thread_group_->pending.Take(blocked);
+}
+
+// A signal that has a handler, a fatal or a stopping default; others are done with.
+std::optional<Task::Delivery> Task::DecideDelivery(const siginfo_t& info) {
+  const int signo = info.si_signo;
+  MutexLock l(kernel_.task_set_mu());
   ThreadGroup& group = *thread_group_;
+  KernelSigaction& action = group.actions->value.actions[signo];
+  const bool forced = run_->forced_signals & SignalBit(signo);
+  run_->forced_signals &= ~SignalBit(signo);
+  if (action.handler == kIgnoreHandler) return std::nullopt;
+  if (action.handler == 0) {
+    const DefaultAction what = DefaultActionOf(signo);
+    if (what == DefaultAction::kIgnore || what == DefaultAction::kContinue) return std::nullopt;
+    if (IsNamespaceInitLocked(group) && !forced) return std::nullopt;
+    if (what == DefaultAction::kStop && signo != SIGSTOP && IsOrphanedLocked(kernel_, group.pgid)) return std::nullopt;
+  }
+  Delivery delivery{info, action};
+  if (action.handler > kIgnoreHandler && (action.flags & kSaResetHand)) action.handler = 0;
+  return delivery;
+}
+
+// The next one there is something to do about. A tracer sees all of them first.
+std::optional<Task::Delivery> Task::NextDelivery() {
   for (;;) {
-    if (group.exiting) return std::nullopt;
-    auto info = pending.Take(blocked);
-    if (!info) info = group.pending.Take(blocked);
+    if (run_->work & RunState::kTrap) StopIfDue(*this);  // those come before signals
+    auto info = DequeueSignal();
     if (!info) return std::nullopt;
-    const int signo = info->si_signo;
-    KernelSigaction& action = group.actions->value.actions[signo];
-    const bool forced = run_->forced_signals & SignalBit(signo);
-    run_->forced_signals &= ~SignalBit(signo);
-    if (action.handler == kIgnoreHandler) continue;
-    if (action.handler == 0) {
-      const DefaultAction what = DefaultActionOf(signo);
-      if (what == DefaultAction::kIgnore || what == DefaultAction::kContinue) continue;
-      if (IsNamespaceInitLocked(group) && !forced) continue;
-      if (what == DefaultAction::kStop && signo != SIGSTOP && IsOrphanedLocked(kernel_, group.pgid)) continue;
-    }
-    Delivery delivery{*info, action};
-    if (action.handler > kIgnoreHandler && (action.flags & kSaResetHand)) action.handler = 0;
-    return delivery;
+    if (run_->trace_mode != 0) info = OfferSignal(*this, *info);
+    if (!info) continue;
+    if (auto delivery = DecideDelivery(*info)) return delivery;
   }
 }
 
@@ -95,11 +110,26 @@ bool Task::ActOnSignal(const Delivery& delivery, std::optional<Errno> restart) {
   if (delivery.action.handler != 0) return PushHandlerFrame(delivery, restart);
   if (DefaultActionOf(signo) == DefaultAction::kStop) {
     BeginGroupStop(signo);
-    WaitWhileStopped();
+    if (run_->trace_mode != 0) {
+      StopWithGroup(*this);
+    } else {
+      WaitWhileStopped();
+    }
     return false;
   }
   EndBySignal(*this, delivery.info);
   return false;
+}
+
+// What the handler's frame shows of the interrupted call, and of a tracer that steps.
+void Task::FixUpForHandler(Registers& regs, const Delivery& delivery, std::optional<Errno> restart) {
+  if (restart) FixUpInterruptedCall(regs, *restart, delivery.action.flags, run_->current_call);
+  if (std::exchange(run_->restart_due, false)) {
+    if (const auto code = InterruptedCallOf(regs)) {
+      FixUpInterruptedCall(regs, *code, delivery.action.flags, regs.orig_rax);
+    }
+  }
+  if (std::exchange(run_->step_armed, false)) regs.eflags &= ~kTrapFlag;
 }
 
 bool Task::PushHandlerFrame(const Delivery& delivery, std::optional<Errno> restart) {
@@ -112,7 +142,7 @@ bool Task::PushHandlerFrame(const Delivery& delivery, std::optional<Errno> resta
     run.frame_fp.assign(fp.begin(), fp.end());
   }
   Registers& regs = *run.frame_regs;
-  if (restart) FixUpInterruptedCall(regs, *restart, delivery.action.flags, run.current_call);
+  FixUpForHandler(regs, delivery, restart);
   const SignalSet current = signal_mask();
   const SignalSet saved = run.saved_mask.value_or(current);
   run.saved_mask.reset();
@@ -131,13 +161,15 @@ bool Task::PushHandlerFrame(const Delivery& delivery, std::optional<Errno> resta
   run.frame_fp = InitialFpState(run.frame_fp.size());
   context_->WriteFpState(run.frame_fp);
   context_->WriteRegisters(regs);
+  if (run.trace_mode & kTraceSteps) StopInHandler(*this);
   return true;
 }
 
 void Task::BeginGroupStop(int signo) {
   MutexLock l(kernel_.task_set_mu());
   ThreadGroup& group = *thread_group_;
-  if (group.exiting || group.stopped) return;
+  if (group.exiting) return;
+  if (group.stopped) return NoticeWorkLocked(RunState::kStop, false);  // a tracer let this thread go on
   group.stopped = true;
   group.stop_signal = signo;
   group.stop_reported = false;
@@ -153,7 +185,7 @@ void Task::WaitWhileStopped() {
     MutexLock l(kernel_.task_set_mu());
     AnnounceStopIfCompleteLocked(*thread_group_);
   }
-  while ((run_->work & RunState::kStop) && !(run_->work & RunState::kKill)) (void)BlockKillable();
+  while ((run_->work & RunState::kStop) && !(run_->work & (RunState::kKill | RunState::kTrap))) (void)BlockKillable();
   run_->stopped = false;
 }
 

@@ -1,7 +1,9 @@
 #include "sentry/kernel/signal_send.h"
 
 #include "sentry/kernel/pids.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/trace_stop.h"
 #include "sentry/kernel/wait.h"
 
 namespace runsc {
@@ -21,6 +23,7 @@ bool IsIgnored(ThreadGroup& group, const Task* target, int signo)
                        (handler == 0 && (is_init || DefaultActionOf(signo) == DefaultAction::kIgnore));
   if (!ignored) return false;
   const Task* task = target != nullptr ? target : group.leader;
+  if (task != nullptr && TracerOfLocked(*task) != nullptr && signo != SIGKILL) return false;
   return task == nullptr || !(task->MaskFromAnyThread() & SignalBit(signo));
 }
 
@@ -62,6 +65,9 @@ void PrepareJobControlLocked(ThreadGroup& group, int signo) ABSL_EXCLUSIVE_LOCKS
     group.pending.Discard(kStopSignals);
     for (Task* task : group.tasks) task->pending.Discard(kStopSignals);
     EndGroupStopLocked(group);
+    for (Task* task : group.tasks) {
+      if (signo == SIGCONT) NoticeJobControlLocked(*task);
+    }
   } else if (SignalBit(signo) & kStopSignals) {
     group.pending.Discard(SignalBit(SIGCONT));
     for (Task* task : group.tasks) task->pending.Discard(SignalBit(SIGCONT));
@@ -118,6 +124,7 @@ siginfo_t UserSignal(const Task& sender, int signo, int code) {
 }
 
 void KillGroupLocked(ThreadGroup& group, int wait_status) {
+  if (wait_status == SIGKILL) group.killed = true;
   if (!group.exiting) {
     group.exiting = true;
     group.exit_status = wait_status;
@@ -128,6 +135,7 @@ void KillGroupLocked(ThreadGroup& group, int wait_status) {
 
 Result<void> SendToGroupLocked(ThreadGroup& group, const siginfo_t& info) {
   const int signo = info.si_signo;
+  if (group.exiting && info.si_signo == SIGKILL) KillGroupLocked(group, SIGKILL);  // some may stop at their end
   if (group.zombie || group.exiting) return {};
   PrepareJobControlLocked(group, signo);
   const bool forced = signo == SIGKILL && info.si_code == SI_KERNEL && &group != group.kernel().init();

@@ -38,6 +38,7 @@ class SignalQueue {
   siginfo_t* FindTimer(int signo, int timer_id);
   SignalSet pending() const { return pending_; }
   size_t queued() const { return queue_.size(); }
+  const std::vector<siginfo_t>& queue() const { return queue_; }
 
  private:
   SignalSet pending_ = 0;

@@ -85,7 +85,8 @@ void Task::ReplaceRegisters(const Registers& regs) {
 }
 
 void Task::SubmitNative(const SyscallRequest& call) {
-  context_->SubmitNative(call);
+  run_->native_reports = (run_->trace_mode & (kTraceCalls | kTraceSteps)) != 0;
+  context_->SubmitNative(call, run_->native_reports);
   run_->submitted = call;
   run_->registers_replaced = true;
 }
@@ -96,6 +97,7 @@ uint64_t Task::rlimit(int resource) const {
 
 char Task::StateLetter() const {
   if (run_->dead.load(std::memory_order_relaxed)) return 'Z';
+  if (run_->trace_stopped.load(std::memory_order_relaxed)) return 't';
   if (run_->stopped.load(std::memory_order_relaxed)) return 'T';
   return run_->wake.load(std::memory_order_relaxed) == RunState::kAsleep ? 'S' : 'R';
 }

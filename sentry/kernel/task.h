@@ -75,10 +75,13 @@ class Task : public RefCounted {
   Result<void> Block(Deadline deadline = kNever);
   // As Block, but only SIGKILL interrupts (vfork's parent, uninterruptible waits).
   Result<void> BlockKillable();
+  // Until the next wake, whatever it is: for a task at its end or in its tracer's hand.
+  void BlockUntilWoken();
   void Wake();  // any thread; takes no lock below kTaskWake
   bool HasPendingSignal() const;  // a signal that would interrupt Block now
   // A call interrupted by kRestartBlock continues here when no handler ran (nanosleep & co.).
   void SetRestart(std::function<SyscallResult(Task&)> restart) { restart_ = std::move(restart); }
+  SyscallResult RestartInterrupted() { return restart_ ? restart_(*this) : SyscallResult(Errno(EINTR)); }
 
   // --- signals (kernel/signal_delivery.cc)
   SignalSet signal_mask() const;
@@ -159,7 +162,10 @@ class Task : public RefCounted {
   void RunLoop();
   void HandleEvent(const Event& event);
   void HandleSyscall(const Event& event);
-  SyscallResult Dispatch(const SyscallRequest& request);
+  void HandleTracedSyscall(const Event& event);
+  void HandleInterrupted();
+  void ShowInterrupted(Errno code);
+  SyscallResult Dispatch(SyscallRequest request);
   void FinishSyscall(const Event& event, const SyscallResult& result);
   bool RestartCall(const Event& event, SyscallResult& result);
   void HandleFault(const FaultInfo& fault);
@@ -171,6 +177,9 @@ class Task : public RefCounted {
   // signal_delivery.cc
   struct Delivery;
   std::optional<Delivery> NextDelivery();
+  std::optional<siginfo_t> DequeueSignal();
+  std::optional<Delivery> DecideDelivery(const siginfo_t& info);
+  void FixUpForHandler(Registers& regs, const Delivery& delivery, std::optional<Errno> restart);
   bool DeliverSignals(std::optional<Errno> restart);
   bool ActOnSignal(const Delivery& delivery, std::optional<Errno> restart);
   bool PushHandlerFrame(const Delivery& delivery, std::optional<Errno> restart);
@@ -181,7 +190,7 @@ class Task : public RefCounted {
   Result<RefPtr<Task>> MakeChild(const CloneArgs& args, int tid);
   Result<void> AttachContext(const CloneArgs& args, Task& child, const ThreadStart& start);
   ThreadStart ChildStart(const CloneArgs& args, const Task& child);
-  Result<void> PublishChild(const CloneArgs& args, Task& child);
+  Result<void> PublishChild(const CloneArgs& args, Task& child, bool traced);
   void WithdrawChild(Task& child);
   Errno ReturnPid(int tid, Errno error);
   void WaitForVfork(struct VforkLatch& latch);

@@ -61,4 +61,10 @@ Result<void> Task::BlockKillable() {
   return {};
 }
 
+void Task::BlockUntilWoken() {
+  if (!BeginSleep(run_->wake)) return;
+  Sleep(run_->wake, kNever);
+  EndSleep(run_->wake);
+}
+
 }  // namespace runsc

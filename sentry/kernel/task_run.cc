@@ -10,6 +10,7 @@
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/trace_stop.h"
 
 namespace runsc {
 namespace {
@@ -76,6 +77,12 @@ void Task::RunLoop() {
       call ? HandleSyscall(Event{.kind = Event::kSyscall, .was_interrupted = true, .syscall = *call}) : DoWork();
       continue;
     }
+    if (run.restart_due) {
+      RestartFromRegisters(*this);
+      RestoreTemporaryMask();
+      continue;  // the mask may have held signals back
+    }
+    if (run.trace_mode != 0) PrepareTracedRun(*this);
     run.in_guest.store(true);
     // Whoever sets work from here on sees in_guest and interrupts; who set it before is seen here.
     if (run.work.load() != 0) {
@@ -99,14 +106,24 @@ void Task::HandleEvent(const Event& event) {
     case Event::kFault:
       return HandleFault(event.fault);
     case Event::kInterrupted:
-      return RecalculatePending();  // the mask may have changed in the stub
+      return HandleInterrupted();
     case Event::kKilled:
       ExitGroup(SIGKILL);
       return;
   }
 }
 
-SyscallResult Task::Dispatch(const SyscallRequest& request) {
+// Also the end of a call that the stub made for a traced task.
+void Task::HandleInterrupted() {
+  RecalculatePending();  // the mask may have changed in the stub
+  if (!std::exchange(run_->native_reports, false)) return;
+  Registers regs = context_->ReadRegisters();
+  regs.orig_rax = run_->current_call;
+  context_->WriteRegisters(regs);
+  StopAfterCall(*this);
+}
+
+SyscallResult Task::Dispatch(SyscallRequest request) {
   if (run_->seccomp_mode.load(std::memory_order_relaxed) != 0) {
     if (auto verdict = CheckSeccomp(*this, request)) return *verdict;
   }
@@ -117,10 +134,36 @@ SyscallResult Task::Dispatch(const SyscallRequest& request) {
   return handler != nullptr ? handler(*this, request) : SyscallResult(Errno(ENOSYS));
 }
 
+// The registers tell what became of the call, as Linux has it: a tracer may look and change that. It starts over
+// when guest code runs.
+void Task::ShowInterrupted(Errno code) {
+  run_->restart_due = true;
+  context_->SetSyscallResult(-int64_t{code.value()});
+}
+
+// As HandleSyscall, with the stops a tracer wants.
+void Task::HandleTracedSyscall(const Event& event) {
+  SyscallRequest call = event.syscall;
+  std::optional<int64_t> skipped;
+  if (!event.was_interrupted) skipped = StopBeforeCall(*this, call);
+  run_->native_reports = false;
+  run_->current_call = call.number;
+  SyscallResult result = event.was_interrupted ? SyscallResult(InterruptedCode(call))
+                         : skipped             ? SyscallResult(*skipped)
+                                               : Dispatch(call);
+  if (IsRestartCode(result)) {
+    ShowInterrupted(result.error());
+  } else {
+    FinishSyscall(event, result);
+  }
+  if (!run_->native_reports) StopAfterCall(*this);
+}
+
 void Task::HandleSyscall(const Event& event) {
   const SyscallTable& table = kernel_.syscalls();
   syscalls.store(syscalls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   run_->current_call = event.syscall.number;
+  if (run_->trace_mode != 0) return HandleTracedSyscall(event);
   if (table.trace_enter != nullptr) table.trace_enter(*this, event.syscall);
   SyscallResult result = event.was_interrupted ? SyscallResult(InterruptedCode(event.syscall)) : Dispatch(event.syscall);
   while (IsRestartCode(result)) {
@@ -134,11 +177,15 @@ void Task::HandleSyscall(const Event& event) {
 // when the guest's registers say what is next.
 bool Task::RestartCall(const Event& event, SyscallResult& result) {
   const Errno code = result.error();
+  if (run_->trace_mode != 0) {
+    ShowInterrupted(code);
+    return false;
+  }
   if (run_->work & ~uint32_t{RunState::kSignal}) DoWork();
   if (run_->exiting || DeliverSignals(code) || run_->exiting) return false;
   RestoreTemporaryMask();
   if (event.was_interrupted) {
-    context_->SubmitNative(event.syscall);
+    context_->SubmitNative(event.syscall, false);
     run_->submitted = event.syscall;
     return false;
   }
@@ -173,9 +220,11 @@ void Task::DoWork() {
     return;
   }
   if (work & RunState::kFreeze) return WaitWhileFrozen();
-  if (work & RunState::kStop) return WaitWhileStopped();
+  if (work & RunState::kTrap) return StopIfDue(*this);
+  if (work & RunState::kStop) return run_->trace_mode != 0 ? StopWithGroup(*this) : WaitWhileStopped();
   if (work & RunState::kRefresh) {
     run_->work.fetch_and(~uint32_t{RunState::kRefresh});
+    if (run_->tracee && run_->trace_mode == 0) EndTracing(*this);
     return PublishIdentity();
   }
   DeliverSignals(std::nullopt);

@@ -35,6 +35,8 @@ class ThreadGroup : public RefCounted {
   RefPtr<Terminal> terminal;                  // controlling terminal
   int exit_signal = SIGCHLD;                  // sent to the parent at exit
   bool exiting = false;                       // exit_group or fatal signal in progress
+  bool killed = false;                        // by SIGKILL: nothing holds its threads up
+  int traced_zombies = 0;                     // threads that ended, kept for their tracers
   int exit_status = 0;                        // wait status (wait(2) encoding) once exiting
   bool zombie = false;                        // all tasks gone, not yet waited for
   bool stopped = false, stop_reported = true, continue_pending = false;

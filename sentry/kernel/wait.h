@@ -31,6 +31,13 @@ void NotifyParentOfJobControlLocked(ThreadGroup& group, int code, int status)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // The last thread of `group` is gone: tells the parent, or reaps at once when it does not care.
 void NotifyParentOfExitLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+// A parent or tracer that wants SIGCHLD for stops.
+bool WantsStopNews(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+// CLD_* and si_status of an end with this wait status.
+int ExitCode(int wait_status);
+int ExitValue(int wait_status);
+// Ends a thread that was kept for its tracer.
+void ReapThreadLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // Takes a zombie out of the process table and adds its usage to the parent's.
 void ReapLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 

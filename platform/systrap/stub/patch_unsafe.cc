@@ -247,7 +247,7 @@ bool TryPatch(ThreadPage* t, uint64_t site) {
   if (!TryLockAlone()) return true;  // next time
   // Once more: others may have changed the mapping before the lock.
   const bool done =
-      !Local().uses_gs && !IsWritable(site) && Rewrite(site, bytes, static_cast<uint64_t>(moved));
+      !Local().uses_gs && !Info().show_original && !IsWritable(site) && Rewrite(site, bytes, static_cast<uint64_t>(moved));
   Unlock();
   return done;
 }
@@ -269,8 +269,12 @@ void EnterMapping() {
 void LeaveMapping() { __atomic_fetch_sub(&Patch().mappers, 1, __ATOMIC_SEQ_CST); }
 
 void StopPatching() {
-  while (!TryLockAlone()) Syscall(__NR_sched_yield);
   __atomic_store_n(&Local().uses_gs, 1, __ATOMIC_SEQ_CST);
+  RestoreAllSites();
+}
+
+void RestoreAllSites() {
+  while (!TryLockAlone()) Syscall(__NR_sched_yield);
   for (int i = 0; i < kMaxArenas && Local().arenas[i]; i++) {
     for (uint64_t k = 1; k < kArenaSize / sizeof(Thunk); k++) {
       if (Local().used[i][k / 32] >> (k % 32) & 1) RestoreSite(Local().arenas[i] + k * sizeof(Thunk));
@@ -281,7 +285,7 @@ void StopPatching() {
 
 uint64_t MaybePatch(ThreadPage* t, uint64_t after_site) {
   const uint64_t site = after_site - 2;
-  if (site >= Info().max_addr || t->regs.rflags & 1 << 8 || Local().uses_gs) return after_site;
+  if (site >= Info().max_addr || t->regs.rflags & 1 << 8 || Local().uses_gs || Info().show_original) return after_site;
   uint8_t* hits = &Local().hits[(site ^ site >> 12) & (sizeof(LocalPages::hits) - 1)];
   if (*hits == kGiveUp || ++*hits <= Info().patch_after) return after_site;
   *hits = TryPatch(t, site) ? 0 : kGiveUp;

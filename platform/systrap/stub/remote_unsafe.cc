@@ -175,6 +175,12 @@ bool RunNative(ThreadPage* t, Call* call) {
   return true;
 }
 
+// The way out to the guest finds the interruption.
+bool EndNative(ThreadPage* t, bool report) {
+  if (report) __atomic_store_n(&t->kick, 1, __ATOMIC_SEQ_CST);
+  return false;
+}
+
 void Return(ThreadPage* t, const MarshalRow* row, const Call& call) {
   const uint64_t result = t->line.args[0];
   const uint64_t sizes[kMaxStagedArgs] = {t->line.args[1], t->line.args[2], t->line.args[3]};
@@ -190,16 +196,25 @@ bool Perform(ThreadPage* t, Call call, uint32_t meta) {
   for (;;) {
     switch (t->line.number & 0xff) {
       case kActionNative:
-        if (RunNative(t, &call)) return false;
+      case kActionNativeReport: {
+        const bool report = (t->line.number & 0xff) == kActionNativeReport;
+        if (RunNative(t, &call)) return EndNative(t, report);
         row = nullptr;
         meta = kEventSyscall << kMetaKindShift | kMetaInterrupted;
         PostAndWait(t, call, meta);
         break;
+      }
       case kActionRestore:
         Restore(t, t->line.args[0] != 0);
         return true;
       case kActionSave:
         SaveFp(t);
+        t->regs.rip = CanonicalRip(t->regs.rip);
+        canonical = true;
+        PostAndWait(t, call, (meta & ~(0xfu << kMetaKindShift)) | kEventSaved << kMetaKindShift);
+        break;
+      case kActionUnpatch:
+        RestoreAllSites();
         t->regs.rip = CanonicalRip(t->regs.rip);
         canonical = true;
         PostAndWait(t, call, (meta & ~(0xfu << kMetaKindShift)) | kEventSaved << kMetaKindShift);

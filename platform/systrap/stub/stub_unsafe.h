@@ -116,6 +116,7 @@ int64_t Break(uint64_t to);
 uint64_t MaybePatch(ThreadPage* t, uint64_t after_site);
 // Undoes all rewriting in this address space, for good: thunks need %gs.
 void StopPatching();
+void RestoreAllSites();
 // Gives the thread the %gs base its guest wants; the first one that is not 0 stops rewriting.
 void SetGsBase(ThreadPage* t, uint64_t base);
 // The engine's own again, before the thread serves another guest thread or program.

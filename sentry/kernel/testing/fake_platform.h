@@ -113,7 +113,7 @@ class FakeContext : public Context {
   }
   void SetSyscallResult(int64_t rax) override { Edit([&](FakeThread& t) { t.regs_.rax = static_cast<uint64_t>(rax); }); }
   // Nothing runs natively here.
-  void SubmitNative(const SyscallRequest&) override { SetSyscallResult(-ENOSYS); }
+  void SubmitNative(const SyscallRequest&, bool) override { SetSyscallResult(-ENOSYS); }
   const Registers& ReadRegisters() override {
     Edit([&](FakeThread& t) { copy_ = t.regs_; });
     return copy_;
@@ -140,6 +140,7 @@ class FakeContext : public Context {
   GuestAddr RobustList() const override { return 0; }  // this engine keeps none
   void SetRobustList(GuestAddr) override {}
   void SetForwardAll(bool) override {}
+  void ShowOriginalCode(bool) override {}
   std::span<const std::byte> StagedInput(GuestAddr, size_t) override { return {}; }
   std::byte* StagedOutput(GuestAddr, size_t) override { return nullptr; }
   void Exit() override {

@@ -90,7 +90,8 @@ void Task::RunLoop() {
       continue;
     }
     // Each context anew: exec brings another.
-    if (traced || run.seccomp_mode.load(std::memory_order_relaxed) != 0) context_->SetForwardAll(true);
+    const bool stops_at_calls = run.trace_mode.load(std::memory_order_relaxed) & ~uint32_t{kTraced};
+    context_->SetForwardAll(traced || stops_at_calls || run.seccomp_mode.load(std::memory_order_relaxed) != 0);
     run.submitted.reset();
     const Event event = context_->Run();
     run.in_guest.store(false, std::memory_order_release);

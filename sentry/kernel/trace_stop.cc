@@ -267,7 +267,6 @@ void StopWithGroup(Task& task) {
 
 void PrepareTracedRun(Task& task) {
   const uint32_t mode = task.run().trace_mode;
-  if (mode & (kTraceCalls | kEmulateCalls | kTraceSteps)) task.context().SetForwardAll(true);
   if (!(mode & kTraceSteps) || task.run().step_armed) return;
   Registers regs = task.context().ReadRegisters();
   regs.eflags |= kTrapFlag;
@@ -316,19 +315,15 @@ void NotifyTracerLocked(Task& tracee, int code, int status) {
   group.child_events.Notify(EPOLLIN);
 }
 
-// Nobody traces the task any more: what the engine did for its tracer ends, unless another task that uses the
-// same memory still needs it.
+// Nobody traces the task any more: its code may be rewritten again, unless another task is traced in this memory.
 void EndTracing(Task& task) {
   Kernel& kernel = task.kernel();
-  const bool forward = kernel.syscalls().trace_enter != nullptr;
   MutexLock l(kernel.task_set_mu());
   for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
     for (Task* other : group->tasks) {
-      const bool needs = other->run().trace_mode != 0 || other->run().seccomp_mode != 0;
-      if (needs && other->MmSnapshot().get() == &task.mm()) return;
+      if (other->run().trace_mode != 0 && other->MmSnapshot().get() == &task.mm()) return;
     }
   }
-  if (!forward) task.context().SetForwardAll(false);
   task.context().ShowOriginalCode(false);
 }
 

@@ -39,7 +39,7 @@ void StopInHandler(Task& task);
 void StopIfDue(Task& task);
 void StopWithGroup(Task& task);
 
-// How the context runs the guest next: calls forwarded, single steps.
+// Single steps are the trap flag's.
 void PrepareTracedRun(Task& task);
 // After the tracer let go.
 void EndTracing(Task& task);

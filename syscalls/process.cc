@@ -380,6 +380,17 @@ SyscallResult SysSetTidAddress(Task& task, GuestAddr addr) {
   return PidToGuest(task, task.tid());
 }
 
+namespace {
+
+// Yama's list of whom a process lets trace it. With ptrace_scope 0 it makes no difference.
+SyscallResult PrctlPtracer(Task& task, uint64_t pid) {
+  if (pid == 0 || pid == PR_SET_PTRACER_ANY) return int64_t{0};
+  if (pid > INT32_MAX || !task.kernel().FindTask(PidFromGuest(task, static_cast<int>(pid)))) return Errno(EINVAL);
+  return int64_t{0};
+}
+
+}  // namespace
+
 // prctl(2)
 SyscallResult SysPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {
   switch (option) {
@@ -398,6 +409,8 @@ SyscallResult SysPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_
     case PR_SET_NO_NEW_PRIVS:
     case PR_GET_NO_NEW_PRIVS:
       return PrctlNoNewPrivs(task, option, a2, a3, a4, a5);
+    case PR_SET_PTRACER:
+      return PrctlPtracer(task, a2);
     case PR_SET_TIMERSLACK:
     case PR_GET_TIMERSLACK:
       return PrctlTimerSlack(task, option, a2);

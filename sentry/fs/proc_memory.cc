@@ -115,11 +115,12 @@ Result<RefPtr<MemoryManager>> InspectMemory(const ProcTarget& target, Task& read
   return target.mm();
 }
 
-// /proc/PID/mem: the address space as a file.
+// /proc/PID/mem: the address space as a file. Once its program is gone there is nothing to read or write in it,
+// and nothing is kept for it.
 class MemFile : public SeekableFile {
  public:
-  MemFile(Path path, int flags, RefPtr<MemoryManager> mm)
-      : SeekableFile(std::move(path), flags), mm_(std::move(mm)) {}
+  MemFile(Path path, int flags, const ProcTarget& target, uint64_t memory_id)
+      : SeekableFile(std::move(path), flags), target_(target), memory_id_(memory_id) {}
   Result<int64_t> Seek(Task& task, int64_t offset, int whence) override {
     return whence == SEEK_SET || whence == SEEK_CUR ? SeekableFile::Seek(task, offset, whence) : Errno(EINVAL);
   }
@@ -130,23 +131,36 @@ class MemFile : public SeekableFile {
 
  private:
   static constexpr size_t kChunk = 16 << 10;
-  const RefPtr<MemoryManager> mm_;
+  RefPtr<MemoryManager> Memory() const;
+  const ProcTarget target_;
+  const uint64_t memory_id_;
 };
 
+// Null when the program is gone.
+RefPtr<MemoryManager> MemFile::Memory() const {
+  auto mm = target_.mm();
+  return mm.ok() && *mm && (*mm)->id() == memory_id_ ? *mm : nullptr;
+}
+
 Result<size_t> MemFile::ReadAt(Task&, IoSink& dst, int64_t offset) {
+  const RefPtr<MemoryManager> mm = Memory();
+  if (!mm) return size_t{0};
   return ReadInChunks(dst, [&](std::span<std::byte> chunk, size_t done) -> Result<size_t> {
-    const size_t got = ForceCopyIn(*mm_, offset + done, chunk.data(), chunk.size());
+    const size_t got = ForceCopyIn(*mm, offset + done, chunk.data(), chunk.size());
+    if (mm->id() != memory_id_) return Errno(EIO);  // exec came between
     return got > 0 ? Result<size_t>(got) : Errno(EIO);
   });
 }
 
 Result<size_t> MemFile::WriteAt(Task&, IoSource& src, int64_t offset, int64_t* end_offset) {
+  const RefPtr<MemoryManager> mm = Memory();
+  if (!mm) return size_t{0};
   std::array<std::byte, kChunk> chunk;
   size_t done = 0;
   while (src.remaining() > 0) {
     const auto n = src.Read(std::span(chunk).first(std::min(src.remaining(), chunk.size())));
     if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
-    const size_t put = ForceCopyOut(*mm_, offset + done, chunk.data(), *n);
+    const size_t put = ForceCopyOut(*mm, offset + done, chunk.data(), *n);
     if (put == 0 && *n > 0) return done > 0 ? Result<size_t>(done) : Errno(EIO);
     done += put;
     *end_offset = offset + static_cast<int64_t>(done);
@@ -162,7 +176,7 @@ class MemNode : public ProcNode<SimpleNode> {
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
     RefPtr<MemoryManager> mm = TRY(InspectMemory(target_, task));
     if (!mm) return Errno(ESRCH);
-    return RefPtr<File>(MakeRef<MemFile>(path, flags, std::move(mm)));
+    return RefPtr<File>(MakeRef<MemFile>(path, flags, target_, mm->id()));
   }
 };
 

@@ -302,7 +302,8 @@ RefPtr<Task> Task::TakeLeaderTidLocked() {
 // In place when nobody shares the address space; else (vfork child, CLONE_VM) into a clean one.
 Result<void> Task::SwitchImage(ExecRequest& request) {
   const Registers regs = InitialRegisters(request.entry, request.stack.sp);
-  if (mm_ && mm_->ref_count() == 1) {
+  // Whoever looks at the old memory right now must not find more rights in it.
+  if (mm_ && mm_->ref_count() == 1 && !request.creds.privileged) {
     mm_->ForgetMappings();
     mm_->LiftLimits();
     TRY(mm_->address_space().Replace(request.ops));
@@ -354,6 +355,7 @@ Result<void> Task::WriteImage(ExecRequest& request) {
 void Task::ResetForExec(ExecRequest& request) {
   ThreadGroup& group = *thread_group_;
   const std::string exe = vfs().PathName(request.image.file->path(), fs_->root());
+  bool traced;
   {
     MutexLock l(kernel_.task_set_mu());
     if (group.actions->ref_count() > 1) {
@@ -364,8 +366,13 @@ void Task::ResetForExec(ExecRequest& request) {
     DropHandlers(group.actions->value);
     group.has_execed = true;
     group.exe_path = exe;
-    group.dumpable = !request.creds.privileged;
+    group.dumpable = !request.creds.privileged;  // from here on only those with rights can attach
+    traced = IsTracedWithoutRightsLocked(*this);
     group.exit_signal = SIGCHLD;
+  }
+  // A tracer that came after the rights were decided: the program does without them.
+  if (traced && request.creds.privileged) {
+    request.creds = *CredentialsAfterExec(*creds_, request.program.attr, false, std::nullopt);
   }
   group.timers->DeletePosixTimers();
   sigaltstack = {};
@@ -388,13 +395,15 @@ void Task::FinishExec(ExecRequest& request) {
 Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flags) {
   request.program = TRY(OpenExecutable(*this, start, request.filename, flags));
   TRY(request.program.file->DenyWrites());
+  bool traced;
   {
     MutexLock l(kernel_.task_set_mu());
     request.randomize = !(thread_group_->personality & ADDR_NO_RANDOMIZE);
+    traced = IsTracedWithoutRightsLocked(*this);
   }
   TRY(request.FollowScripts(*this));
   TRY(request.LoadHeaders(*this));
-  const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID) && !IsTracedWithoutRights(*this);
+  const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID) && !traced;
   std::optional<FileCapabilities> caps;
   if (honour && !creds_->no_new_privs && HeedsFileCapabilities(*creds_)) {
     const auto value = request.program.file->path().dentry->inode()->GetXattr("security.capability");

@@ -210,7 +210,13 @@ RefPtr<MemoryManager> MemoryManager::AdoptFork(std::unique_ptr<AddressSpace> as)
   return copy;
 }
 
+uint64_t MemoryManager::NextId() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
 void MemoryManager::ForgetMappings() {
+  id_ = NextId();
   MappedFiles dropped;  // freed after the lock
   MutexLock l(mu_);
   std::swap(dropped, mapped_files_);

@@ -2,6 +2,7 @@
 // mapped where. The host's map of the stub is the truth about ranges; this only adds names.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,6 +42,9 @@ class MemoryManager : public RefCounted {
   void SetBreak(GuestAddr start);
   void ForgetMappings();
   void NoteFile(GuestAddr addr, uint64_t length, RefPtr<File> file);
+
+  // Tells one program's memory from every other's, in time as well: exec makes a new one.
+  uint64_t id() const { return id_.load(std::memory_order_acquire); }
 
   // What exec set up, for /proc/PID/{cmdline,environ,auxv,stat,exe}.
   struct Image {
@@ -97,8 +101,11 @@ class MemoryManager : public RefCounted {
   bool SetHostLimit(int resource, uint64_t value);
   void ApplyLimitsLocked(const Limits& wanted);
 
+  static uint64_t NextId();
+
   std::unique_ptr<AddressSpace> as_;
   const Layout layout_;
+  std::atomic<uint64_t> id_{NextId()};
   mutable Mutex mu_{LockRank::kMemory};
   std::mutex limits_mu_;  // guards applied_; unranked, outermost: host calls are made under it
   Limits applied_ = InitialLimits();

@@ -40,6 +40,13 @@ Task* ParentThreadLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capa
   return parent->tasks.front();
 }
 
+// Nobody may be made to trace one with more rights than he has.
+Result<void> CheckTraceMeLocked(Task& parent, Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  const CredentialsRef from = parent.CredsSnapshot(), to = task.CredsSnapshot();
+  if (from->user_ns == to->user_ns && (to->permitted & ~from->permitted) == 0) return {};
+  return from->HasIn(to->user_ns.get(), CAP_SYS_PTRACE) ? Result<void>() : Errno(EPERM);
+}
+
 // Stops it, whatever it does, or shows that it is stopped.
 void StopAttachedLocked(Task& task, bool seize) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (!seize) (void)task.SendSignalLocked(KernelSignal(SIGSTOP));
@@ -88,16 +95,17 @@ Result<void> TraceMe(Task& task) {
   MutexLock l(task.kernel().task_set_mu());
   Task* parent = ParentThreadLocked(task);
   if (TracerOfLocked(task) != nullptr || parent == nullptr) return Errno(EPERM);
+  TRY(CheckTraceMeLocked(*parent, task));
   LinkLocked(*parent, task, false, 0);
   return {};
 }
 
 Result<void> Attach(Task& tracer, int tid, bool seize, uint32_t options) {
-  RefPtr<Task> task = tracer.kernel().FindTask(PidFromGuest(tracer, tid));
-  if (!task) return Errno(ESRCH);
-  if (&task->thread_group() == &tracer.thread_group()) return Errno(EPERM);
-  TRY(CheckTraceAccess(tracer, *task, EPERM));
   MutexLock l(tracer.kernel().task_set_mu());
+  Task* task = tracer.kernel().FindTaskLocked(PidFromGuestLocked(tracer, tid));
+  if (task == nullptr) return Errno(ESRCH);
+  if (&task->thread_group() == &tracer.thread_group()) return Errno(EPERM);
+  TRY(CheckTraceAccessLocked(tracer, *task, EPERM));
   if (task->run().dead || TracerOfLocked(*task) != nullptr) return Errno(EPERM);
   LinkLocked(tracer, *task, seize, options);
   StopAttachedLocked(*task, seize);
@@ -205,8 +213,7 @@ Task* ForeignTracerLocked(const ThreadGroup& group) {
   return tracer != nullptr && &tracer->thread_group() != group.parent ? tracer : nullptr;
 }
 
-bool IsTracedWithoutRights(Task& task) {
-  MutexLock l(task.kernel().task_set_mu());
+bool IsTracedWithoutRightsLocked(const Task& task) {
   return TracerOfLocked(task) != nullptr && !task.run().tracee->tracer_is_capable;
 }
 

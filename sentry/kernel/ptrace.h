@@ -36,6 +36,6 @@ inline Task* TracerOfLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task
 // A process' tracer in another process than its parent hears of its end first.
 Task* ForeignTracerLocked(const ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // Traced by somebody who could not run it with the rights that exec would give.
-bool IsTracedWithoutRights(Task& task);
+bool IsTracedWithoutRightsLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
 }  // namespace runsc

@@ -244,6 +244,22 @@ TEST(PokeThroughProcMem) {
   KillAndReap(pid);
 }
 
+TEST(ProcMemEndsWithTheProgram) {
+  const int pid = StartTracee([] { return execl(SelfPath(), SelfPath(), "--helper", "Quit", nullptr); });
+  const std::string path = "/proc/" + std::to_string(pid) + "/mem";
+  const int fd = ASSERT_OK(open(path.c_str(), O_RDWR));
+  const off_t where = reinterpret_cast<off_t>(&shared_word);
+  long word = 0;
+  EXPECT_EQ(pread(fd, &word, sizeof(word), where), 8);
+  EXPECT(StoppedBy(Resume(PTRACE_CONT, pid), SIGTRAP));  // another program
+  EXPECT_EQ(pread(fd, &word, sizeof(word), where), 0);
+  EXPECT_EQ(pwrite(fd, &word, sizeof(word), where), 0);
+  const int fresh = ASSERT_OK(open(path.c_str(), O_RDWR));
+  EXPECT_EQ(pread(fresh, &word, sizeof(word), where), 8);
+  EXPECT(Exited(Resume(PTRACE_CONT, pid), 42));
+  EXPECT_EQ(pread(fresh, &word, sizeof(word), where), 0);
+}
+
 TEST(PokeKeepsProtection) {
   static char* page = static_cast<char*>(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   const int pid = StartTracee([] { return page[0] = 1; });
@@ -737,7 +753,7 @@ TEST(ArchPrctlOfTracee) {
 TEST(SetPtracer) {
   const int status = RunInChild([] {
     if (prctl(PR_SET_PTRACER, getppid(), 0, 0, 0) == 0) {
-      return prctl(PR_SET_PTRACER, 0, 0, 0, 0) == 0 && prctl(PR_SET_PTRACER, -1, 0, 0, 0) == 0 &&
+      return prctl(PR_SET_PTRACER, 0, 0, 0, 0) == 0 && prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0) == 0 &&
                      prctl(PR_SET_PTRACER, 0x3ffffff, 0, 0, 0) == -1 && errno == EINVAL
                  ? 0
                  : 1;

@@ -163,7 +163,6 @@ void Task::DoExit() {
   ReleaseFiles();
   SetNamespaces(*this, nullptr);
   DropSeccomp(*this);
-  ReleaseTracees(*this);
   LeaveThreadGroup();
 }
 
@@ -199,10 +198,12 @@ void KeepForTracerLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capa
 // Out of the group's list of threads; true for the last one. A leader stays in the table until the process is
 // reaped.
 bool Task::RemoveFromGroup(RefPtr<Task>& self) {
+  std::vector<RefPtr<RefCounted>> garbage;  // freed outside the lock
   MutexLock l(kernel_.task_set_mu());
   ThreadGroup& group = *thread_group_;
   group.exited_user_ns += UserTimeNs();
   group.exited_system_ns += SystemTimeNs();
+  ReleaseTraceesLocked(*this, garbage);  // and nobody can become one from here on
   run_->dead = true;
   group.tasks.remove(this);
   if (group.leader != this && TracerOfLocked(*this) != nullptr) {

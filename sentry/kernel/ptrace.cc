@@ -79,6 +79,12 @@ void FreeLocked(Task& task, int signo) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_ca
   if (!task.run().dead) task.NoticeWorkLocked(work, true);
 }
 
+// A tracer that ends before it heard of the signal has not taken it: it is delivered.
+int OfferedSignal(const Tracee& state) {
+  const bool is_signal = state.stopped && state.stop.info && state.stop.info->si_code != state.stop.code;
+  return is_signal ? state.unreported : 0;
+}
+
 // What stayed only because nobody had waited for it.
 void ReleaseDeadLocked(Task& tracer, Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   ThreadGroup& group = task.thread_group();
@@ -131,9 +137,7 @@ void UnlinkTraceeLocked(Task& tracee) {
   tracee.run().tracee->tracer = nullptr;
 }
 
-void ReleaseTracees(Task& tracer) {
-  std::vector<RefPtr<RefCounted>> garbage;  // freed outside the lock
-  MutexLock l(tracer.kernel().task_set_mu());
+void ReleaseTraceesLocked(Task& tracer, std::vector<RefPtr<RefCounted>>& garbage) {
   while (!tracer.run().tracees.empty()) {
     Task& task = *tracer.run().tracees.front();
     garbage.emplace_back(&task);
@@ -142,7 +146,7 @@ void ReleaseTracees(Task& tracer) {
     if (task.run().dead) {
       ReleaseDeadLocked(tracer, task);
     } else {
-      FreeLocked(task, 0);
+      FreeLocked(task, OfferedSignal(*task.run().tracee));
     }
     if (kill) (void)SendToGroupLocked(task.thread_group(), KernelSignal(SIGKILL));
   }

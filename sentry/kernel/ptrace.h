@@ -12,8 +12,10 @@ Result<void> TraceMe(Task& task);
 Result<void> Attach(Task& tracer, int tid, bool seize, uint32_t options);
 // A new task of a traced one is traced as well. Before it runs.
 void InheritTracerLocked(Task& parent, Task& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
-// Lets go of all; what was kept for the tracer only comes to an end.
-void ReleaseTracees(Task& tracer);
+// The tracer ends: lets go of all; what was kept for it only comes to an end. `garbage` is to be freed outside
+// the lock.
+void ReleaseTraceesLocked(Task& tracer, std::vector<RefPtr<RefCounted>>& garbage)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // The tracee is no more, or nobody's: out of its tracer's list.
 void UnlinkTraceeLocked(Task& tracee) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 

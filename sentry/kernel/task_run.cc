@@ -147,11 +147,14 @@ void Task::HandleTracedSyscall(const Event& event) {
   SyscallRequest call = event.syscall;
   std::optional<int64_t> skipped;
   if (!event.was_interrupted) skipped = StopBeforeCall(*this, call);
+  const SyscallTable& table = kernel_.syscalls();
+  if (table.trace_enter != nullptr) table.trace_enter(*this, call);
   run_->native_reports = false;
   run_->current_call = call.number;
   SyscallResult result = event.was_interrupted ? SyscallResult(InterruptedCode(call))
                          : skipped             ? SyscallResult(*skipped)
                                                : Dispatch(call);
+  if (table.trace_exit != nullptr) table.trace_exit(*this, call, result);
   if (IsRestartCode(result)) {
     ShowInterrupted(result.error());
   } else {

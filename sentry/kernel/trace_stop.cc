@@ -122,8 +122,8 @@ uint32_t OptionsOf(Task& task) {
 }
 
 // A signal given at a stop that is none of a signal's: as if the tracer had sent it.
-void Inject(Task& task, int signo) {
-  if (signo != 0) (void)task.SendSignal(KernelSignal(signo));
+void Inject(Task& task, std::optional<int> signo) {
+  if (signo.value_or(0) != 0) (void)task.SendSignal(KernelSignal(*signo));
 }
 
 // What the tracer left of a call.
@@ -162,8 +162,8 @@ std::optional<TraceStop> GroupStop(Task& task) {
 
 }  // namespace
 
-int StopForTracer(Task& task, TraceStop stop, StopPlace place) {
-  if (!HasMode(task, kTraced) || !BeginStop(task, stop, place)) return 0;
+std::optional<int> StopForTracer(Task& task, TraceStop stop, StopPlace place) {
+  if (!HasMode(task, kTraced) || !BeginStop(task, stop, place)) return std::nullopt;
   WaitForTracer(task, place);
   return EndStop(task);
 }
@@ -200,10 +200,12 @@ void StopAtExec(Task& task, int old_tid) {
 
 std::optional<siginfo_t> OfferSignal(Task& task, siginfo_t info) {
   const int offered = info.si_signo;
-  const int signo = StopForTracer(task, {offered, info, 0}, StopPlace::kBetween);
+  const std::optional<int> answer = StopForTracer(task, {offered, info, 0}, StopPlace::kBetween);
+  if (task.run().work & Task::RunState::kKill) return std::nullopt;
+  if (!answer) return info;  // the tracer is gone
+  const int signo = *answer;
   MutexLock l(task.kernel().task_set_mu());
   Tracee& state = *task.run().tracee;
-  if (task.run().work & Task::RunState::kKill) return std::nullopt;
   if (signo != offered) task.run().forced_signals &= ~SignalBit(offered);
   if (signo == 0) return std::nullopt;
   info = *state.stop.info;  // PTRACE_SETSIGINFO

@@ -15,8 +15,8 @@ enum class StopPlace {
   kExit,     // the task is ending
 };
 
-// Stops until the tracer lets it go on, or SIGKILL; the signal the tracer gave.
-int StopForTracer(Task& task, TraceStop stop, StopPlace place);
+// Stops until the tracer lets it go on, or SIGKILL; the signal the tracer gave. Nothing when it did not stop.
+std::optional<int> StopForTracer(Task& task, TraceStop stop, StopPlace place);
 // PTRACE_EVENT_*, if the tracer wants it.
 void StopAtEvent(Task& task, int event, uint64_t message, StopPlace place = StopPlace::kInCall);
 bool WantsEvent(Task& task, int event);

@@ -501,6 +501,34 @@ TEST(TracersDeathDetaches) {
   KillAndReap(pid);
 }
 
+// A signal the tracer had not waited for is delivered.
+TEST(TracersDeathPassesTheSignalOn) {
+  const int pid = StartChild(SleepForever);
+  const int tracer = StartChild([&] {
+    if (ptrace(PTRACE_SEIZE, pid, 0, 0) != 0 || kill(pid, SIGTERM) != 0) return 1;
+    siginfo_t info;
+    return waitid(P_PID, pid, &info, WSTOPPED | WNOWAIT | __WALL) == 0 ? 0 : 2;
+  });
+  EXPECT(Exited(WaitFor(tracer), 0));
+  EXPECT(KilledBy(WaitFor(pid), SIGTERM));
+}
+
+// A parent that ends while its children ask to be traced by it.
+TEST(TraceMeWhileTheParentEnds) {
+  for (int round = 0; round < 50; ++round) {
+    const int parent = StartChild([] {
+      for (int i = 0; i < 4; ++i) {
+        if (fork() == 0) {
+          ptrace(PTRACE_TRACEME, 0, 0, 0);
+          _exit(0);
+        }
+      }
+      return 0;
+    });
+    EXPECT(Exited(WaitFor(parent), 0));
+  }
+}
+
 TEST(TracersDeathMayKill) {
   const int pid = StartChild(SleepForever);
   const int tracer = StartChild([&] { return ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL) == 0 ? 0 : 1; });

@@ -34,7 +34,9 @@ ContainerState Example() {
   state.id = "c1";
   state.bundle = "/b";
   state.status = ContainerStatus::kRunning;
-  state.sandbox = {12, 34};
+  state.monitor = {12, 34};
+  state.sandbox = {56, 78};
+  state.sandbox_id = "pod";
   state.annotations = {{"k", "v"}};
   return state;
 }
@@ -54,23 +56,27 @@ TEST(Lifecycle, AllowsExactlyTheSpecsTransitions) {
   using S = ContainerStatus;
   const struct {
     Operation operation;
-    bool creating, created, running, stopped;
-  } rows[] = {{Operation::kStart, false, true, false, false},
-              {Operation::kSignal, false, true, true, false},
-              {Operation::kDelete, false, false, false, true}};
+    bool creating, created, running, paused, stopped;
+  } rows[] = {{Operation::kStart, false, true, false, false, false},
+              {Operation::kSignal, false, true, true, true, false},
+              {Operation::kExec, false, false, true, false, false},
+              {Operation::kPause, false, false, true, false, false},
+              {Operation::kResume, false, false, false, true, false},
+              {Operation::kDelete, false, false, false, false, true}};
   for (const auto& row : rows) {
     EXPECT_EQ(CheckTransition(row.operation, "x", S::kCreating).ok(), row.creating);
     EXPECT_EQ(CheckTransition(row.operation, "x", S::kCreated).ok(), row.created);
     EXPECT_EQ(CheckTransition(row.operation, "x", S::kRunning).ok(), row.running);
+    EXPECT_EQ(CheckTransition(row.operation, "x", S::kPaused).ok(), row.paused);
     EXPECT_EQ(CheckTransition(row.operation, "x", S::kStopped).ok(), row.stopped);
   }
 }
 
 TEST(Lifecycle, NamesRoundTrip) {
-  for (std::string_view name : {"creating", "created", "running", "stopped"}) {
+  for (std::string_view name : {"creating", "created", "running", "paused", "stopped"}) {
     EXPECT_EQ(StatusName(*StatusFromName(name)), name);
   }
-  EXPECT_FALSE(StatusFromName("paused"));
+  EXPECT_FALSE(StatusFromName("resting"));
 }
 
 TEST(HostProcess, SelfIsAliveAndStrangersAreNot) {
@@ -102,7 +108,9 @@ TEST(State, RoundTripsThroughJson) {
   absl::StatusOr<ContainerState> again = StateFromJson(StateToJson(state));
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->status, state.status);
+  EXPECT_EQ(again->monitor, state.monitor);
   EXPECT_EQ(again->sandbox, state.sandbox);
+  EXPECT_EQ(again->sandbox_id, state.sandbox_id);
   EXPECT_EQ(again->annotations, state.annotations);
 }
 
@@ -114,11 +122,11 @@ TEST(State, DamagedFilesAreErrors) {
   EXPECT_EQ(StateFromJson(R"({"status":"running","sandbox":7,"annotations":[1]})")->sandbox, HostProcess());
 }
 
-TEST(State, DeadSandboxMeansStopped) {
+TEST(State, DeadMonitorMeansStopped) {
   ContainerState state = Example();
-  state.sandbox = IdentifyProcess(getpid());
+  state.monitor = IdentifyProcess(getpid());
   EXPECT_EQ(CurrentStatus(state), ContainerStatus::kRunning);
-  state.sandbox.start_ticks++;
+  state.monitor.start_ticks++;
   EXPECT_EQ(CurrentStatus(state), ContainerStatus::kStopped);
   state.status = ContainerStatus::kCreating;
   state.creator = IdentifyProcess(getpid());

@@ -10,6 +10,7 @@
 
 #include "sentry/fs/proc_magic.h"
 #include "sentry/fs/simple_fs_text.h"
+#include "sentry/kernel/run_state.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/strace_values.h"
 #include "syscalls/table.h"
@@ -190,6 +191,12 @@ std::string ResultText(const SyscallResult& result) {
   return address ? Format(" = 0x%lx", *result) : Format(" = %ld", *result);
 }
 
+// The stub makes the call by itself after this: what comes out is not known here.
+bool IsForStub(Task& task, const SyscallRequest& request) {
+  const Task::RunState& run = task.run();
+  return run.registers_replaced && run.submitted && run.submitted->number == request.number;
+}
+
 // A call on a file that never blocks does not.
 bool MayBlock(Task& task, std::string_view letters, const SyscallRequest& request) {
   if (!letters.starts_with("!f")) return letters.starts_with('!');
@@ -219,7 +226,8 @@ void TraceExit(Task& task, const SyscallRequest& request, const SyscallResult& r
     if (result.ok() && IsOutput(letters[i])) current.args[i] = ShowOutput(task, letters[i], request.args[i], *result);
   }
   const std::string duration = Format(" <%ld.%06ld>", ns / kNsPerSecond, ns % kNsPerSecond / 1000);
-  tracer->options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + ResultText(result) + duration);
+  const std::string outcome = IsForStub(task, request) ? " = ?" : ResultText(result);
+  tracer->options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + outcome + duration);
 }
 
 std::string_view FormatOf(std::string_view name) {

@@ -74,8 +74,9 @@ SyscallResult ReadVector(Task& task, int fd, GuestAddr iov, uint64_t count, cons
   return Finish(flags & RWF_NOWAIT ? file->Read(task, sink, offset) : ReadBlocking(task, *file, sink, offset));
 }
 
+// Streams have nothing to write through.
 Result<void> SyncAsAsked(File& file, int flags) {
-  return flags & (RWF_DSYNC | RWF_SYNC) ? file.Sync(!(flags & RWF_SYNC)) : Result<void>();
+  return (flags & (RWF_DSYNC | RWF_SYNC)) && file.positioned() ? file.Sync(!(flags & RWF_SYNC)) : Result<void>();
 }
 
 // RWF_APPEND: at the end of the file, whatever the offset; without one, the file's own moves there.

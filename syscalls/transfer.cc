@@ -117,7 +117,8 @@ SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out
   Position from(task, *in, in_addr), to(task, *out, out_addr);
   TRY(from.Load());
   TRY(to.Load());
-  count = std::min(count, kMaxRwCount);
+  const uint64_t size = TRY(in->GetAttr()).size, at = static_cast<uint64_t>(from.at());
+  count = std::min({count, kMaxRwCount, at < size ? size - at : 0});
   if (in_inode == out_inode && Overlap(from.at(), to.at(), count)) return Errno(EINVAL);
   const size_t done = TRY(CopyLoop(task, *in, from, *out, &to, count));
   TRY(from.Store());

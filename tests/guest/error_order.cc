@@ -119,6 +119,26 @@ TEST(CopyFileRangeChecks) {
   EXPECT_ERRNO(copy_file_range(reader, nullptr, appender, nullptr, 1, 0), EBADF);
 }
 
+TEST(WhatThereIsToCopyDoesNotOverlap) {
+  TempDir();
+  Put("empty", "");
+  const int fd = ASSERT_OK(open("empty", O_RDWR));
+  EXPECT_EQ(copy_file_range(fd, nullptr, fd, nullptr, 100, 0), 0);
+  Put("file", "0123456789");
+  const int file = ASSERT_OK(open("file", O_RDWR));
+  off_t from = 5, to = 10;
+  EXPECT_EQ(copy_file_range(file, &from, file, &to, 100, 0), 5);
+  from = 5, to = 8;
+  EXPECT_ERRNO(copy_file_range(file, &from, file, &to, 100, 0), EINVAL);
+}
+
+TEST(SyncedWritesOfPipes) {
+  Pipe pipe;
+  char byte = 0;
+  iovec io{&byte, 1};
+  EXPECT_EQ(pwritev2(pipe.writer(), &io, 1, -1, RWF_SYNC), 1);
+}
+
 TEST(AttributeNamesBeforeFiles) {
   TempDir();
   Put("file", "");

@@ -1,5 +1,7 @@
-// /proc/sys: what sysctl(8) shows. Only the names of the machine can be set; everything else says what holds
-// in this kernel.
+// /proc/sys: what sysctl(8) shows. Only the names of the machine and what layers above add can be set;
+// everything else says what holds in this kernel.
+#include "sentry/fs/proc_sys.h"
+
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/simple_fs_text.h"
@@ -107,8 +109,6 @@ constexpr Constant kConstants[] = {
     {"net/ipv4/ip_local_port_range", "32768\t60999"},
     {"net/ipv4/ip_local_reserved_ports", ""},
     {"net/ipv4/ip_nonlocal_bind", "0"},
-    {"net/ipv4/ip_unprivileged_port_start", "1024"},
-    {"net/ipv4/ping_group_range", "1\t0"},
     {"net/ipv4/tcp_fin_timeout", "60"},
     {"net/ipv4/tcp_keepalive_intvl", "75"},
     {"net/ipv4/tcp_keepalive_probes", "9"},
@@ -182,9 +182,16 @@ Result<void> SetDomainname(Task& writer, std::string_view text) {
   return SetUts(writer, std::move(uts));
 }
 
+std::vector<ProcSysKnob>& Knobs() {
+  static auto& knobs = *new std::vector<ProcSysKnob>;
+  return knobs;
+}
+
 Result<std::string> Uuid(Task&) { return RandomUuid() + "\n"; }
 
 }  // namespace
+
+void SetProcSysKnob(const ProcSysKnob& knob) { Knobs().push_back(knob); }
 
 void AddProcSys(SimpleDir& sys) {
   for (const Constant& constant : kConstants) {
@@ -192,6 +199,9 @@ void AddProcSys(SimpleDir& sys) {
   }
   for (const Constant& setting : kHostSettings) {
     AddAt(sys, setting.path, [&setting](Task&) { return HostSetting(setting); });
+  }
+  for (const ProcSysKnob& knob : Knobs()) {
+    AddAt(sys, knob.path, [&knob](Task& reader) { return Result<std::string>(knob.read(reader) + "\n"); }, knob.write);
   }
   AddAt(sys, "kernel/hostname", &Hostname, &SetHostname);
   AddAt(sys, "kernel/domainname", &Domainname, &SetDomainname);

@@ -15,8 +15,6 @@
 namespace runsc {
 namespace {
 
-constexpr uint16_t kFirstOpenPort = 1024;  // net.ipv4.ip_unprivileged_port_start
-
 // IP options may be given as a single byte.
 Result<int> ParseNumber(int level, std::string_view value) {
   if (value.size() >= sizeof(int) || level != IPPROTO_IP) return ParseIntOption(value);
@@ -50,7 +48,7 @@ Result<PortClaim> InetSocket::ParseBind(Task& task, const SocketAddress& address
                          (domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_FREEBIND));
   const bool group = type() == SOCK_DGRAM && (local.address.is_multicast() || local.address.is_broadcast());
   if (!free_bind && !group) TRY(stack_->CheckLocal(local.address));
-  if (local.port != 0 && local.port < kFirstOpenPort && !stack_->Allows(task, CAP_NET_BIND_SERVICE)) {
+  if (local.port != 0 && local.port < stack_->first_open_port() && !stack_->Allows(task, CAP_NET_BIND_SERVICE)) {
     return Errno(EACCES);
   }
   return Claim(task, local);
@@ -207,7 +205,7 @@ Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int proto
     return NewTcpSocket(task, domain, flags);
   }
   if (type == SOCK_DGRAM) {
-    // Ping sockets are for net.ipv4.ping_group_range, which is empty.
+    // There are no ping sockets: as if net.ipv4.ping_group_range were empty for everybody.
     const int ping = domain == AF_INET ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
     if (protocol == ping) return Errno(EACCES);
     if (protocol == 0) protocol = IPPROTO_UDP;

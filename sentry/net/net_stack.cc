@@ -46,6 +46,11 @@ Result<void> NetStack::CheckLocal(const IpAddress& address) const {
   return Errno(EADDRNOTAVAIL);
 }
 
+std::string NetStack::ping_groups() const {
+  const uint64_t groups = ping_groups_.load();
+  return std::to_string(static_cast<uint32_t>(groups)) + "\t" + std::to_string(groups >> 32);
+}
+
 RefPtr<NetStack> NetStackOf(const Task& task) {
   const NamespaceSetRef namespaces = NamespacesOf(task);
   PlainNamespace* ns = namespaces->net.get();

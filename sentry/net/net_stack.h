@@ -41,6 +41,13 @@ class NetStack : public RefCounted {
   // EADDRNOTAVAIL: not an address of ours.
   Result<void> CheckLocal(const IpAddress& address) const;
 
+  // net.ipv4.ip_unprivileged_port_start: ports below it are for CAP_NET_BIND_SERVICE.
+  uint16_t first_open_port() const { return first_open_port_.load(std::memory_order_relaxed); }
+  void set_first_open_port(uint16_t port) { first_open_port_.store(port, std::memory_order_relaxed); }
+  // net.ipv4.ping_group_range, "LOW\tHIGH"; kept for whoever asks, as there are no ping sockets.
+  std::string ping_groups() const;
+  void set_ping_groups(uint32_t low, uint32_t high) { ping_groups_.store(uint64_t{high} << 32 | low); }
+
   // What went over lo, for its counters.
   void CountPackets(uint64_t packets, uint64_t bytes) {
     packets_.fetch_add(packets, std::memory_order_relaxed);
@@ -61,6 +68,8 @@ class NetStack : public RefCounted {
   PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram},
       udplite_{PortTable::Rules::kDatagram}, raw_{PortTable::Rules::kDatagram};
   std::atomic<uint64_t> packets_{0}, bytes_{0};
+  std::atomic<uint16_t> first_open_port_{1024};
+  std::atomic<uint64_t> ping_groups_{1};
 };
 
 // That of the task's network namespace. Of any task.

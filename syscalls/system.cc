@@ -1,6 +1,7 @@
 // The machine: names, load, random bytes, and what only its administrator may do.
 #include <linux/random.h>
 #include <linux/reboot.h>
+#include <sys/personality.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
@@ -38,6 +39,11 @@ SyscallResult DenyWithout(Task& task, int capability, Errno if_capable) {
   return task.creds()->Has(capability) ? if_capable : Errno(EPERM);
 }
 
+bool IsLinux32(Task& task) {
+  MutexLock l(task.kernel().task_set_mu());
+  return (task.thread_group().personality & PER_MASK) == PER_LINUX32;
+}
+
 size_t CountTasks(Kernel& kernel) {
   MutexLock l(kernel.task_set_mu());
   size_t count = 0;
@@ -55,7 +61,7 @@ SyscallResult SysUname(Task& task, GuestAddr buf) {
   SetField(names.nodename, uts.hostname);
   SetField(names.release, kGuestRelease);
   SetField(names.version, kGuestVersion);
-  SetField(names.machine, kGuestMachine);
+  SetField(names.machine, IsLinux32(task) ? "i686" : kGuestMachine);
   SetField(names.domainname, uts.domainname);
   TRY(task.CopyOutObject(buf, names));
   return int64_t{0};

@@ -70,6 +70,9 @@ Result<std::unique_ptr<OutsideProcess>> OutsideProcess::New(Kernel& kernel, cons
   group.leader = process->task_.get();
   group.tasks.push_back(process->task_.get());
   TRY(AddToPidNamespacesLocked(place.pid_ns.get(), pid, {}));
+  // The first one made, although others (hooks) may run and end before it.
+  if (place.pid_ns && place.pid_ns->init == nullptr) place.pid_ns->init = &group;
+  if (kernel.init_ == nullptr) kernel.init_ = RefPtr<ThreadGroup>(&group);
   return process;
 }
 
@@ -116,8 +119,6 @@ Result<void> OutsideProcess::PublishLocked() {
   if (kernel_.shutting_down() || (ns != nullptr && ns->dead)) return Errno(ESRCH);
   kernel_.InsertTaskLocked(*task_);
   kernel_.InsertThreadGroupLocked(group);
-  if (ns != nullptr && ns->init == nullptr) ns->init = &group;
-  if (kernel_.init_ == nullptr) kernel_.init_ = RefPtr<ThreadGroup>(&group);
   if (!terminal_) return {};
   group.terminal = terminal_;
   terminal_->session = group.sid;

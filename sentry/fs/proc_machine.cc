@@ -137,7 +137,7 @@ Result<std::string> Interrupts(Task& reader) {
 }
 
 constexpr char kFilesystems[] =
-    "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tsockfs\nnodev\tpipefs\nnodev\tdevpts\nnodev\toverlay\n";
+    "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tsockfs\nnodev\tpipefs\nnodev\tdevpts\nnodev\tcgroup2\nnodev\toverlay\n";
 constexpr char kDevices[] =
     "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n";
 
@@ -152,7 +152,7 @@ void AddProcMachine(SimpleDir& dir) {
   dir.AddText("uptime", &Uptime);
   dir.AddText("version", &Version);
   dir.AddText("vmstat", &Vmstat);
-  dir.AddFixed("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n");
+  dir.AddFixed("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\ncpuacct\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n");
   dir.AddFixed("cmdline", "\n");
   dir.AddFixed("consoles", "");
   dir.AddFixed("devices", kDevices);

@@ -217,6 +217,7 @@ SyscallResult Task::Clone(const CloneArgs& args) {
   int tid;
   {
     MutexLock l(kernel_.task_set_mu());
+    TRY(kernel_.CheckContainerLimitLocked(*this));
     if (!(args.flags & CLONE_THREAD)) TRY(kernel_.CheckProcessLimitLocked(*this));
     tid = TRY(ReserveTidLocked(kernel_, depth, args));
   }

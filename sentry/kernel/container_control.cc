@@ -52,6 +52,21 @@ void FreezeContainer(Kernel& kernel, int container, bool frozen) {
   }
 }
 
+void SetTaskLimit(Kernel& kernel, int container, uint64_t limit) {
+  MutexLock l(kernel.task_set_mu());
+  kernel.SetTaskLimitLocked(container, limit);
+}
+
+uint64_t TaskLimit(Kernel& kernel, int container) {
+  MutexLock l(kernel.task_set_mu());
+  return kernel.TaskLimitLocked(container);
+}
+
+uint64_t CountTasks(Kernel& kernel, int container) {
+  MutexLock l(kernel.task_set_mu());
+  return kernel.CountTasksLocked(container);
+}
+
 std::vector<RefPtr<ThreadGroup>> ProcessesOf(Kernel& kernel, int container) {
   std::vector<RefPtr<ThreadGroup>> found;
   for (RefPtr<ThreadGroup>& group : kernel.ThreadGroups()) {

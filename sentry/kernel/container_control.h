@@ -16,4 +16,10 @@ Result<void> SignalContainer(Kernel& kernel, int container, int signo);
 void FreezeContainer(Kernel& kernel, int container, bool frozen);
 std::vector<RefPtr<ThreadGroup>> ProcessesOf(Kernel& kernel, int container);
 
+// How many tasks the container may have at once: more fail with EAGAIN. The limit may be below what there is.
+inline constexpr uint64_t kNoTaskLimit = UINT64_MAX;
+void SetTaskLimit(Kernel& kernel, int container, uint64_t limit);
+uint64_t TaskLimit(Kernel& kernel, int container);
+uint64_t CountTasks(Kernel& kernel, int container);
+
 }  // namespace runsc

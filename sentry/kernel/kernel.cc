@@ -123,6 +123,26 @@ RefPtr<Task> Kernel::FindTask(int tid) {
   return RefPtr<Task>(FindTaskLocked(tid));
 }
 
+void Kernel::SetTaskLimitLocked(int container, uint64_t limit) { task_limits_[container] = limit; }
+
+uint64_t Kernel::TaskLimitLocked(int container) const {
+  const auto found = task_limits_.find(container);
+  return found == task_limits_.end() ? UINT64_MAX : found->second;
+}
+
+uint64_t Kernel::CountTasksLocked(int container) const {
+  uint64_t count = 0;
+  for (const auto& [tid, task] : tasks_) count += task != nullptr && task->thread_group().container == container;
+  return count;
+}
+
+// Not even root may exceed it.
+Result<void> Kernel::CheckContainerLimitLocked(const Task& task) {
+  const int container = task.thread_group().container;
+  const uint64_t limit = TaskLimitLocked(container);
+  return limit != UINT64_MAX && CountTasksLocked(container) >= limit ? Errno(EAGAIN) : Result<void>();
+}
+
 // Root may exceed its limit, as on Linux.
 Result<void> Kernel::CheckProcessLimitLocked(const Task& task) {
   const uint64_t limit = task.rlimit(RLIMIT_NPROC);

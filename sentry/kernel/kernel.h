@@ -90,6 +90,11 @@ class Kernel {
   RefPtr<Task> RemoveTaskLocked(int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   void InsertThreadGroupLocked(ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   void RemoveThreadGroupLocked(int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  // Of one container (ThreadGroup::container): pids.max of its cgroup.
+  void SetTaskLimitLocked(int container, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  uint64_t TaskLimitLocked(int container) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  uint64_t CountTasksLocked(int container) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  Result<void> CheckContainerLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);  // EAGAIN
   // RLIMIT_NPROC, and how many threads the sandbox may have at all. EAGAIN.
   Result<void> CheckProcessLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   bool shutting_down() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) { return shutting_down_; }
@@ -117,6 +122,7 @@ class Kernel {
   Options options_;
   Mutex task_set_mu_{LockRank::kTaskSet};
   std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_capability);
+  std::map<int, uint64_t> task_limits_ ABSL_GUARDED_BY(task_set_capability);  // by container
   std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_capability);
   int next_pid_ ABSL_GUARDED_BY(task_set_capability) = 1;
   uint64_t forks_ ABSL_GUARDED_BY(task_set_capability) = 0;

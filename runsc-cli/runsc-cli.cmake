@@ -7,10 +7,12 @@ runsc_library(cli_container runsc-cli/container cli_base nlohmann_json::nlohmann
 runsc_library(cli_cgroup runsc-cli/cgroup cli_oci cli_base platform_host)
 runsc_library(cli_hooks runsc-cli/hooks cli_oci cli_base platform_host)
 runsc_library(cli_seccomp runsc-cli/seccomp cli_oci cli_base syscalls platform_base)
+runsc_library(cli_doctor runsc-cli/doctor cli_cgroup cli_base platform_host)
+runsc_library(cli_install runsc-cli/install cli_base nlohmann_json::nlohmann_json)
 runsc_library(cli_control runsc-cli/control cli_base)
 runsc_library(cli_sandbox runsc-cli/sandbox cli_cgroup cli_hooks cli_control cli_container cli_oci cli_base platform_host)
-runsc_library(cli_verbs runsc-cli/verbs cli_sandbox cli_base syscalls)
-runsc_library(cli_boot runsc-cli/boot cli_seccomp cli_control cli_oci cli_base platform_systrap platform_host
+runsc_library(cli_verbs runsc-cli/verbs cli_sandbox cli_doctor cli_install cli_base syscalls)
+runsc_library(cli_boot runsc-cli/boot cli_seccomp cli_cgroup cli_control cli_oci cli_base platform_systrap platform_host
               syscalls sentry_net sentry_fs sentry_kernel sentry_vfs gofer_client gofer_server netbroker_server)
 
 # Debian's package names the shared libraries; the archives lie beside them.
@@ -35,4 +37,5 @@ if(NOT RUNSC_SANITIZE)
   set_target_properties(runsc PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_sources(runsc PRIVATE runsc-cli/start_unsafe.S)
   target_link_options(runsc PRIVATE -static-pie LINKER:-e,runsc_start)
+  include(runsc-cli/packaging.cmake)
 endif()

@@ -38,7 +38,7 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("log-packets", kBool, "false", "", "log network packets"),
     Inert("pcap-log", kString, "", "", "file for captured packets"),
     Inert("traceback", kString, "system", "", "detail of crash traces"),
-    Inert("systemd-cgroup", kBool, "false", "", "make cgroups through systemd"),
+    {"systemd-cgroup", kBool, "false", "", "make cgroups through systemd"},
     Inert("allow-flag-override", kBool, "false", "", "let annotations set flags"),
     // Observability.
     {"strace", kBool, "false", "", "log the guest's system calls"},
@@ -74,7 +74,7 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("control-rpc-stop-timeout", kDuration, "15s", "", "how long shutdown waits for control calls"),
     // Security.
     Inert("rootless", kEnum, "false", "true|false|auto|1|0|t|f|T|F|TRUE|FALSE|True|False", "run without root's rights; found out by itself"),
-    Inert("oci-seccomp", kBool, "false", "", "honour linux.seccomp inside the guest"),
+    {"oci-seccomp", kBool, "true", "", "honour linux.seccomp inside the guest"},
     Inert("allow-suid", kBool, "false", "", "set-user-ID programs change identity, always"),
     {"net-raw", kBool, "false", "", "keep CAP_NET_RAW"},
     Inert("allow-packet-socket-write", kBool, "false", "", "let packet sockets send"),
@@ -91,7 +91,7 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("character-device-policy", kEnum, "emulated-only", "emulated-only|prefer-emulated|passthrough", "device nodes"),
     Inert("fdlimit", kInt, "-1", "", "limit of host file descriptors"),
     Inert("dcache", kInt, "-1", "", "size of the name cache"),
-    Inert("ignore-cgroups", kBool, "false", "", "make no cgroups"),
+    {"ignore-cgroups", kBool, "false", "", "make no cgroups"},
     Inert("mount-cgroup-v2", kBool, "false", "", "cgroup2 inside the guest"),
     Inert("allow-rootfs-tar-annotation", kBool, "false", "", "upper layer from a tar file"),
     Inert("iouring", kBool, "false", "", "io_uring inside the guest"),
@@ -140,7 +140,7 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("TESTONLY-nftables", kBool, "false", "", "tests only"),
     Inert("TESTONLY-allow-packet-endpoint-write", kBool, "false", "", "tests only"),
     Inert("criu", kString, "criu", "", "runc's; no criu here"),
-    Inert("cgroup-manager", kEnum, "", "|cgroupfs|systemd|disabled", "crun's; how cgroups are made"),
+    {"cgroup-manager", kEnum, "", "|cgroupfs|systemd|disabled", "crun's; how cgroups are made"},
     {"version", kBool, "false", "", "print the version", "v"},
     // Set by runsc itself for its child processes.
     {"log-fd", kInt, "-1", "", "internal: descriptor of --log"},

@@ -25,6 +25,7 @@
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/net_stack.h"
+#include "sentry/net/net_sysctl.h"
 #include "sentry/net/socket_listing.h"
 #include "syscalls/strace.h"
 #include "syscalls/table.h"
@@ -40,6 +41,7 @@ constexpr FlagDef kFlags[] = {
     {"network-fd", FlagKind::kInt, "-1", "", "channel to the network broker"},
     {"link-fd", FlagKind::kInt, "-1", "", "link to the container's monitor"},
     {"preserved-fd", FlagKind::kList, "", "", "descriptor the container inherits, from 3 on"},
+    {"cgroup-file", FlagKind::kList, "", "", "FD,NAME: file of the container's cgroup that the guest may see"},
     {"gofer-fd", FlagKind::kList, "", "", "channel to the gofer"},
 };
 
@@ -72,14 +74,21 @@ absl::Status ReadConfiguration(const Invocation& invocation, Sentry& sentry) {
   ASSIGN_OR_RETURN(std::string json, ReadFd(FdFlag(invocation, "spec-fd").get(), kMaxSpecBytes));
   ContainerParts& first = sentry.first;
   first.id = invocation.args[0];
+  first.bundle = invocation.flags.GetString("bundle");
   ASSIGN_OR_RETURN(first.spec, ParseSpec(json));
-  ASSIGN_OR_RETURN(first.plan, PlanMounts(first.spec, invocation.flags.GetString("bundle")));
+  ASSIGN_OR_RETURN(first.plan, PlanMounts(first.spec, first.bundle));
   first.gofer_channels = FdFlags(invocation, "gofer-fd");
+  for (const std::string& text : invocation.flags.GetList("cgroup-file")) {
+    const size_t comma = text.find(',');
+    if (comma == text.npos) return InvalidArgument("--cgroup-file: malformed");
+    first.cgroup_files.push_back({text.substr(comma + 1), UniqueFd(ParseNumber<int>(text.substr(0, comma)).value_or(-1))});
+  }
   first.link = FdFlag(invocation, "link-fd");
   for (int fd = 0; fd < 3; ++fd) first.fds.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, 3));
   for (UniqueFd& fd : FdFlags(invocation, "preserved-fd")) first.fds.push_back(std::move(fd));
   ASSIGN_OR_RETURN(sentry.parts.overlay, ParseOverlayOption(invocation.globals.GetString("overlay2")));
   sentry.parts.keep_net_raw = invocation.globals.GetBool("net-raw");
+  sentry.parts.honour_seccomp = invocation.globals.GetBool("oci-seccomp");
   return absl::OkStatus();
 }
 
@@ -115,6 +124,7 @@ void RegisterFiles() {
   RegisterFifos();
   RegisterTerminals();
   PublishProcNet();
+  PublishNetSysctls();
 }
 
 // The host's network, if we were given a way to it. --network=sandbox will be a stack of our own for the links of the

@@ -47,18 +47,20 @@ absl::StatusOr<std::shared_ptr<GuestContainer>> ContainerTable::Find(const std::
 }
 
 absl::Status ContainerTable::Create(const CreateRequest& request, std::vector<UniqueFd> fds) {
-  const uint64_t wanted = 2 + kStdio + uint64_t{request.preserved_fds} + request.gofer_channels;
+  const uint64_t wanted = 2 + kStdio + uint64_t{request.preserved_fds} + request.gofer_channels + request.cgroup_files.size();
   if (fds.size() != wanted) return absl::InvalidArgumentError("create: wrong number of descriptors");
   FdList list(std::move(fds));
   ASSIGN_OR_RETURN(const std::string json, ReadFd(list.Take().get(), kMaxSpecBytes));
   ContainerParts parts;
   parts.id = request.container;
+  parts.bundle = request.bundle;
   ASSIGN_OR_RETURN(parts.spec, ParseSpec(json));
   if (!parts.spec.process || !parts.spec.root) return absl::InvalidArgumentError("create: no process or root");
   ASSIGN_OR_RETURN(parts.plan, PlanMounts(parts.spec, request.bundle));
   parts.link = list.Take();
   parts.fds = list.Take(kStdio + request.preserved_fds);
   parts.gofer_channels = list.Take(request.gofer_channels);
+  for (const std::string& name : request.cgroup_files) parts.cgroup_files.push_back({name, list.Take()});
   {
     std::lock_guard<std::mutex> lock(mu_);
     if (!containers_.emplace(request.container, nullptr).second) {
@@ -127,6 +129,12 @@ absl::StatusOr<StateReply> ContainerTable::State(const std::string& id) {
 absl::StatusOr<ProcessesReply> ContainerTable::Processes(const std::string& id) {
   ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(id));
   return container->Processes();
+}
+
+absl::Status ContainerTable::Limit(const LimitRequest& request) {
+  ASSIGN_OR_RETURN(const auto container, Find(request.container));
+  container->Limit(request.tasks);
+  return absl::OkStatus();
 }
 
 absl::Status ContainerTable::Pause(const PauseRequest& request) {

@@ -25,6 +25,7 @@ class ContainerTable : public ControlHandler {
   absl::StatusOr<StateReply> State(const std::string& container) override;
   absl::StatusOr<ProcessesReply> Processes(const std::string& container) override;
   absl::Status Pause(const PauseRequest& request) override;
+  absl::Status Limit(const LimitRequest& request) override;
   absl::Status Destroy(const std::string& container) override;
 
  private:

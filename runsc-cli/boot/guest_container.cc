@@ -5,6 +5,9 @@
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/boot/guest_files.h"
+#include "runsc-cli/boot/guest_hooks.h"
+#include "runsc-cli/boot/process_attributes.h"
 #include "sentry/kernel/container_control.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/vfs/mount_namespace.h"
@@ -68,18 +71,37 @@ absl::Status GuestContainer::Create() {
   init_ = std::make_shared<GuestProcess>(sandbox_.links, *spec.process, sandbox_.keep_net_raw);
   RETURN_IF_ERROR(init_->Make(*sandbox_.kernel, place_));
   Task& task = init_->task();
-  RETURN_IF_ERROR(MountAll(task, *gofer_, sandbox_.memory, parts_.plan, sandbox_.overlay));
+  Limit(spec.linux_.resources.pids_limit.value_or(-1));
+  const ContainerCgroupView cgroup(std::move(parts_.cgroup_files));
+  const auto make_cgroup = [&] { return NewCgroupFs(*sandbox_.kernel, parts_.number, cgroup.Text()); };
+  RETURN_IF_ERROR(MountAll(task, *gofer_, sandbox_.memory, parts_.plan, sandbox_.overlay, make_cgroup));
+  RETURN_IF_ERROR(MakeDeviceNodes(task, spec));
+  RETURN_IF_ERROR(ApplySysctls(task, spec));
   RETURN_IF_ERROR(init_->TakeFds(std::move(parts_.fds)));
   if (Console* console = init_->console()) console->MountOnDevConsole(task);
   const Result<Path> cwd = MakeGuestDirectories(task, init_->cwd());
   if (!cwd.ok()) return HostError(cwd.error().value(), "working directory %s", init_->cwd().c_str());
   if (spec.root->readonly) RETURN_IF_ERROR(SealRoot(task));
+  RETURN_IF_ERROR(ProtectPaths(task, spec));
   RETURN_IF_ERROR(init_->FindProgram());
+  RETURN_IF_ERROR(ApplyProcessAttributes(task, *spec.process, spec.linux_, sandbox_.honour_seccomp));
   init_->Attach(std::move(parts_.link));
   return absl::OkStatus();
 }
 
-absl::Status GuestContainer::Start() { return init_->Start(nullptr); }
+// 0 is "not given", as old engines write it.
+void GuestContainer::Limit(int64_t tasks) {
+  SetTaskLimit(*sandbox_.kernel, parts_.number, tasks > 0 ? static_cast<uint64_t>(tasks) : kNoTaskLimit);
+}
+
+absl::Status GuestContainer::Start() {
+  if (init_->phase() != ContainerPhase::kCreated || parts_.spec.hooks.start_container.empty()) return init_->Start(nullptr);
+  const GuestHookPlace place = {sandbox_.kernel, &sandbox_.links, place_, parts_.id, parts_.bundle, sandbox_.keep_net_raw};
+  const absl::Status hooks = RunStartContainerHooks(parts_.spec, place);
+  if (hooks.ok()) return init_->Start(nullptr);
+  init_->Signal(SIGKILL).IgnoreError();
+  return hooks;
+}
 
 absl::StatusOr<ExecReply> GuestContainer::Exec(SpecProcess spec, std::vector<UniqueFd> fds, UniqueFd link) {
   if (init_->phase() != ContainerPhase::kRunning) return absl::FailedPreconditionError("container not running");
@@ -87,6 +109,7 @@ absl::StatusOr<ExecReply> GuestContainer::Exec(SpecProcess spec, std::vector<Uni
   RETURN_IF_ERROR(process->Make(*sandbox_.kernel, place_));
   RETURN_IF_ERROR(process->TakeFds(std::move(fds)));
   RETURN_IF_ERROR(process->FindProgram());
+  RETURN_IF_ERROR(ApplyProcessAttributes(process->task(), process->spec(), parts_.spec.linux_, sandbox_.honour_seccomp));
   const int pid = process->pid();
   {
     std::lock_guard<std::mutex> lock(mu_);

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "gofer/client.h"
 #include "runsc-cli/base/global_flags.h"
+#include "runsc-cli/boot/container_cgroup_view.h"
 #include "runsc-cli/boot/guest_mounts.h"
 #include "runsc-cli/boot/guest_process.h"
 #include "runsc-cli/control/protocol.h"
@@ -25,16 +26,18 @@ struct SandboxParts {
   Kernel* kernel = nullptr;
   OverlayOption overlay;
   bool keep_net_raw = false;
+  bool honour_seccomp = true;  // linux.seccomp
   MemfdStore memory;
   MonitorLinks links;
 };
 
 struct ContainerParts {
-  std::string id;
+  std::string id, bundle;
   int number = 0;             // ThreadGroup::container
   Spec spec;
   MountPlan plan;
   std::vector<UniqueFd> gofer_channels;
+  std::vector<CgroupFd> cgroup_files;
   std::vector<UniqueFd> fds;  // as GuestProcess::TakeFds
   UniqueFd link;              // as GuestProcess::Attach
 };
@@ -58,6 +61,7 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   StateReply State();
   ProcessesReply Processes();
   absl::Status Pause(bool paused);
+  void Limit(int64_t tasks);
   // Kills what is left of it and gives its files back.
   void Destroy();
   // Until its init has ended; the wait status.

@@ -9,6 +9,7 @@
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/boot/copy_up.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/gofer_fs.h"
@@ -94,6 +95,7 @@ absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount&
     case Kind::kDevPts: return NewPts(mount);
     case Kind::kDev: return NewDev(mount, memory);
     case Kind::kMqueue: return RefPtr<FileSystem>(MqueuesOf(task));
+    case Kind::kCgroup: break;  // not made here
     case Kind::kTmpfs: break;
   }
   ASSIGN_OR_RETURN(TmpfsOptions options, TmpfsOptionsOf(mount, 01777));
@@ -112,9 +114,18 @@ Result<Path> MakeMountPoint(Task& task, const std::string& path, bool directory)
   return vfs.Lookup(resolver, resolver.root, path, 0);
 }
 
+absl::Status CopyUp(Task& task, const PlannedMount& mount, const Path& covered) {
+  const Resolver resolver = RuntimeResolver(task);
+  const Result<Path> mounted = task.vfs().Lookup(resolver, resolver.root, mount.destination, 0);
+  if (!mounted.ok()) return Failed("tmpcopyup", mounted.error());
+  const Result<void> copied = CopyTree(resolver, task, covered, *mounted);
+  return copied.ok() ? absl::OkStatus() : Failed("tmpcopyup", copied.error());
+}
+
 absl::Status MountOne(Task& task, const PlannedMount& mount, GoferClient& gofer, BackingStore& memory,
-                      const OverlayOption& overlay) {
-  absl::StatusOr<RefPtr<FileSystem>> fs = NewFileSystem(task, mount, gofer, memory, overlay);
+                      const OverlayOption& overlay, const CgroupFsMaker& cgroup) {
+  absl::StatusOr<RefPtr<FileSystem>> fs =
+      mount.kind == Kind::kCgroup ? cgroup() : NewFileSystem(task, mount, gofer, memory, overlay);
   if (!fs.ok()) return fs.status();
   const Result<Attr> root = (*fs)->root()->GetAttr();
   if (!root.ok()) return Failed("stat", root.error());
@@ -122,7 +133,7 @@ absl::Status MountOne(Task& task, const PlannedMount& mount, GoferClient& gofer,
   if (!target.ok()) return Failed("mount point", target.error());
   const Result<void> mounted = task.vfs().MountAt(*fs, *target, mount.flags, mount.source);
   if (!mounted.ok()) return Failed("mount", mounted.error());
-  return absl::OkStatus();
+  return mount.copy_up ? CopyUp(task, mount, *target) : absl::OkStatus();
 }
 
 }  // namespace
@@ -147,9 +158,9 @@ absl::StatusOr<RefPtr<FileSystem>> NewRootFileSystem(GoferClient& gofer, Backing
 }
 
 absl::Status MountAll(Task& task, GoferClient& gofer, BackingStore& memory, const MountPlan& plan,
-                      const OverlayOption& overlay) {
+                      const OverlayOption& overlay, const CgroupFsMaker& cgroup) {
   for (const PlannedMount& mount : plan.mounts) {
-    const absl::Status status = MountOne(task, mount, gofer, memory, overlay);
+    const absl::Status status = MountOne(task, mount, gofer, memory, overlay, cgroup);
     if (!status.ok()) {
       return absl::Status(status.code(), Cat("mount ", mount.destination, ": ", MessageOf(status)));
     }

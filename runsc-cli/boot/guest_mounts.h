@@ -1,6 +1,7 @@
 // The container's file system tree: the root, and what config.json mounts on it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -33,9 +34,10 @@ class UpperStore : public BackingStore {
 absl::StatusOr<RefPtr<FileSystem>> NewRootFileSystem(GoferClient& gofer, BackingStore& upper, const Spec& spec,
                                                      const OverlayOption& overlay);
 
-// Everything else. `task` is the future init.
+// Everything else. `task` is the future init; `cgroup` makes its view of its cgroup.
+using CgroupFsMaker = std::function<RefPtr<FileSystem>()>;
 absl::Status MountAll(Task& task, GoferClient& gofer, BackingStore& memory, const MountPlan& plan,
-                      const OverlayOption& overlay);
+                      const OverlayOption& overlay, const CgroupFsMaker& cgroup);
 // root.readonly, once everything is mounted.
 absl::Status SealRoot(Task& task);
 

@@ -66,7 +66,11 @@ absl::Status GuestProcess::TakeFds(std::vector<UniqueFd> fds) {
   return absl::OkStatus();
 }
 
-absl::Status GuestProcess::FindProgram() {
+absl::Status GuestProcess::FindProgram(std::string path) {
+  if (!path.empty()) {
+    init_.path = std::move(path);
+    return absl::OkStatus();
+  }
   AddHome(task(), init_);
   RETURN_IF_ERROR(CheckArgumentSize(init_, task().rlimit(RLIMIT_STACK)));
   ASSIGN_OR_RETURN(init_.path, runsc::FindProgram(task(), init_));
@@ -152,6 +156,13 @@ int GuestProcess::Wait() {
   std::unique_lock<std::mutex> lock(mu_);
   changed_.wait(lock, [this] { return stage_ == Stage::kExited; });
   return wait_status_;
+}
+
+std::optional<int> GuestProcess::WaitFor(std::optional<int32_t> seconds) {
+  if (!seconds) return Wait();
+  std::unique_lock<std::mutex> lock(mu_);
+  const bool ended = changed_.wait_for(lock, std::chrono::seconds(*seconds), [this] { return stage_ == Stage::kExited; });
+  return ended ? std::optional<int>(wait_status_) : std::nullopt;
 }
 
 ContainerPhase GuestProcess::phase() {

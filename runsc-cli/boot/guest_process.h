@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,9 +28,11 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   // --- before anybody else knows of it, in this order
   absl::Status Make(Kernel& kernel, OutsidePlace place);
   Task& task() const { return outside_->task(); }
+  const SpecProcess& spec() const { return spec_; }
   // `fds`: stdin, stdout, stderr (with process.terminal: a host terminal, three times), then what is preserved.
   absl::Status TakeFds(std::vector<UniqueFd> fds);
-  absl::Status FindProgram();
+  // `path`: not to be looked for; "" means args[0].
+  absl::Status FindProgram(std::string path = {});
   // Its monitor; it need not have one.
   void Attach(UniqueFd link);
 
@@ -36,6 +40,7 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   absl::Status Start(std::function<void()> on_end);
   absl::Status Signal(int signo);
   int Wait();  // blocks; a wait status
+  std::optional<int> WaitFor(std::optional<int32_t> seconds);  // nothing: it did not end in time
   ContainerPhase phase();
   // Its number in its own pid namespace, and the sentry's.
   int pid() const { return pid_; }

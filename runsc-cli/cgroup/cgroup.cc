@@ -82,9 +82,7 @@ absl::Status MakeInHierarchy(const CgroupHierarchy& hierarchy, const std::string
     RETURN_IF_ERROR(MakeOne(hierarchy, path.substr(0, slash), path.substr(0, end)));
     slash = end;
   }
-  const std::string processes = ReadControl(path + "/cgroup.procs");
-  if (processes.empty()) return absl::OkStatus();
-  return absl::AlreadyExistsError(Cat("cgroup ", path, " is in use by process ", Split(processes, '\n')[0]));
+  return absl::OkStatus();
 }
 
 bool IsMissing(const absl::Status& status) { return ToErrno(status) == Errno(ENOENT); }
@@ -152,13 +150,22 @@ absl::Status RemoveTreePatiently(const std::string& directory) {
 
 }  // namespace
 
+absl::Status CheckCgroupIsFree(const CgroupPaths& paths) {
+  for (const std::string& directory : Directories(paths)) {
+    const std::string processes = ReadControl(directory + "/cgroup.procs");
+    if (processes.empty()) continue;
+    return absl::AlreadyExistsError(Cat("cgroup ", directory, " is in use by process ", Split(processes, '\n')[0]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status MakeCgroup(const std::vector<CgroupHierarchy>& hierarchies, const CgroupPaths& paths) {
   for (const CgroupHierarchy& hierarchy : hierarchies) {
     const auto place = paths.find(hierarchy.names[0]);
     if (place == paths.end()) continue;
     const absl::Status made = MakeInHierarchy(hierarchy, place->second);
     if (made.ok()) continue;
-    if (!absl::IsAlreadyExists(made)) RemoveCgroup(paths, false).IgnoreError();
+    RemoveCgroup(paths, false).IgnoreError();
     return made;
   }
   return absl::OkStatus();
@@ -180,6 +187,7 @@ absl::Status ApplyResources(const CgroupPaths& paths, const SpecResources& resou
 
 absl::StatusOr<CgroupEntrance> OpenEntrance(const CgroupPaths& paths) {
   CgroupEntrance entrance;
+  entrance.view = OpenCgroupView(paths);
   const auto unified = paths.find("");
   if (unified != paths.end()) {
     entrance.unified.reset(open(unified->second.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

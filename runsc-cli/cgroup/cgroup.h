@@ -10,20 +10,24 @@
 #include "platform/base/unique_fd.h"
 #include "runsc-cli/cgroup/hierarchy.h"
 #include "runsc-cli/cgroup/settings.h"
+#include "runsc-cli/cgroup/view.h"
 
 namespace runsc {
 
-// Makes the directories that are missing, with their controllers enabled, and fails if a process is in the last one
-// already. On failure what was made is removed.
+// AlreadyExists if a process is in it: somebody else's, who must not be limited or killed with the container.
+absl::Status CheckCgroupIsFree(const CgroupPaths& paths);
+
+// Makes the directories that are missing, with their controllers enabled. On failure what was made is removed.
 absl::Status MakeCgroup(const std::vector<CgroupHierarchy>& hierarchies, const CgroupPaths& paths);
 
 // Writes the limits. The error says which file refused which value, or that the controller is missing.
 absl::Status ApplyResources(const CgroupPaths& paths, const SpecResources& resources);
 
-// What SpawnSelf needs to start a process in the cgroup.
+// What SpawnSelf needs to start a process in the cgroup, and what the sandbox may read of it.
 struct CgroupEntrance {
   UniqueFd unified;                // v2 directory, for clone
   std::vector<UniqueFd> v1_procs;  // cgroup.procs of every v1 hierarchy
+  std::vector<CgroupFd> view;
 };
 absl::StatusOr<CgroupEntrance> OpenEntrance(const CgroupPaths& paths);
 

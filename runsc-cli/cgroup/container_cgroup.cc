@@ -51,18 +51,25 @@ absl::StatusOr<CgroupPaths> Place(const std::vector<CgroupHierarchy>& hierarchie
 
 }  // namespace
 
-absl::StatusOr<CgroupPaths> MakeContainerCgroup(const FlagSet& globals, const Spec& spec, const std::string& id) {
+absl::StatusOr<CgroupPaths> PlaceContainerCgroup(const FlagSet& globals, const Spec& spec, const std::string& id) {
   if (!WantsCgroup(globals, spec)) return CgroupPaths();
   ASSIGN_OR_RETURN(const std::vector<CgroupHierarchy> hierarchies, ReadCgroupHierarchies());
   if (hierarchies.empty()) {
     return absl::FailedPreconditionError("no cgroup hierarchy is mounted on this host (--ignore-cgroups does without)");
   }
   ASSIGN_OR_RETURN(CgroupPaths paths, Place(hierarchies, globals, spec, id));
+  RETURN_IF_ERROR(CheckCgroupIsFree(paths));
+  return paths;
+}
+
+absl::Status MakeContainerCgroup(const Spec& spec, CgroupPaths& paths) {
+  if (paths.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<CgroupHierarchy> hierarchies, ReadCgroupHierarchies());
   const absl::Status made = MakeAndLimit(hierarchies, paths, spec.linux_.resources);
-  if (made.ok()) return paths;
-  if (!MayNot(made)) return made;
+  if (made.ok() || !MayNot(made)) return made;
   Log::ReportWarning(Cat("container runs without a cgroup and its limits: ", MessageOf(made)));
-  return CgroupPaths();
+  paths.clear();
+  return absl::OkStatus();
 }
 
 void EnterCgroup(const CgroupEntrance& entrance, SpawnOptions& options) {

@@ -10,9 +10,12 @@
 
 namespace runsc {
 
-// Makes the cgroup that config.json asks for, with its limits. No paths when it asks for none (neither a path nor a
-// limit), with --ignore-cgroups or --cgroup-manager=disabled, and, with a warning, for a user who may not make any.
-absl::StatusOr<CgroupPaths> MakeContainerCgroup(const FlagSet& globals, const Spec& spec, const std::string& id);
+// Where the cgroup that config.json asks for is to be. No paths when it asks for none (neither a path nor a limit), and
+// with --ignore-cgroups or --cgroup-manager=disabled.
+absl::StatusOr<CgroupPaths> PlaceContainerCgroup(const FlagSet& globals, const Spec& spec, const std::string& id);
+
+// Makes it, with its limits. For a user who may not make any: a warning, and the paths are taken back.
+absl::Status MakeContainerCgroup(const Spec& spec, CgroupPaths& paths);
 
 // Makes the sandbox's processes start in it.
 void EnterCgroup(const CgroupEntrance& entrance, struct SpawnOptions& options);

@@ -37,6 +37,7 @@ class FakeSandbox : public ControlHandler {
     return ProcessesReply{{{1, 0, 7, 0, 5, 6, "init"}, {5, 1, 8, 1000, 0, -1, "sh"}}};
   }
   absl::Status Pause(const PauseRequest&) override { return absl::OkStatus(); }
+  absl::Status Limit(const LimitRequest&) override { return absl::OkStatus(); }
   absl::Status Destroy(const std::string&) override { return absl::OkStatus(); }
   int started = 0, last_signal = 0;
   std::string created;

@@ -29,6 +29,7 @@ enum class ControlType : uint16_t {
   kExec = 7,       // another process in a container. ExecRequest, ExecReply
   kDestroy = 8,    // kill what is left of a container, and forget it. ContainerRequest
   kPause = 9,      // PauseRequest
+  kLimit = 10,     // LimitRequest
   kReady = 16,     // sync: the sandbox is set up, or `error` and its text
   kCommit = 17,    // sync: CommitRequest. Reply only if start_now is set: as for kStart
 };
@@ -101,12 +102,13 @@ struct SharedNamespaces {
   template <class V> void Visit(V& v) { v(uts, ipc, net, pid_of); }
 };
 
-// Descriptors: config.json, the link, three of stdio, those to preserve, the gofer's channels.
+// Descriptors: config.json, the link, three of stdio, those to preserve, the gofer's channels, files of the cgroup.
 struct CreateRequest {
   std::string container, bundle;
   SharedNamespaces shared;
   uint32_t preserved_fds = 0, gofer_channels = 0;
-  template <class V> void Visit(V& v) { v(container, bundle, shared, preserved_fds, gofer_channels); }
+  std::vector<std::string> cgroup_files;  // their names
+  template <class V> void Visit(V& v) { v(container, bundle, shared, preserved_fds, gofer_channels, cgroup_files); }
 };
 
 // Descriptors: the process as JSON, the link, three of stdio, those to preserve.
@@ -119,6 +121,12 @@ struct ExecRequest {
 struct ExecReply {
   int32_t pid = 0;  // as the container knows it
   template <class V> void Visit(V& v) { v(pid); }
+};
+
+struct LimitRequest {
+  std::string container;
+  int64_t tasks = -1;  // pids.limit; -1: any number
+  template <class V> void Visit(V& v) { v(container, tasks); }
 };
 
 struct PauseRequest {

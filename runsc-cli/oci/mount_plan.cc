@@ -3,6 +3,7 @@
 
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "platform/host/status_util.h"
@@ -42,6 +43,7 @@ constexpr MountOption kOptions[] = {
     {"norelatime", 0, MS_RELATIME},
     {"strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME},
     {"nostrictatime", 0, MS_STRICTATIME},
+    {"nolazytime", 0, 0},
     {"iversion", MS_I_VERSION, 0},
     {"noiversion", 0, MS_I_VERSION},
     {"silent", MS_SILENT, 0},
@@ -57,9 +59,10 @@ constexpr MountOption kOptions[] = {
     {"runbindable", 0, 0},
 };
 
+// "rnosuid" and its like mean a whole tree, as every option does here: a tree of the host is one mount in the guest.
 const MountOption* FindOption(std::string_view name) {
   for (const MountOption& option : kOptions) {
-    if (option.name == name) return &option;
+    if (option.name == name || (name.size() > 1 && name[0] == 'r' && option.name == name.substr(1))) return &option;
   }
   return nullptr;
 }
@@ -72,6 +75,8 @@ std::optional<PlannedMount::Kind> KindOf(std::string_view type) {
   if (type == "devtmpfs") return Kind::kDev;
   if (type == "devpts") return Kind::kDevPts;
   if (type == "mqueue") return Kind::kMqueue;
+  // Whatever version the host has: the guest's is v2.
+  if (type == "cgroup" || type == "cgroup2") return Kind::kCgroup;
   return std::nullopt;
 }
 
@@ -82,6 +87,8 @@ bool ApplyOptions(const std::vector<std::string>& options, PlannedMount& mount) 
     if (option == "bind" || option == "rbind") {
       bind = true;
       mount.recursive = option == "rbind";
+    } else if (option == "tmpcopyup") {
+      mount.copy_up = true;
     } else if (const MountOption* known = FindOption(option)) {
       mount.flags = (mount.flags & ~known->clear) | known->set;
     } else {
@@ -98,15 +105,18 @@ absl::Status PlanOne(const SpecMount& mount, size_t index, const std::string& bu
   if (ApplyOptions(mount.options, planned) || mount.type == "bind") {
     planned.kind = PlannedMount::Kind::kBind;
     planned.source = JoinPath(bundle, mount.source);
-  } else if (mount.type == "cgroup" || mount.type == "cgroup2") {
-    plan.skipped.push_back(Cat("mounts[", index, "]: ", mount.type, " is not available in the guest yet"));
-    return absl::OkStatus();
+    if (!planned.data.empty()) {
+      return InvalidArgument("mounts[", index, "].options: unknown for a bind mount: \"", planned.data, "\"");
+    }
   } else if (const auto kind = KindOf(mount.type)) {
     planned.kind = *kind;
     // The usual empty tmpfs on /dev: the runtime fills it with device nodes.
     if (planned.destination == "/dev" && mount.type == "tmpfs") planned.kind = PlannedMount::Kind::kDev;
   } else {
     return InvalidArgument("mounts[", index, "].type: unknown file system \"", mount.type, "\"");
+  }
+  if (planned.copy_up && planned.kind != PlannedMount::Kind::kTmpfs) {
+    return InvalidArgument("mounts[", index, "].options: tmpcopyup is for tmpfs");
   }
   plan.mounts.push_back(std::move(planned));
   return absl::OkStatus();
@@ -148,6 +158,18 @@ void AddMissing(MountPlan& plan) {
 }
 
 }  // namespace
+
+std::vector<std::string> MountOptionNames() {
+  std::vector<std::string> names = {"bind", "rbind", "tmpcopyup"};
+  for (const MountOption& option : kOptions) names.emplace_back(option.name);
+  for (const MountOption& option : kOptions) {
+    const std::string recursive = Cat("r", option.name);
+    const bool twice = option.set == 0 && option.clear == 0;  // propagation has its own, defaults none
+    if (!twice && std::find(names.begin(), names.end(), recursive) == names.end()) names.push_back(recursive);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 bool PlannedMount::read_only() const { return flags & MS_RDONLY; }
 

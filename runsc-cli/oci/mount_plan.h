@@ -12,12 +12,13 @@
 namespace runsc {
 
 struct PlannedMount {
-  enum class Kind { kBind, kProc, kSys, kDev, kTmpfs, kDevPts, kMqueue } kind = Kind::kTmpfs;
+  enum class Kind { kBind, kProc, kSys, kDev, kTmpfs, kDevPts, kMqueue, kCgroup } kind = Kind::kTmpfs;
   std::string destination;  // absolute, in the guest
   std::string source;       // as given; for kBind the absolute host path
   uint64_t flags = 0;       // MS_RDONLY, MS_NOSUID, ...
   std::string data;         // comma-separated options that are no flags: "mode=755,size=64k"
   bool recursive = false;   // kBind: rbind
+  bool copy_up = false;     // kTmpfs: begins with what it covers
   int attach = -1;          // kBind: the gofer's attach point; 0 is the root file system
 
   bool read_only() const;
@@ -25,10 +26,12 @@ struct PlannedMount {
 
 struct MountPlan {
   std::vector<PlannedMount> mounts;
-  std::vector<std::string> skipped;  // why something was left out, for the debug log
 };
 
 // `bundle` resolves relative bind sources. InvalidArgument for file systems we do not have.
 absl::StatusOr<MountPlan> PlanMounts(const Spec& spec, const std::string& bundle);
+
+// The options that are flags or choose the kind of mount, sorted: what `features` tells.
+std::vector<std::string> MountOptionNames();
 
 }  // namespace runsc

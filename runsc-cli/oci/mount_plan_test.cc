@@ -48,10 +48,20 @@ TEST(MountPlan, NumbersBindsAndResolvesSources) {
   EXPECT_EQ(second.data, "");
 }
 
-TEST(MountPlan, UnknownTypeIsAnErrorAndCgroupIsSkipped) {
+TEST(MountPlan, UnknownOptionsOfABindMountAreErrors) {
   Spec spec;
-  spec.mounts = {{"/sys/fs/cgroup", "cgroup", "cgroup", {}}};
-  EXPECT_EQ(PlanMounts(spec, "/b")->skipped.size(), 1u);
+  spec.mounts = {{"/x", "bind", "/abs", {"rbind", "rnosuid", "rro"}}};
+  ASSERT_TRUE(PlanMounts(spec, "/b").ok());
+  spec.mounts[0].options.push_back("fun");
+  EXPECT_FALSE(PlanMounts(spec, "/b").ok());
+}
+
+TEST(MountPlan, UnknownTypeIsAnErrorAndBothCgroupsAreOne) {
+  Spec spec;
+  for (const char* type : {"cgroup", "cgroup2"}) {
+    spec.mounts = {{"/sys/fs/cgroup", type, "cgroup", {"ro"}}};
+    EXPECT_EQ(PlanMounts(spec, "/b")->mounts[3].kind, PlannedMount::Kind::kCgroup);
+  }
   spec.mounts = {{"/x", "xfs", "/dev/sda", {}}};
   EXPECT_FALSE(PlanMounts(spec, "/b").ok());
 }

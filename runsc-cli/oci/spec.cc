@@ -61,6 +61,23 @@ SpecUser ReadUser(const JsonValue& value) {
   return user;
 }
 
+SpecScheduler ReadScheduler(const JsonValue& value) {
+  SpecScheduler scheduler{value.Field("policy").String(), static_cast<int32_t>(value.Field("nice").Int(-20, 19))};
+  if (scheduler.policy.empty()) value.Field("policy").Fail("must be given");
+  CheckChoice(value.Field("policy"), scheduler.policy,
+              "SCHED_OTHER|SCHED_BATCH|SCHED_IDLE|SCHED_FIFO|SCHED_RR|SCHED_ISO|SCHED_DEADLINE");
+  const bool times = value.Field("runtime").Uint64() != 0 || value.Field("deadline").Uint64() != 0 || value.Field("period").Uint64() != 0;
+  scheduler.has_other_fields = times || value.Field("priority").Int(INT32_MIN, INT32_MAX) != 0 || !value.Field("flags").Strings().empty();
+  return scheduler;
+}
+
+SpecIoPriority ReadIoPriority(const JsonValue& value) {
+  SpecIoPriority priority{value.Field("class").String(), static_cast<int>(value.Field("priority").Int(0, 7))};
+  if (priority.io_class.empty()) value.Field("class").Fail("must be given");
+  CheckChoice(value.Field("class"), priority.io_class, "IOPRIO_CLASS_RT|IOPRIO_CLASS_BE|IOPRIO_CLASS_IDLE");
+  return priority;
+}
+
 SpecProcess ReadProcess(const JsonValue& value) {
   SpecProcess process;
   process.terminal = value.Field("terminal").Bool();
@@ -78,14 +95,17 @@ SpecProcess ReadProcess(const JsonValue& value) {
   if (const JsonValue adj = value.Field("oomScoreAdj"); adj.present()) {
     process.oom_score_adj = static_cast<int32_t>(adj.Int(-1000, 1000));
   }
+  if (const JsonValue s = value.Field("scheduler"); s.present()) process.scheduler = ReadScheduler(s);
+  if (const JsonValue p = value.Field("ioPriority"); p.present()) process.io_priority = ReadIoPriority(p);
   return process;
 }
 
 std::vector<SpecMount> ReadMounts(const JsonValue& value) {
   std::vector<SpecMount> mounts;
   value.ForEach([&](const JsonValue& item) {
+    const bool id_mapped = item.Field("uidMappings").present() || item.Field("gidMappings").present();
     mounts.push_back({item.Field("destination").String(), item.Field("type").String(),
-                      item.Field("source").String(), item.Field("options").Strings()});
+                      item.Field("source").String(), item.Field("options").Strings(), id_mapped});
   });
   return mounts;
 }
@@ -148,29 +168,18 @@ std::vector<SpecDevice> ReadDevices(const JsonValue& value) {
   return devices;
 }
 
-constexpr std::string_view kSeccompActions =
-    "SCMP_ACT_KILL|SCMP_ACT_KILL_PROCESS|SCMP_ACT_KILL_THREAD|SCMP_ACT_TRAP|SCMP_ACT_ERRNO|"
-    "SCMP_ACT_TRACE|SCMP_ACT_ALLOW|SCMP_ACT_LOG|SCMP_ACT_NOTIFY";
-constexpr std::string_view kSeccompOperators =
-    "SCMP_CMP_NE|SCMP_CMP_LT|SCMP_CMP_LE|SCMP_CMP_EQ|SCMP_CMP_GE|SCMP_CMP_GT|SCMP_CMP_MASKED_EQ";
+SpecPersonality ReadPersonality(const JsonValue& value) {
+  SpecPersonality personality{value.Field("domain").String(), value.Field("flags").Strings()};
+  CheckChoice(value.Field("domain"), personality.domain, "LINUX|LINUX32");
+  return personality;
+}
 
-// Checks linux.seccomp; the filter itself is not used.
-void CheckSeccomp(const JsonValue& value) {
-  const JsonValue action = value.Field("defaultAction");
-  if (value.present() && !action.present()) action.Fail("must be given");
-  CheckChoice(action, action.String(), kSeccompActions);
-  (void)value.Field("architectures").Strings();
-  (void)value.Field("flags").Strings();
-  value.Field("syscalls").ForEach([](const JsonValue& rule) {
-    (void)rule.Field("names").Strings();
-    CheckChoice(rule.Field("action"), rule.Field("action").String(), kSeccompActions);
-    rule.Field("args").ForEach([](const JsonValue& arg) {
-      (void)arg.Field("index").Int(0, 5);
-      (void)arg.Field("value").Uint64();
-      (void)arg.Field("valueTwo").Uint64();
-      CheckChoice(arg.Field("op"), arg.Field("op").String(), kSeccompOperators);
-    });
+bool HasTimeOffsets(const JsonValue& value) {
+  bool any = false;
+  value.ForEachMember([&](const std::string&, const JsonValue& clock) {
+    any |= clock.Field("secs").Int(INT64_MIN, INT64_MAX) != 0 || clock.Field("nanosecs").Uint32() != 0;
   });
+  return any;
 }
 
 SpecLinux ReadLinux(const JsonValue& value) {
@@ -189,9 +198,24 @@ SpecLinux ReadLinux(const JsonValue& value) {
   out.readonly_paths = value.Field("readonlyPaths").Strings();
   out.sysctl = value.Field("sysctl").StringMap();
   out.resources = ReadResources(value.Field("resources"));
-  out.has_seccomp = value.Field("seccomp").present();
-  CheckSeccomp(value.Field("seccomp"));
+  if (const JsonValue seccomp = value.Field("seccomp"); seccomp.present()) out.seccomp = ReadSeccomp(seccomp);
+  if (const JsonValue persona = value.Field("personality"); persona.present()) out.personality = ReadPersonality(persona);
+  out.has_time_offsets = HasTimeOffsets(value.Field("timeOffsets"));
   return out;
+}
+
+// Of other systems, or of hardware that a sandbox does not get near.
+std::vector<std::string> FindRefused(const JsonValue& document) {
+  std::vector<std::string> found;
+  const auto look = [&](const JsonValue& object, std::initializer_list<const char*> names) {
+    for (const char* name : names) {
+      if (object.Field(name).present()) found.push_back(object.Field(name).path());
+    }
+  };
+  look(document, {"solaris", "windows", "vm", "zos", "freebsd"});
+  look(document.Field("process"), {"execCPUAffinity", "commandLine"});
+  look(document.Field("linux"), {"intelRdt", "memoryPolicy", "netDevices"});
+  return found;
 }
 
 Spec ReadSpec(const JsonValue& document) {
@@ -207,6 +231,7 @@ Spec ReadSpec(const JsonValue& document) {
   spec.hooks = ReadHooks(document.Field("hooks"));
   spec.annotations = document.Field("annotations").StringMap();
   spec.linux_ = ReadLinux(document.Field("linux"));
+  spec.refused = FindRefused(document);
   return spec;
 }
 

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "runsc-cli/oci/resources.h"
+#include "runsc-cli/oci/seccomp_profile.h"
 
 namespace runsc {
 
@@ -34,6 +35,17 @@ struct SpecRlimit {
   uint64_t soft = 0, hard = 0;
 };
 
+struct SpecScheduler {
+  std::string policy;  // SCHED_OTHER
+  int32_t nice = 0;
+  bool has_other_fields = false;  // of the policies that are refused
+};
+
+struct SpecIoPriority {
+  std::string io_class;  // IOPRIO_CLASS_BE
+  int level = 0;
+};
+
 struct SpecProcess {
   bool terminal = false;
   unsigned console_height = 0, console_width = 0;  // 0: not given
@@ -46,6 +58,8 @@ struct SpecProcess {
   bool no_new_privileges = false;
   std::string apparmor_profile, selinux_label;
   std::optional<int32_t> oom_score_adj;
+  std::optional<SpecScheduler> scheduler;
+  std::optional<SpecIoPriority> io_priority;
 };
 
 struct SpecRoot {
@@ -56,6 +70,7 @@ struct SpecRoot {
 struct SpecMount {
   std::string destination, type, source;
   std::vector<std::string> options;
+  bool id_mapped = false;  // uidMappings or gidMappings
 };
 
 struct SpecHook {
@@ -84,6 +99,11 @@ struct SpecDevice {
   uint32_t uid = 0, gid = 0;
 };
 
+struct SpecPersonality {
+  std::string domain;  // LINUX, LINUX32
+  std::vector<std::string> flags;
+};
+
 struct SpecLinux {
   std::vector<SpecNamespace> namespaces;
   std::vector<SpecIdMapping> uid_mappings, gid_mappings;
@@ -92,7 +112,9 @@ struct SpecLinux {
   std::vector<std::string> masked_paths, readonly_paths;
   std::map<std::string, std::string> sysctl;
   SpecResources resources;
-  bool has_seccomp = false;
+  std::optional<SpecSeccomp> seccomp;
+  std::optional<SpecPersonality> personality;
+  bool has_time_offsets = false;
 };
 
 struct Spec {
@@ -103,6 +125,7 @@ struct Spec {
   std::vector<SpecMount> mounts;
   SpecHooks hooks;
   std::map<std::string, std::string> annotations;
+  std::vector<std::string> refused;  // fields that are there and that no sandbox can honour
   SpecLinux linux_;  // "linux" is a macro in GNU mode
 };
 

@@ -39,7 +39,13 @@ TEST(ParseSpec, ReadsWhatRuncWrites) {
 }
 
 TEST(ParseSpec, IgnoresUnknownFieldsAndNulls) {
-  EXPECT_EQ(ErrorOf(Document(R"(,"noSuch":{"a":1},"env":null,"user":null)", R"(,"vm":{},"linux":null)")), "");
+  EXPECT_EQ(ErrorOf(Document(R"(,"noSuch":{"a":1},"env":null,"user":null)", R"(,"noSuchToo":{},"linux":null)")), "");
+}
+
+TEST(ParseSpec, FindsFieldsThatNoSandboxCanHonour) {
+  const absl::StatusOr<Spec> spec = ParseSpec(R"({"vm": {}, "windows": null, "linux": {"intelRdt": {}}, "process": {"execCPUAffinity": {}}})");
+  ASSERT_TRUE(spec.ok());
+  EXPECT_EQ(spec->refused, (std::vector<std::string>{"vm", "process.execCPUAffinity", "linux.intelRdt"}));
 }
 
 TEST(ParseSpec, NamesTheWrongPlace) {

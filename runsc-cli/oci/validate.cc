@@ -74,6 +74,16 @@ absl::Status CheckUser(const SpecProcess& process) {
   return absl::OkStatus();
 }
 
+// Real-time policies would have to be the host's: what is a priority in a sandbox cannot be one outside.
+absl::Status CheckScheduling(const SpecProcess& process) {
+  if (!process.scheduler) return absl::OkStatus();
+  const std::string& policy = process.scheduler->policy;
+  const bool normal = policy == "SCHED_OTHER" || policy == "SCHED_BATCH" || policy == "SCHED_IDLE";
+  if (!normal) return absl::UnimplementedError(Cat("process.scheduler.policy: ", policy, " is not supported in a sandbox"));
+  if (!process.scheduler->has_other_fields) return absl::OkStatus();
+  return InvalidArgument("process.scheduler: ", policy, " takes nice alone");
+}
+
 absl::Status CheckProcess(const Spec& spec) {
   if (!spec.process) return InvalidArgument("process: must be given");
   return ValidateProcess(*spec.process);
@@ -113,6 +123,7 @@ absl::Status CheckMounts(const Spec& spec) {
     RETURN_IF_ERROR(CheckNoNul(path + ".destination", mount.destination));
     RETURN_IF_ERROR(CheckNoNul(path + ".source", mount.source));
     RETURN_IF_ERROR(CheckNoNuls(path + ".options", mount.options));
+    if (mount.id_mapped) return absl::UnimplementedError(Cat(path, ".uidMappings: not supported"));
     if (IsBind(mount) && mount.source.empty()) {
       return InvalidArgument(path, ".source: must be given for a bind mount");
     }
@@ -173,6 +184,40 @@ absl::Status CheckIdMappings(std::string_view path, const std::vector<SpecIdMapp
   return absl::OkStatus();
 }
 
+absl::Status CheckPaths(std::string_view field, const std::vector<std::string>& paths) {
+  for (size_t i = 0; i < paths.size(); ++i) RETURN_IF_ERROR(CheckAbsolute(Cat(field, "[", i, "]"), paths[i]));
+  return absl::OkStatus();
+}
+
+// The names become a path below /proc/sys.
+absl::Status CheckSysctls(const Spec& spec) {
+  for (const auto& [name, value] : spec.linux_.sysctl) {
+    RETURN_IF_ERROR(CheckNoNul(Cat("linux.sysctl.", name), name));
+    const bool odd = name.empty() || name.find("..") != name.npos || name.front() == '.' || name.front() == '/';
+    if (odd) return InvalidArgument("linux.sysctl: \"", name, "\" is no name of a setting");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLinux(const Spec& spec) {
+  RETURN_IF_ERROR(CheckPaths("linux.maskedPaths", spec.linux_.masked_paths));
+  RETURN_IF_ERROR(CheckPaths("linux.readonlyPaths", spec.linux_.readonly_paths));
+  RETURN_IF_ERROR(CheckSysctls(spec));
+  if (spec.linux_.seccomp) RETURN_IF_ERROR(ValidateSeccomp(*spec.linux_.seccomp));
+  if (spec.linux_.personality && !spec.linux_.personality->flags.empty()) {
+    return absl::UnimplementedError("linux.personality.flags: not supported");
+  }
+  if (spec.linux_.has_time_offsets) {
+    return absl::UnimplementedError("linux.timeOffsets: a sandbox has the host's clocks");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRefused(const Spec& spec) {
+  if (spec.refused.empty()) return absl::OkStatus();
+  return absl::UnimplementedError(Cat(spec.refused[0], ": not supported"));
+}
+
 }  // namespace
 
 absl::Status ValidateProcess(const SpecProcess& process) {
@@ -180,10 +225,12 @@ absl::Status ValidateProcess(const SpecProcess& process) {
   RETURN_IF_ERROR(CheckEnv(process));
   RETURN_IF_ERROR(CheckAbsolute("process.cwd", process.cwd));
   RETURN_IF_ERROR(CheckRlimits(process));
+  RETURN_IF_ERROR(CheckScheduling(process));
   return CheckUser(process);
 }
 
 absl::Status ValidateSpec(const Spec& spec) {
+  RETURN_IF_ERROR(CheckRefused(spec));
   RETURN_IF_ERROR(CheckProcess(spec));
   RETURN_IF_ERROR(CheckRoot(spec));
   RETURN_IF_ERROR(CheckHostName(spec));
@@ -191,6 +238,7 @@ absl::Status ValidateSpec(const Spec& spec) {
   RETURN_IF_ERROR(CheckHooks(spec));
   RETURN_IF_ERROR(CheckNamespaces(spec));
   RETURN_IF_ERROR(CheckDevices(spec));
+  RETURN_IF_ERROR(CheckLinux(spec));
   RETURN_IF_ERROR(CheckIdMappings("linux.uidMappings", spec.linux_.uid_mappings));
   return CheckIdMappings("linux.gidMappings", spec.linux_.gid_mappings);
 }

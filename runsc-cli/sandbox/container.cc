@@ -8,6 +8,7 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/cgroup/cgroup.h"
 #include "runsc-cli/sandbox/call.h"
+#include "runsc-cli/sandbox/container_hooks.h"
 
 namespace runsc {
 namespace {
@@ -39,14 +40,19 @@ absl::Status TakeDown(StateStore& store, const ContainerState& state) {
   return RemoveCgroup(state.cgroups, /*kill=*/true);
 }
 
+absl::Status Remove(StateStore& store, StateDirectory& directory, const ContainerState& state) {
+  RETURN_IF_ERROR(TakeDown(store, state));
+  const PoststopHooks hooks(directory, state);
+  RETURN_IF_ERROR(directory.Remove());
+  hooks.Run();
+  return absl::OkStatus();
+}
+
 // With --force: whatever the directory holds, end it and remove it.
 absl::Status ForceDelete(StateStore& store, StateDirectory& directory) {
   absl::StatusOr<ContainerState> state = directory.Read();
-  if (state.ok()) {
-    RETURN_IF_ERROR(TakeDown(store, *state));
-  } else {
-    LogInfo("removing ", directory.path(), " without a usable state: ", MessageOf(state.status()));
-  }
+  if (state.ok()) return Remove(store, directory, *state);
+  LogInfo("removing ", directory.path(), " without a usable state: ", MessageOf(state.status()));
   return directory.Remove();
 }
 
@@ -70,7 +76,10 @@ absl::Status StartContainer(StateStore& store, const std::string& id) {
   RETURN_IF_ERROR(CheckTransition(Operation::kStart, id, QueryStatus(store, state)));
   RETURN_IF_ERROR(TellSandbox(store, state, ControlType::kStart, ForContainer(state)));
   state.status = ContainerStatus::kRunning;
-  return directory.Write(state);
+  RETURN_IF_ERROR(directory.Write(state));
+  absl::Status hooks = RunPoststartHooks(directory, state);
+  if (!hooks.ok()) KillProcesses(store, state).IgnoreError();
+  return hooks;
 }
 
 absl::Status SignalContainer(StateStore& store, const std::string& id, int signo, int pid, bool all) {
@@ -113,8 +122,7 @@ absl::Status DeleteContainer(StateStore& store, const std::string& id, bool forc
   }
   if (!state.ok()) return state.status();
   RETURN_IF_ERROR(CheckTransition(Operation::kDelete, id, CurrentStatus(*state)));
-  RETURN_IF_ERROR(TakeDown(store, *state));
-  return directory->Remove();
+  return Remove(store, *directory, *state);
 }
 
 }  // namespace runsc

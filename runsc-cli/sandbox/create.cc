@@ -13,6 +13,7 @@
 #include "runsc-cli/cgroup/container_cgroup.h"
 #include "runsc-cli/control/channel.h"
 #include "runsc-cli/sandbox/call.h"
+#include "runsc-cli/sandbox/container_hooks.h"
 #include "runsc-cli/sandbox/fd_socket.h"
 #include "runsc-cli/sandbox/gofer_process.h"
 #include "runsc-cli/sandbox/monitor_unsafe.h"
@@ -72,16 +73,22 @@ class Creation {
     monitor.cgroup = &cgroup_;
     ASSIGN_OR_RETURN(monitor_, StartMonitor(monitor));
     const bool own_network = monitor.network == MonitorOptions::Network::kNew;
-    if (own_network) RETURN_IF_ERROR(AwaitMonitor(monitor_));  // the sandbox is to find its network namespace
+    // The sandbox, and hooks, are to find its network namespace.
+    if (own_network || HasCreateHooks(options_.bundle->spec)) RETURN_IF_ERROR(AwaitMonitor(monitor_));
+    state_.monitor = IdentifyProcess(monitor_.pid);
+    HookMounts mounts;
+    RETURN_IF_ERROR(RunCreateHooks(options_.bundle->spec, state_, mounts));
     if (IsMember()) {
       RETURN_IF_ERROR(JoinSandbox());
     } else {
       RETURN_IF_ERROR(MakeSandbox(own_network));
     }
+    mounts.Leave();
     RETURN_IF_ERROR(AwaitMonitor(monitor_));
     monitor_.link.reset();  // the sandbox has it: its death must be seen
     RETURN_IF_ERROR(Record());
-    return Commit();
+    RETURN_IF_ERROR(Commit());
+    return options_.start_now ? RunPoststartHooks(directory_, state_) : absl::OkStatus();
   }
 
   void Undo() {
@@ -116,8 +123,12 @@ class Creation {
 
   // On record before it is made: what a killed `create` leaves behind can be removed by `delete --force`.
   absl::Status MakeCgroup() {
-    ASSIGN_OR_RETURN(state_.cgroups, MakeContainerCgroup(*options_.globals, options_.bundle->spec, options_.id));
+    const Spec& spec = options_.bundle->spec;
+    ASSIGN_OR_RETURN(state_.cgroups, PlaceContainerCgroup(*options_.globals, spec, options_.id));
     if (!state_.cgroups.empty()) RETURN_IF_ERROR(directory_.Write(state_));
+    absl::Status made = MakeContainerCgroup(spec, state_.cgroups);
+    if (!made.ok()) state_.cgroups.clear();  // nothing of it is left, and what is there is not ours
+    RETURN_IF_ERROR(made);
     ASSIGN_OR_RETURN(cgroup_, OpenEntrance(state_.cgroups));
     return absl::OkStatus();
   }
@@ -163,9 +174,11 @@ class Creation {
     request.shared = NamespacesToShare(store_, options_.bundle->spec, state_.sandbox_id);
     request.preserved_fds = static_cast<uint32_t>(options_.preserved_fds);
     request.gofer_channels = static_cast<uint32_t>(channels.sentry_ends.size());
+    for (const CgroupFd& file : cgroup_.view) request.cgroup_files.push_back(file.name);
     std::vector<int> fds = {config.get(), monitor_.link.get()};
     for (int fd : created_.streams.fds()) fds.push_back(fd);
     for (const UniqueFd& channel : channels.sentry_ends) fds.push_back(channel.get());
+    for (const CgroupFd& file : cgroup_.view) fds.push_back(file.fd.get());
     ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store_, state_));
     RETURN_IF_ERROR(channel.Call(ControlType::kCreate, ToWire(request), fds).status());
     joined_ = true;
@@ -176,7 +189,7 @@ class Creation {
   absl::Status Record() {
     RETURN_IF_ERROR(directory_.Relock());
     state_.status = options_.start_now ? ContainerStatus::kRunning : ContainerStatus::kCreated;
-    state_.monitor = IdentifyProcess(monitor_.pid);
+    RETURN_IF_ERROR(KeepForHooks(options_.bundle->spec, options_.bundle->json, directory_));
     RETURN_IF_ERROR(directory_.Write(state_));
     RETURN_IF_ERROR(SendPidfd(options_.pidfd_socket, monitor_.pid));
     if (options_.pid_file.empty()) return absl::OkStatus();

@@ -37,6 +37,14 @@ std::string_view RootMode(const FlagSet& globals, const Bundle& bundle) {
   return overlay->medium == OverlayOption::Medium::kSelf ? "tmpfile" : "ro";
 }
 
+// The container's ids are the gofer's: a file of host id 100000 is the guest root's if the mapping says so.
+std::vector<IdMapping> IdMap(const std::vector<SpecIdMapping>& wanted, std::vector<IdMapping> usual) {
+  if (wanted.empty()) return usual;
+  std::vector<IdMapping> map;
+  for (const SpecIdMapping& m : wanted) map.push_back({m.container_id, m.host_id, m.size});
+  return map;
+}
+
 }  // namespace
 
 absl::StatusOr<GoferChannels> NewGoferChannels() {
@@ -64,8 +72,8 @@ absl::StatusOr<SpawnedProcess> SpawnGofer(const FlagSet& globals, const Bundle& 
   for (const UniqueFd& channel : channels) child.Add(Cat("--channel=", child.Pass(channel.get())));
   SpawnOptions& options = child.options();
   options.namespaces = kHelperNamespaces;
-  options.uid_map = GoferUidMap();
-  options.gid_map = GoferGidMap();
+  options.uid_map = IdMap(bundle.spec.linux_.uid_mappings, GoferUidMap());
+  options.gid_map = IdMap(bundle.spec.linux_.gid_mappings, GoferGidMap());
   if (cgroup != nullptr) EnterCgroup(*cgroup, options);
   return SpawnSelf(options);
 }

@@ -52,6 +52,7 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   child.Add(Cat("--control-fd=", child.Pass(request.control_listener)));
   child.Add(Cat("--link-fd=", child.Pass(request.link)));
   for (const UniqueFd& channel : gofer_channels) child.Add(Cat("--gofer-fd=", child.Pass(channel.get())));
+  for (const CgroupFd& file : request.cgroup->view) child.Add(Cat("--cgroup-file=", child.Pass(file.fd.get()), ",", file.name));
   if (network.valid()) child.Add(Cat("--network-fd=", child.Pass(network.get())));
   for (size_t i = 0; i < 3; ++i) child.PassAs(request.streams[i], static_cast<int>(i));
   for (size_t i = 3; i < request.streams.size(); ++i) child.Add(Cat("--preserved-fd=", child.Pass(request.streams[i])));
@@ -60,7 +61,7 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   options.namespaces = kHelperNamespaces;
   options.uid_map = SentryUidMap();
   options.gid_map = SentryGidMap();
-  if (request.cgroup != nullptr) EnterCgroup(*request.cgroup, options);
+  EnterCgroup(*request.cgroup, options);
   if (request.die_with_caller) options.parent_death_signal = SIGKILL;
   ASSIGN_OR_RETURN(sentry_, SpawnSelf(options));
   return absl::OkStatus();

@@ -22,7 +22,7 @@ struct SandboxRequest {
   int link = -1;                          // to the container's monitor
   std::vector<int> streams = {0, 1, 2};   // host descriptors of the container's stdio, then those preserved
   std::string network_of;                 // the network namespace to use instead of config.json's; "" for none
-  const CgroupEntrance* cgroup = nullptr; // where all processes of the sandbox belong
+  const CgroupEntrance* cgroup = nullptr; // never null: where all processes of the sandbox belong
   bool die_with_caller = false;           // foreground: SIGKILL when this process is gone
 };
 

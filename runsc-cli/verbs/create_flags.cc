@@ -13,11 +13,6 @@ absl::Status NotYet(std::string_view what) {
   return absl::UnimplementedError(Cat(what, " is not supported yet"));
 }
 
-bool HasHooks(const SpecHooks& hooks) {
-  return !hooks.prestart.empty() || !hooks.create_runtime.empty() || !hooks.create_container.empty() ||
-         !hooks.start_container.empty() || !hooks.poststart.empty() || !hooks.poststop.empty();
-}
-
 }  // namespace
 
 absl::Status CheckSandboxFlags(const FlagSet& globals) {
@@ -47,18 +42,11 @@ void SetCreateOptions(const Invocation& invocation, CreateOptions& options) {
   options.preserved_fds = static_cast<int>(invocation.flags.GetInt("preserve-fds"));
 }
 
-void LogUnsupported(const Spec& spec, const MountPlan& plan) {
-  for (const std::string& skipped : plan.skipped) LogInfo(skipped);
-  if (HasHooks(spec.hooks)) Log::ReportWarning("hooks: not run yet");
-  if (spec.linux_.has_seccomp) LogInfo("linux.seccomp: not applied inside the guest yet");
-  if (!spec.linux_.sysctl.empty()) LogInfo("linux.sysctl: not applied yet");
-  if (!spec.linux_.devices.empty()) LogInfo("linux.devices: only the sandbox's own devices exist");
-  if (!spec.linux_.cgroups_path.empty()) LogInfo("linux.cgroupsPath: no cgroup is made yet");
-  if (!spec.process->apparmor_profile.empty()) LogInfo("process.apparmorProfile: not applied");
-  if (!spec.process->selinux_label.empty()) LogInfo("process.selinuxLabel: not applied");
-  if (!spec.linux_.masked_paths.empty() || !spec.linux_.readonly_paths.empty()) {
-    LogInfo("linux.maskedPaths and readonlyPaths: the guest's own /proc and /sys need none");
-  }
+void WarnOfUnapplied(const Spec& spec) {
+  // The sandbox confines more than any profile of these could.
+  if (!spec.process->apparmor_profile.empty()) Log::ReportWarning("process.apparmorProfile: not applied in a sandbox");
+  if (!spec.process->selinux_label.empty()) Log::ReportWarning("process.selinuxLabel: not applied in a sandbox");
+  if (!spec.linux_.mount_label.empty()) Log::ReportWarning("linux.mountLabel: not applied in a sandbox");
 }
 
 }  // namespace runsc

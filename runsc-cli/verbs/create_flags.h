@@ -28,7 +28,7 @@ absl::Status CheckCreateFlags(const Invocation& invocation);
 absl::Status CheckSandboxFlags(const FlagSet& globals);
 // What RUNSC_CREATE_FLAGS say, but for the bundle.
 void SetCreateOptions(const Invocation& invocation, CreateOptions& options);
-// What of config.json is not honoured, in the log.
-void LogUnsupported(const Spec& spec, const MountPlan& plan);
+// What of config.json is not honoured and yet no reason to refuse it.
+void WarnOfUnapplied(const Spec& spec);
 
 }  // namespace runsc

@@ -24,7 +24,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   RETURN_IF_ERROR(CheckCreateFlags(invocation));
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(Bundle bundle, LoadBundle(invocation.flags.GetString("bundle")));
-  LogUnsupported(bundle.spec, bundle.plan);
+  WarnOfUnapplied(bundle.spec);
   CreateOptions options;
   options.bundle = &bundle;
   SetCreateOptions(invocation, options);

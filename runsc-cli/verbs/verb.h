@@ -33,7 +33,8 @@ inline constexpr size_t kAnyNumber = ~size_t{0};
 inline constexpr int kFailureStatus = 128;
 
 extern const Verb kCreateVerb, kRunVerb, kDoVerb, kStartVerb, kStateVerb, kKillVerb, kDeleteVerb,
-    kListVerb, kSpecVerb, kHelpVerb, kFlagsVerb, kWaitVerb, kExecVerb, kPsVerb, kPauseVerb, kResumeVerb;
+    kListVerb, kSpecVerb, kHelpVerb, kFlagsVerb, kWaitVerb, kExecVerb, kPsVerb, kPauseVerb, kResumeVerb, kUpdateVerb,
+    kEventsVerb, kFeaturesVerb, kDoctorVerb, kInstallVerb, kUninstallVerb, kCompletionVerb;
 extern const Verb kBootVerb, kGoferVerb, kNetBrokerVerb;
 
 // Every verb, in the order of the help.

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 BUSYBOX = next((p for p in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(p)), None)
-APPLETS = "sh true false echo sleep cat ls id pwd env kill test mkdir touch printf uname hostname ps wc head nc tty stty grep ip chown".split()
+APPLETS = "sh true false echo sleep cat ls id pwd env kill test mkdir touch printf uname hostname ps wc head nc tty stty grep ip chown mknod readlink cut".split()
 
 
 class Failure(Exception):

@@ -158,3 +158,49 @@ def test_memory_limit_kills_a_process_and_not_the_sandbox(w):
     outcome = w.run("run", "--bundle", bundle, w.id())
     expect(re.fullmatch("ended 137\nalive\n", outcome.stdout), outcome)
     expect(outcome.code == 0, outcome)
+
+
+CGROUP_MOUNT = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro", "nosuid"]}
+
+
+def with_view(w, *args, path, **resources):
+    spec = w.spec(*args)
+    spec["mounts"] += [{"destination": "/sys", "type": "sysfs", "source": "sysfs"}, CGROUP_MOUNT]
+    spec["linux"].update(cgroupsPath=path, resources=resources)
+    return w.bundle(spec)
+
+
+def test_the_guest_sees_its_own_cgroup(w):
+    script = ("cd /sys/fs/cgroup; cat memory.max memory.swap.max cpu.max pids.max pids.current; cat cgroup.controllers;"
+              "test $(cat memory.current) -gt 100000 && echo used; cat cgroup.procs | head -n 1; echo 1 >memory.max; cat /proc/self/cgroup")
+    bundle = with_view(w, "/bin/sh", "-c", script, path=group_of(w), memory={"limit": 64 << 20, "swap": 80 << 20},
+                       cpu={"quota": 50000, "period": 100000}, pids={"limit": 20})
+    outcome = w.run("run", "--bundle", bundle, w.id())
+    lines = outcome.stdout.split("\n")
+    expect(lines[:5] == [str(64 << 20), str(16 << 20), "50000 100000", "20", "2"], outcome)
+    expect(lines[5] == "cpuset cpu memory pids", outcome)
+    expect(lines[6:9] == ["used", "1", "0::/"], outcome)
+    expect("Read-only" in outcome.stderr or "Permission denied" in outcome.stderr, outcome)
+
+
+def test_the_guest_sees_updates(w):
+    bundle = with_view(w, "/bin/sh", "-c", "read go; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max", path=group_of(w),
+                       memory={"limit": 64 << 20}, pids={"limit": 20})
+    go, theirs = os.pipe()
+    out = os.open(os.path.join(w.dir, "out"), os.O_RDWR | os.O_CREAT)
+    run = w.popen("run", "--bundle", bundle, w.id(), stdin=go, stdout=out)
+    wait_until(lambda: w.run("state", "c1").code == 0 and w.state("c1")["status"] == "running", "the start")
+    expect_success(w.run("update", "--memory", "128m", "--pids-limit", "7", "c1"))
+    os.write(theirs, b"\n")
+    expect(run.wait(20) == 0, "it ends")
+    expect(os.pread(out, 100, 0) == f"{128 << 20}\n7\n".encode(), os.pread(out, 100, 0))
+    for fd in (go, theirs, out):
+        os.close(fd)
+
+
+def test_pids_limit_counts_the_guests_tasks(w):
+    script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; echo done"
+    outcome = w.run("run", "--bundle", limited(w, "/bin/sh", "-c", script, path=group_of(w), pids={"limit": 5}), w.id())
+    expect("can't fork" in outcome.stderr and "done" not in outcome.stdout, outcome)
+    outcome = w.run("run", "--bundle", limited(w, "/bin/sh", "-c", script, path=group_of(w), pids={"limit": 10}), w.id("c2"))
+    expect(outcome.stdout == "done\n", outcome)

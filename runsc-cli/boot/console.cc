@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "platform/host/status_util.h"
 #include "sentry/fs/devpts.h"
@@ -108,9 +110,14 @@ void Console::Resize() {
   if (tty_->SetWindow(size)) SignalForeground(kernel_, *tty_, SIGWINCH);
 }
 
+// To who reads slowly, but not to who has stopped reading.
 void Console::Drain() {
+  constexpr int kPatienceMs = 1000;
   std::lock_guard<std::mutex> lock(mu_);
-  while (MoveOutput()) {
+  for (int waited = 0; waited < kPatienceMs; ++waited) {
+    while (MoveOutput()) waited = 0;
+    if (printed_.empty() || ended_) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
 

@@ -32,7 +32,7 @@ class Console : public std::enable_shared_from_this<Console> {
   bool Start();
   // The host terminal's size changed.
   void Resize();
-  // Passes on what was written so far, as far as the host takes it without waiting.
+  // Passes on what was written so far, while the host goes on taking it.
   void Drain();
 
  private:

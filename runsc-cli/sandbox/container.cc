@@ -90,7 +90,10 @@ absl::Status SignalContainer(StateStore& store, const std::string& id, int signo
   RETURN_IF_ERROR(CheckTransition(Operation::kSignal, id, status));
   const absl::Status sent = TellSandbox(store, state, ControlType::kSignal, ToWire(SignalRequest{id, pid, signo, all}));
   if (sent.ok()) return sent;
-  if (!IsAlive(state.monitor)) return CheckTransition(Operation::kSignal, id, ContainerStatus::kStopped);
+  // It ended meanwhile, perhaps of this very signal before the sandbox could say so.
+  if (!IsAlive(state.monitor)) {
+    return signo == SIGKILL ? absl::OkStatus() : CheckTransition(Operation::kSignal, id, ContainerStatus::kStopped);
+  }
   // A sandbox that does not answer must still be killable.
   if (signo == SIGKILL && pid == 0 && !absl::IsNotFound(sent)) {
     return KillAndAwaitEnd(OwnsSandbox(state) ? state.sandbox : state.monitor);

@@ -36,7 +36,7 @@ def violations(file, layers):
             continue
         target = match.group(1)
         layer = layer_of(target, layers)
-        if re.search(r"^(tests|bench)/|/testing/", target):
+        if re.search(r"^(tests|bench)/|/testing/", target) and not name.startswith(target.split("/")[0] + "/"):
             yield f"{name}:{number}: product code includes {target}"
         elif layer and layer != own and layer not in layers[own]:
             yield f"{name}:{number}: {own} may not include {layer}"

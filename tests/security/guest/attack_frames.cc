@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -20,6 +21,8 @@ void (*forge)(ucontext_t*);
 // Runs a handler that changes its frame by `change`, in a child; its exit status or 1000 + signal.
 int AfterForging(void (*change)(ucontext_t*)) {
   const int status = RunInChild([=] {
+    const rlimit second{1, 1};  // a frame that leads back to itself is returned from for ever, on Linux too
+    setrlimit(RLIMIT_CPU, &second);
     forge = change;
     struct sigaction action = {};
     action.sa_flags = SA_SIGINFO;

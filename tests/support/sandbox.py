@@ -215,7 +215,7 @@ class Launcher:
 
 def runtime_flags(runtime):
     """Global flags that make the runtimes at hand comparable: no network, writes thrown away."""
-    if runtime == NATIVE or pathlib.Path(runtime).name == "runc":
+    if runtime == NATIVE or pathlib.Path(runtime).name in ("runc", "crun"):
         return []
     if os.path.realpath(runtime) == "/usr/bin/runsc":  # Debian's, which is another project
         return ["--network=none", "--ignore-cgroups", "--overlay"]

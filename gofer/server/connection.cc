@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "platform/base/fd_room.h"
+
 namespace runsc {
 namespace {
 
@@ -108,15 +110,9 @@ bool GoferConnection::SendReply() {
   UniqueFd fd = TakeReplyFd();
   iovec iov{reply_.get(), reply_size_};
   msghdr message{.msg_iov = &iov, .msg_iovlen = 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (fd.valid()) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* rights = CMSG_FIRSTHDR(&message);
-    *rights = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    int number = fd.get();
-    memcpy(CMSG_DATA(rights), &number, sizeof(number));
-  }
+  FdRoom<1> room;
+  const int number = fd.get();
+  if (fd.valid()) room.Attach(message, {&number, 1});
   ssize_t n;
   do {
     n = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);

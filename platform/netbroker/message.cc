@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "platform/base/fd_room.h"
+
 namespace runsc {
 namespace {
 
@@ -28,19 +30,11 @@ size_t CollectFds(msghdr& message, UniqueFd (&owned)[kFdRoom]) {
 }  // namespace
 
 bool SendPacket(int channel, std::span<const std::byte> header, std::span<const std::byte> body, int fd) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   iovec parts[2] = {{const_cast<std::byte*>(header.data()), header.size()},
                     {const_cast<std::byte*>(body.data()), body.size()}};
   msghdr message{.msg_iov = parts, .msg_iovlen = 2};
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-  }
+  FdRoom<1> room;
+  if (fd >= 0) room.Attach(message, {&fd, 1});
   ssize_t n;
   do {
     n = sendmsg(channel, &message, MSG_NOSIGNAL);

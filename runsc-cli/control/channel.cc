@@ -9,6 +9,7 @@
 
 #include <cstring>
 
+#include "platform/base/fd_room.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
 
@@ -32,21 +33,6 @@ absl::StatusOr<UniqueFd> NewSocket() {
   if (!fd.valid()) return HostError(errno, "create control socket");
   return fd;
 }
-
-// Room for descriptors beside a packet.
-struct FdSpace {
-  alignas(cmsghdr) char bytes[CMSG_SPACE(kMaxControlFds * sizeof(int))];
-
-  void Attach(msghdr& packet, std::span<const int> fds) {
-    packet.msg_control = bytes;
-    packet.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&packet);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size_bytes());
-    memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-  }
-};
 
 std::vector<UniqueFd> TakeFds(msghdr& packet) {
   std::vector<UniqueFd> fds;
@@ -75,11 +61,11 @@ absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const
   header.error = message.error;
   header.body_size = static_cast<uint32_t>(message.body.size());
   iovec parts[] = {{&header, sizeof(header)}, {const_cast<char*>(message.body.data()), message.body.size()}};
-  FdSpace space;
+  FdRoom<kMaxControlFds> room;
   msghdr packet = {};
   packet.msg_iov = parts;
   packet.msg_iovlen = 2;
-  if (!fds.empty()) space.Attach(packet, fds);
+  if (!fds.empty()) room.Attach(packet, fds);
   ssize_t sent;
   do {
     sent = sendmsg(fd_.get(), &packet, MSG_NOSIGNAL);
@@ -92,12 +78,12 @@ absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
   ControlMessage message;
   message.body.resize(kMaxControlBody);
   iovec parts[] = {{&header, sizeof(header)}, {message.body.data(), message.body.size()}};
-  FdSpace space;
+  FdRoom<kMaxControlFds> room;
   msghdr packet = {};
   packet.msg_iov = parts;
   packet.msg_iovlen = 2;
-  packet.msg_control = space.bytes;
-  packet.msg_controllen = sizeof(space.bytes);
+  packet.msg_control = room.bytes;
+  packet.msg_controllen = sizeof(room.bytes);
   ssize_t size;
   do {
     size = recvmsg(fd_.get(), &packet, MSG_CMSG_CLOEXEC);

@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "platform/base/fd_room.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
 
@@ -27,18 +28,12 @@ absl::StatusOr<UniqueFd> ConnectToFdSocket(std::string_view what, const std::str
 }
 
 absl::Status SendFd(int socket, int fd, std::string_view text) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   iovec part{const_cast<char*>(text.data()), text.size()};
   msghdr packet{};
   packet.msg_iov = &part;
   packet.msg_iovlen = 1;
-  packet.msg_control = control;
-  packet.msg_controllen = sizeof(control);
-  cmsghdr* header = CMSG_FIRSTHDR(&packet);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  FdRoom<1> room;
+  room.Attach(packet, {&fd, 1});
   if (sendmsg(socket, &packet, MSG_NOSIGNAL) < 0) return HostError(errno, "send a descriptor");
   return absl::OkStatus();
 }

@@ -1,0 +1,28 @@
+// Descriptors beside a message to a unix socket (unix(7), SCM_RIGHTS).
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstring>
+#include <span>
+
+namespace runsc {
+
+// Room for up to kMax of them; it must live as long as the message.
+template <size_t kMax>
+struct FdRoom {
+  alignas(cmsghdr) char bytes[CMSG_SPACE(kMax * sizeof(int))] = {};
+
+  // One to kMax descriptors.
+  void Attach(msghdr& message, std::span<const int> fds) {
+    message.msg_control = bytes;
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+  }
+};
+
+}  // namespace runsc

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "platform/host/status_util.h"
+#include "runsc-cli/boot/runtime_access.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/host_notifier.h"
 #include "sentry/fs/tty_file.h"
@@ -69,18 +70,14 @@ absl::StatusOr<std::shared_ptr<Console>> Console::Open(Kernel& kernel, UniqueFd 
 }
 
 RefPtr<File> Console::OpenStdio(Task& task) {
-  auto as_root = MakeRef<Credentials>();
-  as_root->permitted = as_root->effective = kAllCapabilities;
-  const Resolver resolver{task, task.fs().root(), as_root};
+  const Resolver resolver = RuntimeResolver(task);
   auto file = task.vfs().Open(resolver, resolver.root, name(), {.flags = O_RDWR | O_NOCTTY});
   if (file.ok()) return std::move(file).take();
   return MakeRef<TtySlaveFile>(tty_, Path(), O_RDWR);  // no devpts in this container
 }
 
 void Console::MountOnDevConsole(Task& task) {
-  auto as_root = MakeRef<Credentials>();
-  as_root->permitted = as_root->effective = kAllCapabilities;
-  const Resolver resolver{task, task.fs().root(), as_root};
+  const Resolver resolver = RuntimeResolver(task);
   const auto source = task.vfs().Lookup(resolver, resolver.root, name(), 0);
   if (!source.ok()) return;
   auto target = task.vfs().Lookup(resolver, resolver.root, "/dev/console", 0);

@@ -11,18 +11,12 @@
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/guest_mounts.h"
+#include "runsc-cli/boot/runtime_access.h"
 #include "sentry/fs/tmpfs.h"
 #include "sentry/vfs/mount.h"
 
 namespace runsc {
 namespace {
-
-// The runtime's own access, whoever init is.
-Resolver RootResolver(Task& task) {
-  auto creds = MakeRef<Credentials>();
-  creds->permitted = creds->effective = creds->bounding = kAllCapabilities;
-  return {task, task.fs().root(), std::move(creds)};
-}
 
 absl::Status Failed(std::string_view field, std::string_view path, Errno error) {
   return HostError(error.value(), "%s", Cat(field, ": ", path).c_str());
@@ -35,7 +29,7 @@ uint32_t TypeBits(std::string_view type) {
 
 // What is there already, made by the runtime or the image, gives way unless it is the same device.
 Result<Path> MakeNode(Task& task, const SpecDevice& device) {
-  const Resolver r = RootResolver(task);
+  const Resolver r = RuntimeResolver(task);
   Vfs& vfs = task.vfs();
   const uint32_t mode = TypeBits(device.type) | (device.file_mode & 07777);
   const uint64_t number = device.type == "p" ? 0 : makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor));
@@ -50,7 +44,7 @@ Result<Path> MakeNode(Task& task, const SpecDevice& device) {
 }
 
 Result<void> MakeDevice(Task& task, const SpecDevice& device) {
-  const Resolver r = RootResolver(task);
+  const Resolver r = RuntimeResolver(task);
   const Path node = TRY(MakeNode(task, device));
   TRY(task.vfs().Chown(r, node, device.uid, device.gid));
   return task.vfs().Chmod(r, node, device.file_mode & 07777);
@@ -62,21 +56,21 @@ Result<void> Mask(Task& task, const Path& path) {
   if (path.dentry->IsDir()) {
     return vfs.MountAt(NewTmpfs(task.kernel().backing(), TmpfsOptions{.mode = 0755}), path, MS_RDONLY, "tmpfs");
   }
-  const Resolver r = RootResolver(task);
+  const Resolver r = RuntimeResolver(task);
   return vfs.BindMount(TRY(vfs.Lookup(r, r.root, "/dev/null", 0)), path, 0);
 }
 
 Result<void> MakeReadOnly(Task& task, const Path& path, const std::string& name) {
   Vfs& vfs = task.vfs();
   TRY(vfs.BindMount(path, path, MS_REC));
-  const Resolver r = RootResolver(task);
+  const Resolver r = RuntimeResolver(task);
   const Path mounted = TRY(vfs.Lookup(r, r.root, name, 0));
   return vfs.Remount(mounted, mounted.mount->flags() | MS_RDONLY);
 }
 
 absl::Status ForEachExisting(Task& task, std::string_view field, const std::vector<std::string>& paths,
                              Result<void> (*change)(Task&, const Path&, const std::string&)) {
-  const Resolver r = RootResolver(task);
+  const Resolver r = RuntimeResolver(task);
   for (const std::string& name : paths) {
     const Result<Path> path = task.vfs().Lookup(r, r.root, name, 0);
     if (!path.ok() && (path.error() == Errno(ENOENT) || path.error() == Errno(ENOTDIR))) continue;
@@ -113,7 +107,7 @@ Result<std::string> ReadSmallFile(Task& task, const RefPtr<File>& file) {
 
 // Writes through the guest's own /proc/sys, as the runtime.
 Result<void> SetSysctl(Task& task, const std::string& path, const std::string& value) {
-  const Resolver r = RootResolver(task);
+  const Resolver r = RuntimeResolver(task);
   const RefPtr<File> reader = TRY(task.vfs().Open(r, r.root, path, {.flags = O_RDONLY}));
   if (Trim(TRY(ReadSmallFile(task, reader))) == Trim(value)) return {};
   const RefPtr<File> writer = TRY(task.vfs().Open(r, r.root, path, {.flags = O_WRONLY}));

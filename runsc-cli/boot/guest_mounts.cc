@@ -10,6 +10,7 @@
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/copy_up.h"
+#include "runsc-cli/boot/runtime_access.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/gofer_fs.h"
@@ -29,15 +30,6 @@ using Kind = PlannedMount::Kind;
 absl::Status Failed(std::string_view what, Errno error) {
   return HostError(error.value(), "%s", std::string(what).c_str());
 }
-
-CredentialsRef RootCredentials() {
-  auto creds = MakeRef<Credentials>();
-  creds->permitted = creds->effective = creds->bounding = kAllCapabilities;
-  return creds;
-}
-
-// Mounting is the runtime's work: done as root whoever init is.
-Resolver RuntimeResolver(Task& task) { return {task, task.fs().root(), RootCredentials()}; }
 
 bool WantsOverlay(const Spec& spec, const OverlayOption& overlay) {
   return spec.root->readonly || overlay.scope != OverlayOption::Scope::kNone;

@@ -12,6 +12,7 @@
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/seccomp/compile.h"
+#include "runsc-cli/boot/runtime_access.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/seccomp.h"
 
@@ -23,10 +24,8 @@ absl::Status CallAsRoot(Task& task, std::string_view field, uint64_t number, std
   SyscallRequest request{};
   request.number = number;
   std::copy(args.begin(), args.end(), request.args);
-  auto root = MakeRef<Credentials>();
-  root->permitted = root->effective = root->bounding = kAllCapabilities;
   const CredentialsRef own = task.creds();
-  task.SetCreds(std::move(root));
+  task.SetCreds(RootCredentials());
   const SyscallResult result = task.kernel().syscalls().entries[number].handler(task, request);
   task.SetCreds(own);
   return result.ok() ? absl::OkStatus() : HostError(result.error().value(), "%s", std::string(field).c_str());

@@ -75,6 +75,13 @@ absl::StatusOr<UniqueFd> OpenPatternFile(std::string_view pattern, std::string_v
   return OpenLogFile(path);
 }
 
+// The descriptor a parent passed, or else the file; closed if there is neither.
+template <typename Open>
+absl::StatusOr<UniqueFd> OpenSink(int64_t passed, const std::string& path, Open open_file) {
+  if (passed >= 0) return UniqueFd(static_cast<int>(passed));
+  return path.empty() ? UniqueFd() : open_file(path);
+}
+
 // --debug-command: "create,start" names the verbs that write the debug log, "!boot" all but those.
 bool DebugLogWanted(std::string_view filter, std::string_view command) {
   if (filter.empty()) return true;
@@ -146,11 +153,7 @@ std::string ExpandLogPath(std::string_view pattern, std::string_view id, std::st
 absl::Status Log::OpenErrorLog(const FlagSet& globals) {
   Sinks& s = sinks();
   s.log_format = ParseLogFormat(globals.GetString("log-format"));
-  if (globals.GetInt("log-fd") >= 0) {
-    s.log.reset(static_cast<int>(globals.GetInt("log-fd")));
-  } else if (const std::string& path = globals.GetString("log"); !path.empty()) {
-    ASSIGN_OR_RETURN(s.log, OpenLogFile(path));
-  }
+  ASSIGN_OR_RETURN(s.log, OpenSink(globals.GetInt("log-fd"), globals.GetString("log"), OpenLogFile));
   return absl::OkStatus();
 }
 
@@ -159,18 +162,10 @@ absl::Status Log::OpenDebugLogs(const FlagSet& globals, std::string_view command
   s.debug = globals.GetBool("debug");
   s.also_stderr = globals.GetBool("alsologtostderr");
   s.debug_format = ParseLogFormat(globals.GetString("debug-log-format"));
-  const std::string& pattern = globals.GetString("debug-log");
-  if (globals.GetInt("debug-log-fd") >= 0) {
-    s.debug_log.reset(static_cast<int>(globals.GetInt("debug-log-fd")));
-  } else if (!pattern.empty() && DebugLogWanted(globals.GetString("debug-command"), command)) {
-    ASSIGN_OR_RETURN(s.debug_log, OpenPatternFile(pattern, id, command));
-  }
-  const std::string& panic = globals.GetString("panic-log");
-  if (globals.GetInt("panic-log-fd") >= 0) {
-    s.panic_log.reset(static_cast<int>(globals.GetInt("panic-log-fd")));
-  } else if (!panic.empty()) {
-    ASSIGN_OR_RETURN(s.panic_log, OpenPatternFile(panic, id, command));
-  }
+  const bool wanted = DebugLogWanted(globals.GetString("debug-command"), command);
+  const auto open_pattern = [&](const std::string& pattern) { return OpenPatternFile(pattern, id, command); };
+  ASSIGN_OR_RETURN(s.debug_log, OpenSink(globals.GetInt("debug-log-fd"), wanted ? globals.GetString("debug-log") : "", open_pattern));
+  ASSIGN_OR_RETURN(s.panic_log, OpenSink(globals.GetInt("panic-log-fd"), globals.GetString("panic-log"), open_pattern));
   return absl::OkStatus();
 }
 

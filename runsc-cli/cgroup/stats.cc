@@ -56,6 +56,10 @@ uint64_t Get(const std::map<std::string, uint64_t>& table, const char* key) {
   return found == table.end() ? 0 : found->second;
 }
 
+uint64_t OomKills(const Reader& read, bool v2) {
+  return Get(read.Table("memory", v2 ? "memory.events" : "memory.oom_control"), "oom_kill");
+}
+
 CpuStats ReadCpuV1(const Reader& read) {
   constexpr uint64_t kNsPerTick = 10'000'000;  // USER_HZ is 100
   CpuStats cpu;
@@ -99,7 +103,7 @@ MemoryStats ReadMemoryV1(const Reader& read) {
   memory.kernel_tcp = ReadUseV1(read, "memory", "memory.kmem.tcp");
   memory.raw = read.Table("memory", "memory.stat");
   memory.cache = Get(memory.raw, "cache");
-  memory.oom_kills = Get(read.Table("memory", "memory.oom_control"), "oom_kill");
+  memory.oom_kills = OomKills(read, false);
   return memory;
 }
 
@@ -269,7 +273,7 @@ std::string OomEvent(std::string_view id) { return EventText("oom", id, nullptr)
 
 absl::StatusOr<OomWatch> OomWatch::Open(const CgroupPaths& paths) {
   OomWatch watch(paths);
-  watch.seen_ = ReadCgroupStats(paths).memory.oom_kills;
+  watch.seen_ = OomKills(Reader(paths), IsUnifiedOnly(paths));
   RETURN_IF_ERROR(IsUnifiedOnly(paths) ? watch.WatchV2() : watch.WatchV1());
   return watch;
 }
@@ -301,7 +305,7 @@ bool OomWatch::Drain() {
   }
   // v1 tells before the kill is counted.
   if (!IsUnifiedOnly(paths_)) return access(CgroupFile(paths_, "memory", "memory.oom_control").c_str(), F_OK) == 0;
-  const uint64_t now = ReadCgroupStats(paths_).memory.oom_kills;
+  const uint64_t now = OomKills(Reader(paths_), true);
   const bool more = now > seen_;
   seen_ = now;
   return more;

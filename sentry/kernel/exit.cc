@@ -106,6 +106,25 @@ void EndTimers(ThreadGroup& group) {
   timers.swap(group.timers);
 }
 
+// What the thread ends with, if nothing changes that.
+int ExitStatusLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  const ThreadGroup& group = task.thread_group();
+  return group.exiting ? group.exit_status : task.run().exit_status;
+}
+
+int ExitStatusOf(Task& task) {
+  MutexLock l(task.kernel().task_set_mu());
+  return ExitStatusLocked(task);
+}
+
+// A traced thread's end is its tracer's to hear of, and to end.
+void KeepForTracerLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  const int status = ExitStatusLocked(task);
+  task.run().tracee->exit_status = status;
+  ++task.thread_group().traced_zombies;
+  NotifyTracerLocked(task, ExitCode(status), ExitValue(status));
+}
+
 }  // namespace
 
 void Task::Exit(int status) {
@@ -144,17 +163,6 @@ void Task::ReleaseMemory() {
   }
 }
 
-namespace {
-
-// What the thread ends with, if nothing changes that.
-int ExitStatusOf(Task& task) {
-  MutexLock l(task.kernel().task_set_mu());
-  const ThreadGroup& group = task.thread_group();
-  return group.exiting ? group.exit_status : task.run().exit_status;
-}
-
-}  // namespace
-
 void Task::DoExit() {
   StopAtEvent(*this, PTRACE_EVENT_EXIT, static_cast<uint64_t>(ExitStatusOf(*this)), StopPlace::kExit);
   WalkRobustList(*this, PidToGuest(*this, tid()));
@@ -181,19 +189,6 @@ void Task::ReleaseFiles() {
   }
   SetFs(nullptr);
 }
-
-namespace {
-
-// A traced thread's end is its tracer's to hear of, and to end.
-void KeepForTracerLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
-  ThreadGroup& group = task.thread_group();
-  const int status = group.exiting ? group.exit_status : task.run().exit_status;
-  task.run().tracee->exit_status = status;
-  ++group.traced_zombies;
-  NotifyTracerLocked(task, ExitCode(status), ExitValue(status));
-}
-
-}  // namespace
 
 // Out of the group's list of threads; true for the last one. A leader stays in the table until the process is
 // reaped.

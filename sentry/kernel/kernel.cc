@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "sentry/kernel/host_thread.h"
-#include "sentry/kernel/outside_process.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
@@ -176,15 +175,6 @@ uint64_t Kernel::total_forks() const {
 }
 
 // --- init
-
-absl::Status Kernel::StartInit(const InitProcess& init) {
-  OutsidePlace place;
-  place.root = vfs().root();
-  auto process = OutsideProcess::New(*this, init, std::move(place));
-  if (!process.ok()) return absl::ResourceExhaustedError("cannot start another process");
-  if (absl::Status loaded = (*process)->Exec(init); !loaded.ok()) return loaded;
-  return (*process)->Start(nullptr);
-}
 
 int Kernel::WaitForInit() {
   while (init_exit_->gone.load() == 0) FutexWaitHost(&init_exit_->gone, 0, kNever);

@@ -57,8 +57,6 @@ class Kernel {
   explicit Kernel(Options options);
   ~Kernel();
 
-  // Loads and starts pid 1. The error names the cause (exec failure: "exec /bin/x: no such file").
-  absl::Status StartInit(const InitProcess& init);
   // Blocks until pid 1 is gone; its wait status.
   int WaitForInit();
   // The engine lost an address space to a SIGKILL from outside: so die the processes in it.

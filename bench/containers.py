@@ -7,10 +7,19 @@ import time
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
+def start_true(launcher):
+    return launcher.start(["/bin/true"], **QUIET)
+
+
+def await_end(run):
+    run.process.wait(60)
+    run.close()
+
+
 def start_to_exit(launcher):
     """Seconds of a container that runs /bin/true; None when it failed."""
     start = time.monotonic()
-    run = launcher.start(["/bin/true"], **QUIET)
+    run = start_true(launcher)
     run.process.wait(60)
     took = time.monotonic() - start
     run.close()
@@ -20,22 +29,13 @@ def start_to_exit(launcher):
 def burst(launcher, count):
     """Starts a second, of `count` containers that are started two at a time."""
     start, running = time.monotonic(), []
-    for i in range(count):
+    for _ in range(count):
         if len(running) == 2:
-            running.pop(0).close_when_done()
-        running.append(Waited(launcher))
-    for one in running:
-        one.close_when_done()
+            await_end(running.pop(0))
+        running.append(start_true(launcher))
+    for run in running:
+        await_end(run)
     return count / (time.monotonic() - start)
-
-
-class Waited:
-    def __init__(self, launcher):
-        self.run = launcher.start(["/bin/true"], **QUIET)
-
-    def close_when_done(self):
-        self.run.process.wait(60)
-        self.run.close()
 
 
 def descendants(pid):

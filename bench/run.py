@@ -179,9 +179,7 @@ def run_workload(bench, launchers, one):
 
 
 def workload_root():
-    script, packages = HERE.parent / "tests/rootfs/extend.sh", HERE / "packages.txt"
-    out = subprocess.run([script, "bench", packages], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
-    return pathlib.Path(out.stdout.decode().strip())
+    return sandbox.extend_root("bench", HERE / "packages.txt")
 
 
 def run_groups(bench, groups, pattern):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import traceback
 
 BUSYBOX = next((p for p in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(p)), None)
 APPLETS = "sh true false echo sleep cat ls id pwd env kill test mkdir touch printf uname hostname ps wc head nc tty stty grep ip chown mknod readlink cut".split()
@@ -158,3 +159,33 @@ def command_of(pid):
 
 def processes_named(world, name):
     return [pid for pid in processes_of(world) if command_of(pid) == name]
+
+
+def run_one(function, runtime, rootfs):
+    world = World(runtime, rootfs)
+    try:
+        function(world)
+        return None
+    except (Failure, subprocess.TimeoutExpired) as problem:
+        return str(problem)
+    except Exception:  # a bug of the test itself
+        return traceback.format_exc()
+    finally:
+        world.close()
+
+
+def run_tests(tests, runtime):
+    """Runs (name, function) pairs over a fresh root file system and prints a line for each; how many failed."""
+    rootfs = tempfile.mkdtemp(prefix="runsc-cli-rootfs-")
+    os.chmod(rootfs, 0o755)
+    make_rootfs(rootfs)
+    failed = 0
+    for name, function in tests:
+        problem = run_one(function, os.path.abspath(runtime), rootfs)
+        failed += problem is not None
+        print(f"{'FAIL' if problem else 'ok  '} {name}", flush=True)
+        if problem:
+            print("     " + problem.replace("\n", "\n     "), flush=True)
+    shutil.rmtree(rootfs, ignore_errors=True)
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return failed

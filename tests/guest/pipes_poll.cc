@@ -19,17 +19,11 @@
 #include <vector>
 
 #include "tests/guest/harness.h"
+#include "tests/guest/pipe.h"
 
 using namespace guest;
 
 namespace {
-
-struct Pipe {
-  explicit Pipe(int flags = 0) { ASSERT_OK(pipe2(fds, flags)); }
-  int fds[2];
-  int reader() const { return fds[0]; }
-  int writer() const { return fds[1]; }
-};
 
 size_t Fill(int fd) {
   char block[4096] = {};

@@ -10,17 +10,11 @@
 #include <vector>
 
 #include "tests/guest/harness.h"
+#include "tests/guest/pipe.h"
 
 using namespace guest;
 
 namespace {
-
-struct Pipe {
-  explicit Pipe(int flags = 0) { ASSERT_OK(pipe2(fds, flags)); }
-  int fds[2];
-  int reader() const { return fds[0]; }
-  int writer() const { return fds[1]; }
-};
 
 constexpr uint32_t kNumbers = 40000;
 constexpr int kSplicers = 3;

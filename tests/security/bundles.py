@@ -17,14 +17,12 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
-import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 import harness  # noqa: E402
-from harness import Failure, expect, expect_success  # noqa: E402
+from harness import expect, expect_success  # noqa: E402
 
 libc = ctypes.CDLL(None, use_errno=True)
 WRITE_THROUGH = ["--overlay2=none"]
@@ -304,36 +302,14 @@ def test_users_of_exec(w):
         expect(outcome.code == 128 and outcome.stdout == "", f"{text!r}: {outcome}")
 
 
-def run_one(function, runtime, rootfs):
-    world = harness.World(runtime, rootfs)
-    try:
-        function(world)
-        return None
-    except (Failure, subprocess.TimeoutExpired) as problem:
-        return str(problem)
-    except Exception:  # a bug of the test itself
-        return traceback.format_exc()
-    finally:
-        world.close()
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runtime", required=True)
     parser.add_argument("-k", default="", help="only attacks whose name matches")
     options = parser.parse_args()
-    rootfs = tempfile.mkdtemp(prefix="runsc-bundles-")
-    os.chmod(rootfs, 0o755)
-    harness.make_rootfs(rootfs)
-    failed = 0
-    for name, function in list(globals().items()):
-        if not name.startswith("test_") or not re.search(options.k, name):
-            continue
-        problem = run_one(function, os.path.abspath(options.runtime), rootfs)
-        failed += problem is not None
-        print(f"{'FAIL' if problem else 'ok  '} {name[5:]}" + (f"\n     {problem}" if problem else ""), flush=True)
-    shutil.rmtree(rootfs, ignore_errors=True)
-    return 1 if failed else 0
+    tests = [(name[5:], function) for name, function in globals().items()
+             if name.startswith("test_") and re.search(options.k, name)]
+    return 1 if harness.run_tests(tests, options.runtime) else 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import select
-import subprocess
 import sys
 import time
 
@@ -17,8 +16,7 @@ BAD = ("fail", "error", "timeout", "died", "missing")
 
 def make_root():
     """The root with the suites installed, made when it is missing."""
-    out = subprocess.run([HERE / "root.sh"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
-    return pathlib.Path(out.stdout.decode().strip())
+    return sandbox.extend_root("suites", HERE / "packages.txt")
 
 
 def add_arguments(parser):

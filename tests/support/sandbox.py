@@ -45,6 +45,13 @@ def make_root(kind):
     return pathlib.Path(out.stdout.decode().strip())
 
 
+def extend_root(name, packages):
+    """The cached Debian test root plus the packages of a file, made when it is missing."""
+    script = REPO / "tests/rootfs/extend.sh"
+    out = subprocess.run([script, name, packages], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
+    return pathlib.Path(out.stdout.decode().strip())
+
+
 def install_tool(root, binary):
     """Copies a static test program into the root under a name of its content; returns its guest path."""
     import hashlib

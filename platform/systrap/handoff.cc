@@ -14,6 +14,9 @@ namespace runsc::systrap {
 namespace {
 
 constexpr uint64_t kSpinUs = 20;
+// On top, after a reply that woke the guest: an idle CPU takes that long to run it. Else one missed spin makes each
+// side sleep before the other is awake, again and again.
+constexpr uint64_t kWakeUs = 100;
 constexpr uint64_t kSplitGapUs = 30;  // denser calls than this are worth a spinning CPU
 constexpr uint64_t kSameGapUs = 300;  // rarer ones do not care what a wake-up costs
 constexpr uint64_t kLongGapUs = 1000;
@@ -65,7 +68,8 @@ void Handoff::Reply(stub::ThreadPage* page) {
   if (current_thread_cpus != nullptr && current_thread_cpus->version() != cpus_version_) TakeCpus();
   if (!split_ && LoadState(page) == stub::kRequestGuestAsleep) Place();
   const uint32_t old = __atomic_exchange_n(&page->line.state, stub::kReply, __ATOMIC_SEQ_CST);
-  if (old == stub::kRequestGuestAsleep) FutexWakeAll(&page->line.state);
+  woke_guest_ = old == stub::kRequestGuestAsleep;
+  if (woke_guest_) FutexWakeAll(&page->line.state);
 }
 
 // The guest thread sleeps and we run: both changes cost a system call and no migration.
@@ -119,7 +123,7 @@ void Handoff::NoteGap(uint64_t posted) {
 }
 
 bool Handoff::Spin(stub::ThreadPage* page) {
-  const uint64_t budget = kSpinUs * policy_.cycles_per_us;
+  const uint64_t budget = (kSpinUs + (woke_guest_ ? kWakeUs : 0)) * policy_.cycles_per_us;
   const uint64_t start = __rdtsc();
   while (!IsRequest(LoadState(page))) {
     _mm_pause();

@@ -104,6 +104,9 @@ class Context {
 
   // Resumes the guest and returns its next event. With nothing to resume after a kKilled.
   virtual Event Run() = 0;
+  // The caller will sleep before it runs the guest again: others may have what the engine keeps ready for
+  // this thread, such as a CPU to spin on. At an event.
+  virtual void GoIdle() {}
 
   // Completes the current kSyscall event: rax for the next Run. After WriteRegisters: rax of those.
   virtual void SetSyscallResult(int64_t rax) = 0;

@@ -159,11 +159,28 @@ void Handoff::Score(bool success) {
   if (credit_ <= 0) LeaveSplit();
 }
 
+bool Handoff::TakeToken() {
+  if (policy_.spinners.fetch_add(1) < policy_.max_spinners) return true;
+  policy_.spinners.fetch_sub(1);
+  return false;
+}
+
+void Handoff::Pause() {
+  if (!split_) return;
+  split_ = false;
+  paused_split_ = true;
+  policy_.spinners.fetch_sub(1);
+}
+
+// Still bound where it may spin. Without a token it goes on as any other: Place moves it.
+void Handoff::Resume() {
+  if (!paused_split_) return;
+  paused_split_ = false;
+  split_ = TakeToken();
+}
+
 void Handoff::EnterSplit(uint32_t cpu) {
-  if (policy_.spinners.fetch_add(1) >= policy_.max_spinners) {
-    policy_.spinners.fetch_sub(1);
-    return;
-  }
+  if (!TakeToken()) return;
   split_ = true;
   credit_ = kFirstCredit;
   successes_ = 0;
@@ -195,6 +212,7 @@ void Handoff::Follow(stub::ThreadPage* page, uint32_t cpu) {
 }
 
 void Handoff::Rest() {
+  paused_split_ = false;
   LeaveSplit();
   if (self_bound_) Unbind(0);
   self_bound_ = false;

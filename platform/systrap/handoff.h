@@ -50,6 +50,10 @@ class Handoff {
   bool Wait(stub::ThreadPage* page, const std::atomic<bool>& alive);
   // The request came from `cpu`: decides about spinning for the next one.
   void Follow(stub::ThreadPage* page, uint32_t cpu);
+  // The sentry thread will sleep for other reasons: until Resume others may have the token. Neither makes a host
+  // call, as threads that wait for each other pass here on each turn.
+  void Pause();
+  void Resume();
   // The sentry thread will do something else: gives the token back, releases its binding.
   void Rest();
 
@@ -58,6 +62,7 @@ class Handoff {
   void Sleep(stub::ThreadPage* page, const std::atomic<bool>& alive);
   void NoteGap(uint64_t posted);
   void Score(bool success);
+  bool TakeToken();
   void EnterSplit(uint32_t cpu);
   void LeaveSplit();
   void Place();
@@ -71,6 +76,7 @@ class Handoff {
   unsigned cpus_version_ = 0;  // of ThreadCpus
   pid_t guest_tid_ = 0;
   bool split_ = false;
+  bool paused_split_ = false;  // split until Pause
   bool woke_guest_ = false;  // by the last reply
   bool guest_bound_ = false, self_bound_ = false;
   uint32_t home_ = ~0u;  // same mode: the CPU both are bound to

@@ -128,6 +128,7 @@ Event SystrapContext::Run() {
     kick_sent_.store(false);
     __atomic_store_n(&page()->kick, 0, __ATOMIC_SEQ_CST);
   }
+  handoff_.Resume();
   in_guest_.store(true);
   if (interrupt_.load() && interrupt_.exchange(false)) return InterruptedBeforeResume();
   WriteReply();

@@ -17,7 +17,8 @@ bool BeginSleep(std::atomic<uint32_t>& wake) {
 void EndSleep(std::atomic<uint32_t>& wake) { wake.store(Task::RunState::kAwake); }
 
 // Sleeps until woken; false when the deadline passed.
-bool Sleep(std::atomic<uint32_t>& wake, Deadline deadline) {
+bool Sleep(Context* context, std::atomic<uint32_t>& wake, Deadline deadline) {
+  if (context != nullptr) context->GoIdle();
   while (wake.load(std::memory_order_acquire) == Task::RunState::kAsleep) {
     if (!FutexWaitHost(&wake, Task::RunState::kAsleep, deadline)) return false;
   }
@@ -44,7 +45,7 @@ Result<void> Task::Block(Deadline deadline) {
     EndSleep(run_->wake);
     return {};
   }
-  const bool woken = Sleep(run_->wake, deadline);
+  const bool woken = Sleep(context_.get(), run_->wake, deadline);
   EndSleep(run_->wake);
   if (!woken) return Errno(ETIMEDOUT);
   if (HasPendingSignal()) return kRestartSys;
@@ -55,7 +56,7 @@ Result<void> Task::BlockKillable() {
   const auto killed = [this] { return (run_->work.load() & RunState::kKill) != 0; };
   if (killed()) return kRestartNoIntr;
   if (!BeginSleep(run_->wake)) return {};
-  if (!killed()) Sleep(run_->wake, kNever);
+  if (!killed()) Sleep(context_.get(), run_->wake, kNever);
   EndSleep(run_->wake);
   if (killed()) return kRestartNoIntr;
   return {};
@@ -63,7 +64,7 @@ Result<void> Task::BlockKillable() {
 
 void Task::BlockUntilWoken() {
   if (!BeginSleep(run_->wake)) return;
-  Sleep(run_->wake, kNever);
+  Sleep(context_.get(), run_->wake, kNever);
   EndSleep(run_->wake);
 }
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "platform/base/cpu.h"
+
 namespace runsc {
 namespace {
 
@@ -39,7 +41,8 @@ bool GoferChannel::Exchange(std::span<std::byte> request, GoferOp op, Packet* re
   MessageHeader header{.size = static_cast<uint32_t>(request.size()),
                        .version = kGoferVersion,
                        .op = static_cast<uint8_t>(op),
-                       .sequence = ++sequence_};
+                       .sequence = ++sequence_,
+                       .cpu = CurrentCpu()};
   memcpy(request.data(), &header, sizeof(header));
   if (!SendRequest(request) || !Receive(reply)) return false;
   return reply->header.op == header.op && reply->header.sequence == header.sequence;

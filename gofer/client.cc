@@ -340,20 +340,20 @@ Result<struct statfs> GoferClient::Statfs(const GoferHandle& file) {
   return ToStatfs(wire);
 }
 
-Result<std::vector<GoferDirEntry>> GoferClient::ReadDir(const GoferHandle& dir, uint64_t cursor) {
+Result<GoferListing> GoferClient::ReadDir(const GoferHandle& dir, uint64_t cursor) {
   Call call(GoferOp::kReadDir, ReadDirRequest{.dir = dir.id(), .cursor = cursor});
   Reply reply = TRY(Send(call));
-  CountReply header;
+  ListingReply header;
   if (!reply.Read(&header)) return Errno(EIO);
-  std::vector<GoferDirEntry> entries;
+  GoferListing listing{.entries = {}, .at_end = header.at_end != 0};
   for (uint32_t i = 0; i < header.count; i++) {
     WireDirEntry wire;
     std::string name;
     if (!reply.Read(&wire) || !reply.ReadString(&name)) return Errno(EIO);
     if (!IsPlainName(name)) return Errno(EIO);
-    entries.push_back({wire.ino, wire.cursor, wire.type, std::move(name)});
+    listing.entries.push_back({wire.ino, wire.cursor, wire.type, std::move(name)});
   }
-  return entries;
+  return listing;
 }
 
 Result<std::string> GoferClient::GetXattr(const GoferHandle& file, std::string_view name) {

@@ -130,9 +130,8 @@ class GoferClient {
   Result<void> Sync(const GoferHandle& file, bool data_only);
   Result<std::string> Readlink(const GoferHandle& link);
   Result<struct statfs> Statfs(const GoferHandle& file);
-  // The entries after `cursor` (0: from the start), without "." and "..", as many as fit one message;
-  // empty at the end.
-  Result<std::vector<GoferDirEntry>> ReadDir(const GoferHandle& dir, uint64_t cursor);
+  // The entries after `cursor` (0: from the start), without "." and "..", as many as fit one message.
+  Result<GoferListing> ReadDir(const GoferHandle& dir, uint64_t cursor);
 
   // user.* and system.posix_acl_*; security.capability may be read. Others are EOPNOTSUPP.
   Result<std::string> GetXattr(const GoferHandle& file, std::string_view name);

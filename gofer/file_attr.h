@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace runsc {
 
@@ -46,6 +47,11 @@ struct GoferDirEntry {
   uint64_t cursor = 0;  // pass to ReadDir to continue after this entry
   uint8_t type = 0;     // DT_*
   std::string name;
+};
+
+struct GoferListing {
+  std::vector<GoferDirEntry> entries;
+  bool at_end = false;  // nothing follows them
 };
 
 }  // namespace runsc

@@ -33,7 +33,7 @@ enum class GoferOp : uint8_t {
   kRename,       // PairRequest, old name, new name
   kReadlink,     // HandleRequest                        -> string
   kStatfs,       // HandleRequest                        -> WireStatfs
-  kReadDir,      // ReadDirRequest                       -> CountReply, (WireDirEntry, name)*
+  kReadDir,      // ReadDirRequest                       -> ListingReply, (WireDirEntry, name)*
   kGetXattr,     // XattrRequest, name                   -> string
   kSetXattr,     // XattrRequest, name, value
   kListXattr,    // XattrRequest                         -> CountReply, name*
@@ -53,8 +53,10 @@ struct MessageHeader {
   uint16_t fds;       // descriptors that come with this message: 0 or 1, replies only
   int32_t error;      // replies: errno, or 0; then nothing follows the header unless it is 0
   uint32_t sequence;  // of the request, repeated in its reply
+  uint32_t cpu;       // requests: the CPU the caller runs on, a hint where to serve it
+  uint32_t reserved;
 };
-static_assert(sizeof(MessageHeader) == 16);
+static_assert(sizeof(MessageHeader) == 24);
 
 // A counted string is this, then `length` bytes, unaligned and without a NUL.
 struct WireString {
@@ -163,6 +165,11 @@ struct CountReply {
   uint32_t count;
   uint32_t reserved;
 };
+struct ListingReply {
+  uint32_t count;
+  uint32_t at_end;  // 1: nothing follows these entries
+};
+static_assert(sizeof(ListingReply) == 8);
 static_assert(sizeof(NodeReply) == 144 && sizeof(WalkReply) == 8 && sizeof(CountReply) == 8);
 static_assert(sizeof(LookupReply) == 8);
 

@@ -68,6 +68,7 @@ size_t GoferConnection::Handle(std::span<const std::byte> message) {
   memcpy(&header, message.data(), sizeof(header));
   const GoferOperation* row = FindOperation(header.op);
   if (row == nullptr || !HeaderIsSound(header, message.size())) return 0;
+  cpu_.Follow(header.cpu);
   GoferRequest request;
   GoferResponse response{.out = WireWriter({reply_.get() + sizeof(header),
                                             kGoferMaxMessage - sizeof(header)}),

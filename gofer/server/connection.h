@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "gofer/server/cpu_follower.h"
 #include "gofer/server/operation.h"
 #include "gofer/server/session.h"
 #include "platform/base/unique_fd.h"
@@ -31,6 +32,7 @@ class GoferConnection {
   Result<void> ParseHandles(const GoferOperation& row, GoferRequest& request);
 
   GoferSession& session_;
+  CpuFollower cpu_;
   UniqueFd socket_;
   std::unique_ptr<std::byte[]> request_;
   std::unique_ptr<std::byte[]> reply_;

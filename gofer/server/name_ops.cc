@@ -73,21 +73,23 @@ uint32_t PutEntries(ServerNode& node, const char* bytes, size_t size, GoferRespo
   return count;
 }
 
-// One batch; 0 entries only at the end, when the listing is closed again.
-Result<uint32_t> PutBatch(ServerNode& node, GoferResponse& response)
+// One batch, of some entries unless it is the end; then the listing is closed again. Asks the host on while a whole
+// buffer of entries fits, so that most directories are one batch.
+Result<ListingReply> PutBatch(ServerNode& node, GoferResponse& response)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.listing_mu) {
   alignas(HostDirent) char bytes[kListingBytes];
-  uint32_t count = 0;
-  while (count == 0) {
+  ListingReply batch{};
+  while (batch.count == 0 || response.out.Fits(2 * kListingBytes)) {
     long n = syscall(SYS_getdents64, node.listing.get(), bytes, sizeof(bytes));
     if (n < 0) return Errno(errno);
     if (n == 0) {
       node.listing.reset();
-      return 0u;
+      batch.at_end = 1;
+      break;
     }
-    count = PutEntries(node, bytes, static_cast<size_t>(n), response);
+    batch.count += PutEntries(node, bytes, static_cast<size_t>(n), response);
   }
-  return count;
+  return batch;
 }
 
 }  // namespace
@@ -135,10 +137,10 @@ Result<void> ServeReadDir(GoferSession& session, GoferRequest& request, GoferRes
   ServerNode& node = *request.nodes[0];
   if (node.type() != S_IFDIR) return Errno(ENOTDIR);
   size_t at = response.out.size();
-  TRY(response.Put(CountReply{}));
+  TRY(response.Put(ListingReply{}));
   MutexLock lock(node.listing_mu);
   TRY(Position(session, node, request.Fixed<ReadDirRequest>().cursor));
-  response.out.Patch(at, CountReply{.count = TRY(PutBatch(node, response))});
+  response.out.Patch(at, TRY(PutBatch(node, response)));
   return {};
 }
 

@@ -261,9 +261,9 @@ TEST_F(OperationsTest, ReadDirReturnsEveryNameOnce) {
     for (;;) {
       auto batch = client().ReadDir(root, cursor);
       ASSERT_TRUE(batch.ok());
-      if (batch->empty()) break;
-      for (const auto& entry : *batch) seen.insert(entry.name);
-      cursor = batch->back().cursor;
+      for (const auto& entry : batch->entries) seen.insert(entry.name);
+      if (batch->at_end) break;
+      cursor = batch->entries.back().cursor;
     }
     EXPECT_EQ(seen, std::multiset<std::string>(expected.begin(), expected.end()));
   }
@@ -273,14 +273,15 @@ TEST_F(OperationsTest, ReadDirFromAnyCursor) {
   for (int i = 0; i < 50; i++) tree_.Write("f" + std::to_string(i), "");
   GoferHandle root = Root();
   auto all = client().ReadDir(root, 0);
-  ASSERT_EQ(all->size(), 50u);
-  EXPECT_TRUE(client().ReadDir(root, all->back().cursor)->empty());
-  auto tail = client().ReadDir(root, (*all)[20].cursor);
-  ASSERT_EQ(tail->size(), 29u);
-  EXPECT_EQ((*tail)[0].name, (*all)[21].name);
-  EXPECT_EQ((*tail)[0].type, DT_REG);
+  ASSERT_EQ(all->entries.size(), 50u);
+  EXPECT_TRUE(all->at_end);
+  EXPECT_TRUE(client().ReadDir(root, all->entries.back().cursor)->entries.empty());
+  auto tail = client().ReadDir(root, all->entries[20].cursor);
+  ASSERT_EQ(tail->entries.size(), 29u);
+  EXPECT_EQ(tail->entries[0].name, all->entries[21].name);
+  EXPECT_EQ(tail->entries[0].type, DT_REG);
   mkdir((tree_ / "empty").c_str(), 0755);
-  EXPECT_TRUE(client().ReadDir(Lookup(root, {"empty"}).handle, 0)->empty());
+  EXPECT_TRUE(client().ReadDir(Lookup(root, {"empty"}).handle, 0)->entries.empty());
   EXPECT_EQ(client().ReadDir(Lookup(root, {"f1"}).handle, 0).error(), Errno(ENOTDIR));
 }
 

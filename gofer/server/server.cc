@@ -30,7 +30,6 @@ size_t HandlesFromLimit() {
 }  // namespace
 
 int RunGoferServer(GoferServerOptions options) {
-  umask(0);
   size_t limit = options.max_handles != 0 ? options.max_handles : HandlesFromLimit();
   GoferSession session(std::move(options.attach_points), std::move(options.proc_self_fd), limit);
   std::vector<std::thread> threads;

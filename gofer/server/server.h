@@ -20,8 +20,8 @@ struct GoferServerOptions {
   size_t max_handles = 0;             // 0: what RLIMIT_NOFILE has room for
 };
 
-// Serves until every connection is closed (the sentry is gone), one thread per connection. Sets
-// the umask of the process to 0. Returns the exit status.
+// Serves until every connection is closed (the sentry is gone), one thread per connection. The umask
+// must be 0, so that modes are as asked. Returns the exit status.
 int RunGoferServer(GoferServerOptions options);
 
 }  // namespace runsc

@@ -76,7 +76,7 @@ void AddProcess(Calls& calls) {
       {SYS_rt_sigprocmask, "thread start and end in the C library"},
       {SYS_rt_sigaction, "start of the first thread in the C library"},
       {SYS_rt_sigreturn, "return from signal handlers of the C library"},
-      {SYS_umask, "set once at start, so that modes are as asked"},
+      {SYS_sched_setaffinity, "serving a caller on the CPU it waits on", {ArgIs(0, 0)}},
       {SYS_prlimit64, "descriptor limit raised once at start"},
       {SYS_exit, "end of a connection's thread"},
       {SYS_exit_group, "end of the gofer"},

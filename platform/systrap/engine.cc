@@ -30,7 +30,7 @@ namespace runsc::systrap {
 namespace {
 
 constexpr size_t kMaxThreads = 32768, kMaxProcesses = 32768;
-constexpr uint64_t kGuestSpinUs = 20;
+constexpr uint64_t kGuestSpinUs = 60;  // what waking it may take, so that a trip to the gofer is spun over
 constexpr uint32_t kPatchAfter = 2;
 
 std::string ReadAll(int fd) {

@@ -28,17 +28,7 @@ uint32_t LoadState(const stub::ThreadPage* page) {
   return __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
 }
 
-bool IsRequest(uint32_t state) {
-  return state == stub::kRequest || state == stub::kRequestGuestAsleep;
-}
-
 }  // namespace
-
-uint32_t CurrentCpu() {
-  uint32_t limit = 0;
-  asm volatile("lsl %1, %0" : "+r"(limit) : "r"(0x7bu) : "cc");
-  return limit & 0xfff;
-}
 
 void BindToCpu(pid_t tid, uint32_t cpu) {
   if (cpu >= CPU_SETSIZE) return;
@@ -103,7 +93,7 @@ bool Handoff::Wait(stub::ThreadPage* page, const std::atomic<bool>& alive) {
   const bool hit = spins && Spin(page);
   if (split_ && !hit) Score(false);
   bool slept = false;
-  for (; !IsRequest(LoadState(page)); slept = true) {
+  for (; !stub::IsRequest(LoadState(page)); slept = true) {
     if (!alive.load(std::memory_order_acquire)) return false;
     Sleep(page, alive);
   }
@@ -125,7 +115,7 @@ void Handoff::NoteGap(uint64_t posted) {
 bool Handoff::Spin(stub::ThreadPage* page) {
   const uint64_t budget = (kSpinUs + (woke_guest_ ? kWakeUs : 0)) * policy_.cycles_per_us;
   const uint64_t start = __rdtsc();
-  while (!IsRequest(LoadState(page))) {
+  while (!stub::IsRequest(LoadState(page))) {
     _mm_pause();
     if (__rdtsc() - start > budget) return false;
   }
@@ -138,7 +128,7 @@ void Handoff::Sleep(stub::ThreadPage* page, const std::atomic<bool>& alive) {
                               __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   // Whatever else the guest wrote there, it is what we sleep on: it can stall only itself.
   const uint32_t state = LoadState(page);
-  if (IsRequest(state) || !alive.load(std::memory_order_seq_cst)) return;
+  if (stub::IsRequest(state) || !alive.load(std::memory_order_seq_cst)) return;
   if (!guest_bound_) return FutexWait(&page->line.state, state);
   // A guest that computes for long must not stay bound: one look, then no more ticks.
   const timespec soon{0, 1000000};
@@ -165,7 +155,10 @@ bool Handoff::TakeToken() {
   return false;
 }
 
-void Handoff::Pause() {
+void Handoff::Pause(stub::ThreadPage* page) {
+  uint32_t expected = stub::kRequest;
+  __atomic_compare_exchange_n(&page->line.state, &expected, stub::kRequestDeferred, false, __ATOMIC_RELAXED,
+                              __ATOMIC_RELAXED);
   if (!split_) return;
   split_ = false;
   paused_split_ = true;

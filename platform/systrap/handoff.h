@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "platform/base/cpu.h"
 #include "platform/systrap/stub_layout.h"
 
 namespace runsc::systrap {
@@ -34,7 +35,6 @@ struct HandoffPolicy {
 
 // Binds a thread (0: the calling one) to one CPU.
 void BindToCpu(pid_t tid, uint32_t cpu);
-uint32_t CurrentCpu();
 
 class Handoff {
  public:
@@ -50,9 +50,9 @@ class Handoff {
   bool Wait(stub::ThreadPage* page, const std::atomic<bool>& alive);
   // The request came from `cpu`: decides about spinning for the next one.
   void Follow(stub::ThreadPage* page, uint32_t cpu);
-  // The sentry thread will sleep for other reasons: until Resume others may have the token. Neither makes a host
-  // call, as threads that wait for each other pass here on each turn.
-  void Pause();
+  // The sentry thread will sleep for other reasons: the guest need not spin for the answer, and until Resume others
+  // may have the token. Neither makes a host call, as threads that wait for each other pass here on each turn.
+  void Pause(stub::ThreadPage* page);
   void Resume();
   // The sentry thread will do something else: gives the token back, releases its binding.
   void Rest();

@@ -80,10 +80,13 @@ namespace runsc::stub {
 enum State : uint32_t {
   kRequest = 1,
   kRequestGuestAsleep = 2,
+  kRequestDeferred = 3,  // the answer will take long: nothing to spin for
   kReply = 4,
   kReplySentryAsleep = 5,
   kDead = 8,  // written by the engine when the host thread is gone
 };
+
+inline bool IsRequest(uint32_t state) { return state >= kRequest && state <= kRequestDeferred; }
 
 enum EventKind : uint32_t {
   kEventSyscall = 1,

@@ -78,7 +78,7 @@ bool StubProcess::IsReady(const FreeSlot& candidate) const {
   if (!candidate.parked) return !exists;
   const auto* page = reinterpret_cast<const stub::ThreadPage*>(SlotMemory(candidate.slot));
   const uint32_t state = __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
-  return exists && (state == stub::kRequest || state == stub::kRequestGuestAsleep);
+  return exists && stub::IsRequest(state);
 }
 
 Result<StubProcess::Seat> StubProcess::AcquireSeat() {

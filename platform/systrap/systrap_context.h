@@ -29,7 +29,7 @@ class SystrapContext final : public Context {
   bool Started(int64_t tid);
 
   Event Run() override;
-  void GoIdle() override { handoff_.Pause(); }
+  void GoIdle() override { handoff_.Pause(page()); }
   void SetSyscallResult(int64_t rax) override;
   void SubmitNative(const SyscallRequest& call, bool report) override;
   const Registers& ReadRegisters() override;

@@ -9,6 +9,7 @@ namespace {
 
 // Names resolved ahead of their lookup, per directory.
 constexpr size_t kMaxPrefetched = 128;
+constexpr size_t kMaxWaste = 8;
 
 std::vector<std::string_view> SplitForWalk(std::string_view path) {
   std::vector<std::string_view> names;
@@ -89,12 +90,13 @@ Result<RefPtr<GoferInode>> GoferInode::WalkOne(std::string_view name) {
 
 // With the names that will be looked up next, unless others may change the directory.
 Result<RefPtr<GoferInode>> GoferInode::LookupOnHost(std::string_view name) {
-  if (gofer_fs_.shared()) return WalkOne(name);
+  if (gofer_fs_.shared() || gofer_fs_.IsCrowded()) return WalkOne(name);
   std::vector<std::string> names;
   uint64_t changes = 0;
   {
     MutexLock l(mu_);
     names = ahead_.Take(name, GoferClient::kMaxWalkNames);
+    gofer_fs_.set_ahead_window(std::max(gofer_fs_.ahead_window(), ahead_.window()));
     changes = name_changes_;
   }
   if (names.size() == 1) return WalkOne(name);
@@ -207,17 +209,22 @@ void GoferInode::NoteListing(const std::vector<DirEntry>& entries) {
   std::vector<std::string> names;
   for (const DirEntry& entry : entries) names.push_back(entry.name);
   MutexLock l(mu_);
-  ahead_.Listed(std::move(names));
+  ahead_.Listed(std::move(names), gofer_fs_.ahead_window());
+}
+
+// At the end: names that nobody came for.
+void GoferInode::NoteWaste() {
+  MutexLock l(mu_);
+  if (prefetched_.size() > kMaxWaste) gofer_fs_.set_ahead_window(1);
 }
 
 Result<std::vector<DirEntry>> GoferInode::Entries() {
   if (!S_ISDIR(type_)) return Errno(ENOTDIR);
   std::vector<DirEntry> all;
-  for (uint64_t cursor = 0;;) {
-    std::vector<GoferDirEntry> batch = TRY(gofer_fs_.client().ReadDir(handle_, cursor));
-    if (batch.empty()) break;
-    cursor = batch.back().cursor;
-    for (GoferDirEntry& entry : batch) {
+  for (GoferListing batch; !batch.at_end;) {
+    batch = TRY(gofer_fs_.client().ReadDir(handle_, batch.entries.empty() ? 0 : batch.entries.back().cursor));
+    if (batch.entries.empty()) break;
+    for (GoferDirEntry& entry : batch.entries) {
       all.push_back({.ino = gofer_fs_.GuestIno(host_key_.first, entry.ino), .next_offset = 0,
                      .type = entry.type, .name = std::move(entry.name)});
     }

@@ -14,6 +14,8 @@ namespace {
 // Linux's own hostfs.
 constexpr long kHostfsMagic = 0x00c0ffee;
 
+constexpr size_t kCrowd = 8192;
+
 // Flips low bits of inode numbers: a bijection that keeps them small.
 uint64_t NewInoMask() {
   uint32_t mask = 0;
@@ -63,6 +65,11 @@ void GoferFs::Forget(GoferInode& inode) {
   MutexLock l(table_mu_);
   const auto it = inodes_.find(inode.host_key());
   if (it != inodes_.end() && it->second == &inode) inodes_.erase(it);
+}
+
+bool GoferFs::IsCrowded() const {
+  MutexLock l(table_mu_);
+  return inodes_.size() > kCrowd;
 }
 
 uint64_t GoferFs::GuestIno(uint64_t host_dev, uint64_t host_ino) const {

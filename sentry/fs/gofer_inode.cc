@@ -37,6 +37,7 @@ GoferInode::GoferInode(GoferFs& fs, GoferNode node)
 void GoferInode::OnLastRef() {
   thread_local std::vector<GoferInode*>* draining = nullptr;
   gofer_fs_.Forget(*this);
+  NoteWaste();
   if (draining != nullptr) {
     draining->push_back(this);
     return;

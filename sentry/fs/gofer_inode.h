@@ -31,6 +31,11 @@ class GoferFs final : public FileSystem {
   // As InodeFor, of a node that was not asked for: what is known of an inode that exists may be younger, and stays.
   RefPtr<GoferInode> InodeAhead(GoferNode node);
   void Forget(GoferInode& inode);
+  // Each inode is a descriptor of the gofer: with many of them, nothing more is fetched ahead.
+  bool IsCrowded() const;
+  // How many names the first lookup after a listing brings along: what lookups in other directories came to use.
+  size_t ahead_window() const { return ahead_window_.load(std::memory_order_relaxed); }
+  void set_ahead_window(size_t names) { ahead_window_.store(names, std::memory_order_relaxed); }
   // Inode number shown to the guest: the host's own are not its business, but must stay distinct.
   uint64_t GuestIno(uint64_t host_dev, uint64_t host_ino) const;
   Attr ToGuest(const FileAttr& attr) const;
@@ -47,6 +52,7 @@ class GoferFs final : public FileSystem {
   const GoferFsOptions options_;
   const uint64_t ino_mask_;
   uint64_t root_dev_ = 0;  // the host's
+  std::atomic<size_t> ahead_window_{1};
   RefPtr<GoferInode> root_;
   mutable Mutex table_mu_{LockRank::kOverlay};
   std::unordered_map<Key, GoferInode*, KeyHash> inodes_ ABSL_GUARDED_BY(table_mu_);
@@ -102,6 +108,7 @@ class GoferInode final : public Inode {
   uint64_t NameChanges() const;
   void NameChanged(std::string_view name);
   void NoteListing(const std::vector<DirEntry>& entries);
+  void NoteWaste();
 
   GoferFs& gofer_fs_;
   const GoferHandle handle_;

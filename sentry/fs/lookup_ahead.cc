@@ -6,12 +6,12 @@
 
 namespace runsc {
 
-void LookupAhead::Listed(std::vector<std::string> names) {
+void LookupAhead::Listed(std::vector<std::string> names, size_t window) {
   names.resize(std::min(names.size(), kMaxNames));
   names_ = std::move(names);
   left_ = names_.size();
   next_ = 0;
-  window_ = 1;
+  window_ = window;
 }
 
 // From where the last trip ended, as that is where the next name usually is.

@@ -70,18 +70,19 @@ bool SpinForReply(ThreadPage* t) {
   const uint64_t budget = Info().spin_cycles;
   if (budget == 0) return false;
   const uint64_t start = Cycles();
-  while (__atomic_load_n(&t->line.state, __ATOMIC_ACQUIRE) < kReply) {
+  for (;;) {
+    const uint32_t state = __atomic_load_n(&t->line.state, __ATOMIC_ACQUIRE);
+    if (state >= kReply) return true;
+    if (state == kRequestDeferred || Cycles() - start > budget) return false;
     __builtin_ia32_pause();
-    if (Cycles() - start > budget) return false;
   }
-  return true;
 }
 
 void SleepForReply(ThreadPage* t) {
   uint32_t expected = kRequest;
-  if (!__atomic_compare_exchange_n(&t->line.state, &expected, kRequestGuestAsleep, false,
-                                   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-    return;
+  while (!__atomic_compare_exchange_n(&t->line.state, &expected, kRequestGuestAsleep, false,
+                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if (expected >= kReply) return;
   }
   while (__atomic_load_n(&t->line.state, __ATOMIC_ACQUIRE) == kRequestGuestAsleep) {
     Syscall(__NR_futex, reinterpret_cast<uint64_t>(&t->line.state), kFutexWait,

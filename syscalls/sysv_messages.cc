@@ -37,7 +37,7 @@ SyscallResult Set(Task& task, int id, GuestAddr buf) {
     MutexLock l(queue->mu());
     TRY(queue->CheckLiveLocked());
     TRY(queue->CheckOwnerLocked(*task.creds()));
-    if (wanted.msg_qbytes > kMsgMnb && !task.creds()->Has(CAP_SYS_RESOURCE)) return Errno(EPERM);
+    if (wanted.msg_qbytes > IpcOf(task).limits.msg_mnb.load() && !task.creds()->Has(CAP_SYS_RESOURCE)) return Errno(EPERM);
     queue->SetOwnerLocked(wanted.msg_perm);
     queue->SetLimitLocked(wanted.msg_qbytes);
   }
@@ -47,9 +47,11 @@ SyscallResult Set(Task& task, int id, GuestAddr buf) {
 
 SyscallResult Info(Task& task, int command, GuestAddr buf) {
   struct msginfo info {};
-  info.msgmax = kMsgMax, info.msgmnb = kMsgMnb, info.msgmni = kMsgMni;
+  const IpcLimits& limits = IpcOf(task).limits;
+  const int mnb = static_cast<int>(limits.msg_mnb.load()), mni = static_cast<int>(limits.msg_mni.load());
+  info.msgmax = static_cast<int>(limits.msg_max.load()), info.msgmnb = mnb, info.msgmni = mni;
   info.msgssz = 16, info.msgseg = 0xffff;
-  info.msgpool = kMsgMni * static_cast<int>(kMsgMnb) / 1024, info.msgmap = info.msgtql = static_cast<int>(kMsgMnb);
+  info.msgpool = static_cast<int>(int64_t{mni} * mnb / 1024), info.msgmap = info.msgtql = mnb;
   if (command == MSG_INFO) {
     info.msgpool = info.msgmap = info.msgtql = 0;
     for (const auto& queue : Queues(task).table().All()) {
@@ -71,7 +73,7 @@ SyscallResult SysMsgget(Task& task, int key, int flags) { return TRY(Queues(task
 // msgsnd(2)
 SyscallResult SysMsgsnd(Task& task, int id, GuestAddr message_addr, uint64_t size, int flags) {
   const long type = TRY(task.CopyInObject<long>(message_addr));
-  if (size > kMsgMax || id < 0 || type < 1) return Errno(EINVAL);
+  if (size > IpcOf(task).limits.msg_max.load() || id < 0 || type < 1) return Errno(EINVAL);
   MessageQueue::Message message{type, std::string(size, '\0')};
   TRY(task.CopyIn(message_addr + sizeof(long), message.text.data(), size));
   TRY(Queues(task).Send(task, id, std::move(message), flags));

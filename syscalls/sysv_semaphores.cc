@@ -14,7 +14,7 @@ Semaphores& Sets(Task& task) { return IpcOf(task).semaphores; }
 
 SyscallResult Operate(Task& task, int id, GuestAddr ops_addr, uint32_t count, Deadline deadline) {
   if (count < 1 || id < 0) return Errno(EINVAL);
-  if (count > kSemOpm) return Errno(E2BIG);
+  if (count > IpcOf(task).limits.sem_opm.load()) return Errno(E2BIG);
   std::vector<sembuf> ops(count);
   TRY(task.CopyIn(ops_addr, ops.data(), count * sizeof(sembuf)));
   TRY(Sets(task).Operate(task, id, ops, deadline));
@@ -48,9 +48,10 @@ SyscallResult SetOwner(Task& task, int id, GuestAddr buf) {
 
 SyscallResult Info(Task& task, int command, GuestAddr buf) {
   struct seminfo info {};
-  info.semmap = info.semmns = kSemMsl * kSemMni;
-  info.semmni = kSemMni, info.semmsl = kSemMsl, info.semopm = kSemOpm;
-  info.semmnu = info.semmns, info.semume = kSemOpm, info.semusz = 20;
+  const IpcLimits& limits = IpcOf(task).limits;
+  info.semmap = info.semmns = info.semmnu = static_cast<int>(limits.sem_mns.load());
+  info.semmni = static_cast<int>(limits.sem_mni.load()), info.semmsl = static_cast<int>(limits.sem_msl.load());
+  info.semopm = info.semume = static_cast<int>(limits.sem_opm.load()), info.semusz = 20;
   info.semvmx = info.semaem = kSemVmx;
   if (command == SEM_INFO) {
     info.semusz = info.semaem = 0;

@@ -45,8 +45,9 @@ SyscallResult Set(Task& task, int id, GuestAddr buf) {
 
 SyscallResult Limits(Task& task, GuestAddr buf) {
   struct shminfo info {};
-  info.shmmax = kShmMax, info.shmmin = 1, info.shmmni = kShmMni;
-  info.shmseg = kShmMni, info.shmall = kShmMax;
+  const IpcLimits& limits = IpcOf(task).limits;
+  info.shmmax = limits.shm_max.load(), info.shmmin = 1;
+  info.shmmni = info.shmseg = limits.shm_mni.load(), info.shmall = limits.shm_all.load();
   TRY(task.CopyOutObject(buf, info));
   return Segments(task).table().HighestIndex();
 }

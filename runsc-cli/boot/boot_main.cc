@@ -21,6 +21,7 @@
 #include "sentry/fs/clock_watch.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
+#include "sentry/fs/ipc_sysctl.h"
 #include "sentry/fs/pipe_file.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/kernel/kernel.h"
@@ -125,6 +126,7 @@ void RegisterFiles() {
   RegisterTerminals();
   PublishProcNet();
   PublishNetSysctls();
+  PublishIpcSysctls();
 }
 
 // The host's network, if we were given a way to it. --network=sandbox will be a stack of our own for the links of the

@@ -2,6 +2,8 @@
 // everything else says what holds in this kernel.
 #include "sentry/fs/proc_sys.h"
 
+#include <charconv>
+
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/fs/simple_fs_text.h"
@@ -58,9 +60,6 @@ constexpr Constant kConstants[] = {
     {"kernel/keys/maxkeys", "200"},
     {"kernel/kptr_restrict", "2"},
     {"kernel/modules_disabled", "1"},
-    {"kernel/msgmax", "8192"},
-    {"kernel/msgmnb", "16384"},
-    {"kernel/msgmni", "32000"},
     {"kernel/ngroups_max", "65536"},
     {"kernel/osrelease", kGuestRelease},
     {"kernel/ostype", kGuestSysname},
@@ -85,11 +84,7 @@ constexpr Constant kConstants[] = {
     {"kernel/sched_rt_period_us", "1000000"},
     {"kernel/sched_rt_runtime_us", "950000"},
     {"kernel/seccomp/actions_avail", "kill_process kill_thread trap errno trace log allow"},
-    {"kernel/sem", "32000\t1024000000\t500\t32000"},
     {"kernel/shm_rmid_forced", "0"},
-    {"kernel/shmall", "18446744073692774399"},
-    {"kernel/shmmax", "18446744073692774399"},
-    {"kernel/shmmni", "4096"},
     {"kernel/sysctl_writes_strict", "1"},
     {"kernel/tainted", "0"},
     {"kernel/threads-max", "192730"},
@@ -190,6 +185,19 @@ std::vector<ProcSysKnob>& Knobs() {
 Result<std::string> Uuid(Task&) { return RandomUuid() + "\n"; }
 
 }  // namespace
+
+std::optional<uint64_t> TakeNumber(std::string_view& text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  if (begin == text.npos) return std::nullopt;
+  text.remove_prefix(begin);
+  uint64_t number;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return number;
+}
+
+bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\n") == text.npos; }
 
 void SetProcSysKnob(const ProcSysKnob& knob) { Knobs().push_back(knob); }
 

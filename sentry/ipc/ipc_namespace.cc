@@ -43,7 +43,8 @@ IpcNamespace& First(Kernel& kernel) {
 
 }  // namespace
 
-IpcNamespace::IpcNamespace(Kernel& kernel) : shared_memory(kernel) {
+IpcNamespace::IpcNamespace(Kernel& kernel)
+    : shared_memory(kernel, limits), semaphores(limits), messages(limits) {
   static const bool listening = (AddProcessExitHook(OnProcessExit), true);
   (void)listening;
   UsedNamespaces& used = Used();

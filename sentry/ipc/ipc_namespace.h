@@ -11,6 +11,7 @@ class IpcNamespace : public RefCounted {
  public:
   explicit IpcNamespace(Kernel& kernel);
 
+  IpcLimits limits;
   SharedMemory shared_memory;
   Semaphores semaphores;
   MessageQueues messages;

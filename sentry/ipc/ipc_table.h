@@ -1,6 +1,7 @@
 // The ids and keys of one kind of System V object.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <vector>
 
@@ -12,7 +13,8 @@ namespace runsc {
 template <typename T>
 class IpcTable {
  public:
-  explicit IpcTable(int limit) : limit_(limit) {}
+  // `limit`: how many there may be; it may change.
+  explicit IpcTable(const std::atomic<uint64_t>& limit) : limit_(limit) {}
 
   // shmget(2) & co.: `check` decides about an object that exists, `make` gives Result<RefPtr<T>> of a new one.
   template <typename Check, typename Make>
@@ -26,7 +28,7 @@ class IpcTable {
       }
       if (!(flags & IPC_CREAT)) return Errno(ENOENT);
     }
-    if (static_cast<int>(objects_.size()) >= limit_) return Errno(ENOSPC);
+    if (objects_.size() >= limit_.load()) return Errno(ENOSPC);
     return InsertLocked(TRY(make()));
   }
 
@@ -101,7 +103,7 @@ class IpcTable {
     return id;
   }
 
-  const int limit_;
+  const std::atomic<uint64_t>& limit_;
   Mutex mu_{LockRank::kDentry};
   int last_index_ ABSL_GUARDED_BY(mu_) = -1, sequence_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<int, RefPtr<T>> objects_ ABSL_GUARDED_BY(mu_);

@@ -74,7 +74,7 @@ Result<int> MessageQueues::Get(Task& task, key_t key, int flags) {
     return queue.CheckAccessLocked(*task.creds(), flags & 0777);
   };
   return table_.Get(key, flags, check, [&]() -> Result<RefPtr<MessageQueue>> {
-    return MakeRef<MessageQueue>(*task.creds(), key, flags);
+    return MakeRef<MessageQueue>(*task.creds(), key, flags, limits_.msg_mnb.load());
   });
 }
 
@@ -88,6 +88,7 @@ Result<void> Interrupted(const Result<void>& outcome) {
 }  // namespace
 
 Result<void> MessageQueues::Send(Task& task, int id, MessageQueue::Message message, int flags) {
+  if (message.text.size() > limits_.msg_max.load()) return Errno(EINVAL);
   const RefPtr<MessageQueue> queue = TRY(table_.Find(id));
   TRY(Interrupted(WaitUntilDone(task, queue->queue(), EPOLLOUT, kNever, [&]() -> Result<bool> {
     MutexLock l(queue->mu());

@@ -6,15 +6,13 @@
 #include <deque>
 #include <string>
 
+#include "sentry/ipc/ipc_limits.h"
 #include "sentry/ipc/ipc_table.h"
 #include "sentry/vfs/wait_queue.h"
 
 namespace runsc {
 
 class Task;
-
-inline constexpr size_t kMsgMax = 8192, kMsgMnb = 16384;
-inline constexpr int kMsgMni = 32000;
 
 class MessageQueue : public IpcObject {
  public:
@@ -29,7 +27,8 @@ class MessageQueue : public IpcObject {
     int flags = 0;
   };
 
-  MessageQueue(const Credentials& creds, key_t key, uint32_t mode) : IpcObject(creds, key, mode), changed_(Now()) {}
+  MessageQueue(const Credentials& creds, key_t key, uint32_t mode, size_t limit)
+      : IpcObject(creds, key, mode), limit_(limit), changed_(Now()) {}
   WaitQueue& queue() { return queue_; }
 
   // False while there is no room. EIDRM.
@@ -45,7 +44,7 @@ class MessageQueue : public IpcObject {
   std::deque<Message>::iterator FindLocked(const Wish& wish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   std::deque<Message> messages_ ABSL_GUARDED_BY(mu_);
-  size_t bytes_ ABSL_GUARDED_BY(mu_) = 0, limit_ ABSL_GUARDED_BY(mu_) = kMsgMnb;
+  size_t bytes_ ABSL_GUARDED_BY(mu_) = 0, limit_ ABSL_GUARDED_BY(mu_);
   int sender_ ABSL_GUARDED_BY(mu_) = 0, receiver_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t sent_ ABSL_GUARDED_BY(mu_) = 0, received_ ABSL_GUARDED_BY(mu_) = 0, changed_ ABSL_GUARDED_BY(mu_);
   WaitQueue queue_;  // EPOLLIN: a message came; EPOLLOUT: there is room
@@ -53,6 +52,7 @@ class MessageQueue : public IpcObject {
 
 class MessageQueues {
  public:
+  explicit MessageQueues(const IpcLimits& limits) : limits_(limits), table_(limits.msg_mni) {}
   Result<int> Get(Task& task, key_t key, int flags);
   Result<void> Send(Task& task, int id, MessageQueue::Message message, int flags);
   Result<MessageQueue::Message> Receive(Task& task, int id, const MessageQueue::Wish& wish);
@@ -60,7 +60,8 @@ class MessageQueues {
   IpcTable<MessageQueue>& table() { return table_; }
 
  private:
-  IpcTable<MessageQueue> table_{kMsgMni};
+  const IpcLimits& limits_;
+  IpcTable<MessageQueue> table_;
 };
 
 }  // namespace runsc

@@ -7,9 +7,11 @@
 namespace runsc {
 namespace {
 
+constexpr size_t kLimit = 16384;
+
 RefPtr<MessageQueue> NewQueue() {
   static const auto root = MakeRef<Credentials>();
-  return MakeRef<MessageQueue>(*root, IPC_PRIVATE, 0600);
+  return MakeRef<MessageQueue>(*root, IPC_PRIVATE, 0600, kLimit);
 }
 
 bool Send(MessageQueue& queue, long type, std::string text) {
@@ -50,7 +52,7 @@ TEST(MessageQueueTest, KeepsWhatIsTooLong) {
 
 TEST(MessageQueueTest, IsFullByBytesAndByCount) {
   const auto queue = NewQueue();
-  EXPECT_TRUE(Send(*queue, 1, std::string(kMsgMnb - 1, 'x')));
+  EXPECT_TRUE(Send(*queue, 1, std::string(kLimit - 1, 'x')));
   EXPECT_FALSE(Send(*queue, 1, "xx"));
   EXPECT_TRUE(Send(*queue, 1, "x"));
   const auto empty = NewQueue();
@@ -64,7 +66,8 @@ TEST(MessageQueueTest, IsFullByBytesAndByCount) {
 }
 
 TEST(IpcTableTest, TellsStaleIdsFromNewOnes) {
-  IpcTable<MessageQueue> table(2);
+  const std::atomic<uint64_t> limit{2};
+  IpcTable<MessageQueue> table(limit);
   const auto check = [](MessageQueue&) { return Result<void>(); };
   const auto make = []() -> Result<RefPtr<MessageQueue>> { return NewQueue(); };
   const int first = *table.Get(IPC_PRIVATE, IPC_CREAT, check, make);
@@ -84,7 +87,7 @@ TEST(IpcObjectTest, Permissions) {
   owner->euid = 10;
   other->euid = 20;
   other->egid = other->fsgid = 5;
-  const auto queue = MakeRef<MessageQueue>(*owner, IPC_PRIVATE, 0604);
+  const auto queue = MakeRef<MessageQueue>(*owner, IPC_PRIVATE, 0604, kLimit);
   MutexLock l(queue->mu());
   EXPECT_TRUE(queue->CheckAccessLocked(*owner, 0222).ok());
   EXPECT_TRUE(queue->CheckAccessLocked(*other, 0444).ok());

@@ -98,17 +98,21 @@ void SemaphoreSet::UndoFor(const ThreadGroup& process) {
 }
 
 Result<int> Semaphores::Get(Task& task, key_t key, int count, int flags) {
-  if (count < 0 || count > kSemMsl) return Errno(EINVAL);
+  if (count < 0 || static_cast<uint64_t>(count) > limits_.sem_msl.load()) return Errno(EINVAL);
   const auto check = [&](SemaphoreSet& set) -> Result<void> {
     if (count > set.size()) return Errno(EINVAL);
     MutexLock l(set.mu());
     return set.CheckAccessLocked(*task.creds(), flags & 0777);
   };
-  const auto make = [&]() -> Result<RefPtr<SemaphoreSet>> {
-    if (count == 0) return Errno(EINVAL);
-    return MakeRef<SemaphoreSet>(*task.creds(), key, flags, count);
-  };
-  return table_.Get(key, flags, check, make);
+  return table_.Get(key, flags, check, [&] { return Make(task, key, count, flags); });
+}
+
+// Under the table's lock.
+Result<RefPtr<SemaphoreSet>> Semaphores::Make(Task& task, key_t key, int count, int flags) {
+  if (count == 0) return Errno(EINVAL);
+  if (count_.load() + count > limits_.sem_mns.load()) return Errno(ENOSPC);
+  count_ += count;
+  return MakeRef<SemaphoreSet>(*task.creds(), key, flags, count);
 }
 
 Result<void> Semaphores::Operate(Task& task, int id, std::span<const sembuf> ops, Deadline deadline) {
@@ -149,6 +153,7 @@ Result<void> Semaphores::Remove(Task& task, int id) {
     set->SetRemovedLocked();
   }
   table_.Remove(*set);
+  count_ -= set->size();
   set->queue().Notify(EPOLLIN);
   return {};
 }

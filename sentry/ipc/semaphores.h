@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "sentry/ipc/ipc_limits.h"
 #include "sentry/ipc/ipc_table.h"
 #include "sentry/kernel/deadline.h"
 #include "sentry/vfs/wait_queue.h"
@@ -17,7 +18,7 @@ namespace runsc {
 class Task;
 class ThreadGroup;
 
-inline constexpr int kSemMsl = 32000, kSemOpm = 500, kSemMni = 32000, kSemVmx = 32767;
+inline constexpr int kSemVmx = 32767;
 
 class SemaphoreSet : public IpcObject {
  public:
@@ -63,6 +64,7 @@ class SemaphoreSet : public IpcObject {
 
 class Semaphores {
  public:
+  explicit Semaphores(const IpcLimits& limits) : limits_(limits), table_(limits.sem_mni) {}
   Result<int> Get(Task& task, key_t key, int count, int flags);
   Result<void> Operate(Task& task, int id, std::span<const sembuf> ops, Deadline deadline);
   Result<void> Remove(Task& task, int id);
@@ -70,7 +72,11 @@ class Semaphores {
   IpcTable<SemaphoreSet>& table() { return table_; }
 
  private:
-  IpcTable<SemaphoreSet> table_{kSemMni};
+  Result<RefPtr<SemaphoreSet>> Make(Task& task, key_t key, int count, int flags);
+
+  const IpcLimits& limits_;
+  IpcTable<SemaphoreSet> table_;
+  std::atomic<uint64_t> count_{0};  // semaphores in all sets
   std::atomic<bool> undo_used_{false};
 };
 

@@ -111,11 +111,16 @@ Result<Attr> SharedSegmentFile::GetAttr() {
   return attr;
 }
 
+// Under the table's lock.
 Result<RefPtr<SharedSegment>> SharedMemory::Make(Task& task, key_t key, uint64_t size, int flags) {
-  if (size < 1 || size > kShmMax || size > task.mm().layout().max_addr) return Errno(size < 1 ? EINVAL : ENOMEM);
+  if (size < 1 || size > limits_.shm_max.load()) return Errno(EINVAL);
+  const uint64_t pages = PageUp(size) / kPage;
+  if (pages_.load() + pages > limits_.shm_all.load()) return Errno(ENOSPC);
+  if (size > task.mm().layout().max_addr) return Errno(ENOMEM);
   if (flags & SHM_HUGETLB) return Errno(ENOMEM);  // the pool of huge pages is empty
   UniqueFd memory = TRY(kernel_.backing().CreateFile("sysv-shared-memory"));
   if (ftruncate(memory.get(), static_cast<off_t>(PageUp(size))) != 0) return Errno(ENOMEM);
+  pages_ += pages;
   return MakeRef<SharedSegment>(*task.creds(), key, flags, std::move(memory), size, task.pid());
 }
 
@@ -194,6 +199,7 @@ void SharedMemory::DropIfUnused(SharedSegment& segment) {
   }
   doomed_.fetch_sub(1);
   table_.Remove(segment);
+  pages_ -= PageUp(segment.size()) / kPage;
   segment.FreeMemory();
 }
 

@@ -4,15 +4,13 @@
 #include <sys/shm.h>
 
 #include "platform/base/unique_fd.h"
+#include "sentry/ipc/ipc_limits.h"
 #include "sentry/ipc/ipc_table.h"
 #include "sentry/vfs/file.h"
 
 namespace runsc {
 
 class Kernel;
-
-inline constexpr uint64_t kShmMax = ~uint64_t{0} - (uint64_t{1} << 24);  // kernel.shmmax, kernel.shmall
-inline constexpr int kShmMni = 4096;
 
 class SharedSegment : public IpcObject {
  public:
@@ -58,7 +56,7 @@ class SharedSegmentFile : public File {
 
 class SharedMemory {
  public:
-  explicit SharedMemory(Kernel& kernel) : kernel_(kernel) {}
+  SharedMemory(Kernel& kernel, const IpcLimits& limits) : kernel_(kernel), limits_(limits), table_(limits.shm_mni) {}
   Result<int> Get(Task& task, key_t key, uint64_t size, int flags);
   Result<GuestAddr> Attach(Task& task, int id, GuestAddr addr, int flags);
   Result<void> Detach(Task& task, GuestAddr addr);
@@ -74,7 +72,9 @@ class SharedMemory {
   void DropIfUnused(SharedSegment& segment);
 
   Kernel& kernel_;
-  IpcTable<SharedSegment> table_{kShmMni};
+  const IpcLimits& limits_;
+  IpcTable<SharedSegment> table_;
+  std::atomic<uint64_t> pages_{0};  // of all segments
   std::atomic<int> doomed_{0};  // how many wait for their last user
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -16,6 +17,7 @@
 #include <time.h>
 
 #include <atomic>
+#include <functional>
 #include <string>
 
 #include "tests/guest/harness.h"
@@ -108,6 +110,28 @@ void Catch(int signal) {
   action.sa_handler = [](int) { ++caught; };
   action.sa_flags = SA_RESTART;
   EXPECT_OK(sigaction(signal, &action, nullptr));
+}
+
+void SetSetting(const std::string& path, const std::string& value) {
+  const int fd = ASSERT_OK(open(path.c_str(), O_WRONLY));
+  ASSERT_OK(write(fd, value.data(), value.size()));
+  close(fd);
+  EXPECT_EQ(ReadAll(path.c_str()), value + "\n");
+}
+
+// Runs `body` while the setting `name` is `value`: in an IPC namespace of its own, or in the sandbox's, whose root has no
+// right to make one.
+void WithSetting(const std::string& name, const std::string& value, const std::function<void()>& body) {
+  EXPECT_EQ(RunInChild([&] {
+    const std::string path = "/proc/sys/kernel/" + name;
+    if (!InSandbox()) ASSERT_OK(unshare(CLONE_NEWIPC));
+    std::string before = ReadAll(path.c_str());
+    before.pop_back();  // the newline
+    SetSetting(path, value);
+    body();
+    SetSetting(path, before);
+    return Failed() ? 1 : 0;
+  }), 0);
 }
 
 }  // namespace
@@ -558,4 +582,65 @@ TEST(MqMemoryLimit) {
   rlimit limit{1000, 1000};
   ASSERT_OK(setrlimit(RLIMIT_MSGQUEUE, &limit));
   EXPECT_ERRNO(mq_open("/guest-limit", O_RDWR | O_CREAT, 0600, nullptr), EMFILE);
+}
+
+TEST(IpcLimitsOfMessages) {
+  if (geteuid() != 0) Skip("needs root");
+  WithSetting("msgmax", "100", [] {
+    const Queue queue;
+    EXPECT_OK(queue.send(1, std::string(100, 'x')));
+    EXPECT_ERRNO(queue.send(1, std::string(101, 'x')), EINVAL);
+  });
+  WithSetting("msgmnb", "10", [] {
+    const Queue queue;
+    EXPECT_OK(queue.send(1, "12345678"));
+    EXPECT_ERRNO(queue.send(1, "901", IPC_NOWAIT), EAGAIN);
+  });
+  WithSetting("msgmni", "1", [] {
+    const Queue queue;
+    EXPECT_ERRNO(msgget(IPC_PRIVATE, IPC_CREAT | 0600), ENOSPC);
+  });
+}
+
+TEST(IpcLimitsOfSemaphores) {
+  if (geteuid() != 0) Skip("needs root");
+  WithSetting("sem", "10\t15\t2\t3", [] {
+    const Set first(10);
+    EXPECT_ERRNO(semget(IPC_PRIVATE, 11, IPC_CREAT | 0600), EINVAL);
+    EXPECT_ERRNO(semget(IPC_PRIVATE, 6, IPC_CREAT | 0600), ENOSPC);
+    { const Set removed(5); }
+    const Set second(4), third(1);
+    EXPECT_ERRNO(semget(IPC_PRIVATE, 1, IPC_CREAT | 0600), ENOSPC);
+    const sembuf up[3] = {{0, 1, 0}, {0, 1, 0}, {0, 1, 0}};
+    EXPECT_ERRNO(semop(first.id, const_cast<sembuf*>(up), 3), E2BIG);
+  });
+}
+
+TEST(IpcLimitsOfSharedMemory) {
+  if (geteuid() != 0) Skip("needs root");
+  WithSetting("shmmax", "8192", [] {
+    const Segment segment(8192);
+    EXPECT_ERRNO(shmget(IPC_PRIVATE, 8193, IPC_CREAT | 0600), EINVAL);
+  });
+  WithSetting("shmall", "3", [] {
+    const Segment segment(4097);
+    EXPECT_ERRNO(shmget(IPC_PRIVATE, 4097, IPC_CREAT | 0600), ENOSPC);
+    const Segment last(4096);
+  });
+  WithSetting("shmmni", "1", [] {
+    const Segment segment(4096);
+    EXPECT_ERRNO(shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600), ENOSPC);
+  });
+}
+
+TEST(IpcLimitsRefuseNonsense) {
+  if (geteuid() != 0) Skip("needs root");
+  WithSetting("msgmax", "8192", [] {
+    for (const char* nonsense : {"-1", "2147483648", "word"}) {
+      const int fd = ASSERT_OK(open("/proc/sys/kernel/msgmax", O_WRONLY));
+      EXPECT_ERRNO(write(fd, nonsense, strlen(nonsense)), EINVAL);
+      close(fd);
+    }
+    EXPECT_EQ(ReadAll("/proc/sys/kernel/msgmax"), std::string("8192\n"));
+  });
 }

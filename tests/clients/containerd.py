@@ -275,9 +275,7 @@ class Containerd(Client):
         script = "trap 'stty size' WINCH; trap 'echo interrupted; exit 5' INT; echo ready; while :; do sleep 0.1; done"
         with self.terminal(*self.run_args(self.id(), "sh", "-c", script, flags=("--rm", "-t"))) as terminal:
             terminal.expect("ready")
-            terminal.resize(40, 100)
-            os.kill(terminal.pid, signal.SIGWINCH)
-            terminal.expect("40 100")
+            terminal.resize_until("40 100", 40, 100)
             terminal.send("\x03")
             terminal.expect("interrupted")
             expect(terminal.status() == 5, "exit status")

@@ -89,9 +89,7 @@ class Docker(Client):
         with Terminal(*self.args("run", "--rm", "-it", images.NAME, "sh", "-c", script)) as terminal:
             terminal.expect("/dev/(pts|console)")
             terminal.expect("ready")
-            terminal.resize(40, 100)
-            os.kill(terminal.pid, signal.SIGWINCH)
-            terminal.expect("40 100")
+            terminal.resize_until("40 100", 40, 100)
             terminal.send("\x03")
             expect(terminal.status() == 5, "exit status")
 

@@ -82,6 +82,16 @@ class Terminal:
 
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def resize_until(self, pattern, rows, columns):
+        """Resizes until what the program prints says so: a client may begin to listen only after the program runs."""
+        self.resize(rows, columns)
+        deadline = time.monotonic() + 60
+        while not re.search(pattern, self.text):
+            expect(time.monotonic() < deadline, f"{' '.join(self.argv)}: no {pattern!r} in {self.text[-500:]!r}")
+            os.kill(self.pid, signal.SIGWINCH)
+            self._read(1)
+        self.expect(pattern)
+
     def send(self, text):
         os.write(self.master, text.encode())
 

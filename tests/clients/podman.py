@@ -119,9 +119,7 @@ class Podman(Client):
         with Terminal(*args, env=self.environment) as terminal:
             terminal.expect("/dev/(pts|console)")
             terminal.expect("ready")
-            terminal.resize(40, 100)
-            os.kill(terminal.pid, signal.SIGWINCH)
-            terminal.expect("40 100")
+            terminal.resize_until("40 100", 40, 100)
             terminal.send("\x03")
             expect(terminal.status() == 5, "exit status")
 

@@ -79,6 +79,13 @@ if(NOT RUNSC_SANITIZE)
     add_test(NAME cli COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/run.py --runtime ${RUNSC_TEST_RUNTIME})
     set_tests_properties(cli PROPERTIES LABELS cli TIMEOUT 600)
   endif()
+
+  file(GLOB fault_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/faults/*.py)
+  foreach(script ${fault_scripts})
+    get_filename_component(topic ${script} NAME_WE)
+    add_test(NAME faults.${topic} COMMAND ${script} --runtime ${RUNSC_TEST_RUNTIME})
+    set_tests_properties(faults.${topic} PROPERTIES LABELS faults TIMEOUT 600)
+  endforeach()
 endif()
 
 file(GLOB lint_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/lint/check_*.py)

@@ -1,0 +1,62 @@
+"""A state directory that cannot be written: the error says so, and nothing is left."""
+
+import os
+import subprocess
+
+from harness import expect, expect_failure, expect_success, processes_of
+
+
+class Tmpfs:
+    """A small file system at the state root."""
+
+    def __init__(self, w, options):
+        self.path = w.root
+        os.makedirs(self.path)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.path], check=True)
+
+    def fill(self):
+        with open(os.path.join(self.path, "full"), "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 4096)
+            except OSError:
+                pass
+
+
+def test_full(w):
+    with Tmpfs(w, "size=64k") as state:
+        state.fill()
+        outcome = w.run("create", "--bundle", w.bundle(), w.id())
+        expect_failure(outcome, "no space left on device")
+        expect(not processes_of(w), "processes are left")
+        os.remove(os.path.join(state.path, "full"))
+        expect(os.listdir(state.path) == [], os.listdir(state.path))
+        expect_success(w.run("run", "--bundle", w.bundle(), w.id()), "")
+
+
+def test_full_while_it_runs(w):
+    with Tmpfs(w, "size=64k") as state:
+        expect_success(w.run("create", "--bundle", w.bundle(w.spec("/bin/sleep", "100")), w.id()))
+        state.fill()
+        outcome = w.run("start", "c1")
+        expect(outcome.code in (0, 128) and (outcome.code == 0 or "No space left" in outcome.stderr), outcome)
+        expect_success(w.run("delete", "--force", "c1"), "")
+        expect(not processes_of(w), "processes are left")
+
+
+def test_read_only(w):
+    with Tmpfs(w, "size=64k,ro"):
+        expect_failure(w.run("create", "--bundle", w.bundle(), w.id()), "read-only file system", w.root)
+        expect_failure(w.run("state", "c1"), "does not exist")
+
+
+def test_not_a_directory(w):
+    with open(w.root, "w"):
+        pass
+    expect_failure(w.run("create", "--bundle", w.bundle(), w.id()), w.root)

@@ -3,13 +3,17 @@
 import concurrent.futures
 import json
 import os
+import random
 import signal
 import subprocess
 import threading
 import time
 
 import images
-from harness import SCRATCH, Client, Daemon, Terminal, expect, run, step, wait_until
+from harness import (SCRATCH, Client, Daemon, Terminal, cgroups, expect, expect_gone, kill_one, processes, run, step,
+                     wait_until)
+
+FAULTS = int(os.environ.get("RUNSC_CLIENTS_FAULTS", "12"))  # points
 
 CONFIG = """
 version = 2
@@ -333,3 +337,30 @@ class Containerd(Client):
         wait_until(lambda: self.status(ends) == "STOPPED", "the task to stop")
         self.expect_exit(ends, 8)
         self.remove(stays)
+
+    @step("SIGKILL at random moments to shim, containerd, or any process of the container: it can be removed, nothing is left")
+    def faults(self):
+        choice = random.Random(1)
+        for _ in range(FAULTS):
+            name, role = self.id(), choice.choice(("shim", "containerd", "container", "container"))
+            started = threading.Thread(target=lambda: self.ctr(*self.run_args(name, "sleep", "1000", flags=("-d",)), timeout=60))
+            started.start()
+            time.sleep(choice.uniform(0, 0.8))
+            if role == "containerd":
+                self.daemon.stop(signal.SIGKILL)
+            else:
+                kill_one(choice, processes("containerd-shim", name) if role == "shim" else cgroups(name)[1])
+            started.join()
+            if role == "containerd":
+                self.daemon.start(self.answers)
+            self.remove_whatever_it_is(name)
+            expect_gone(name, "containerd-shim")
+
+    def remove_whatever_it_is(self, name):
+        def removed():
+            self.ctr("task", "kill", "-s", "SIGKILL", "-a", name)
+            self.ctr("task", "delete", "-f", name)
+            self.ctr("containers", "delete", name)
+            return name not in self.ctr("containers", "ls", "-q").out.split()
+
+        wait_until(removed, f"{name} to be removed")

@@ -176,6 +176,58 @@ class Daemon:
         self.process = None
 
 
+def processes(*words):
+    """Living processes whose command line has all the words, by pid."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                line = file.read().replace("\0", " ")
+        except OSError:
+            continue
+        if line and all(word in line for word in words):
+            found[int(pid)] = line
+    return found
+
+
+def cgroups(name):
+    """Directories of cgroups whose path has the name, and the processes in them."""
+    groups, pids = [], set()
+    for path, _, _ in os.walk("/sys/fs/cgroup"):
+        if name in path:
+            groups.append(path)
+            try:
+                with open(f"{path}/cgroup.procs") as file:
+                    pids |= {int(line) for line in file}
+            except OSError:
+                pass  # it is going
+    return groups, pids
+
+
+def kill_one(choice, pids):
+    """SIGKILL to one of them, if any still lives."""
+    for pid in choice.sample(sorted(pids), len(pids)):
+        try:
+            return os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def expect_gone(name, supervisor):
+    """No process of the container is left. A `supervisor` that its killed client left behind, as it does with runc, is ended
+    and not held against the runtime; nor are the client's mount of the root and empty cgroups."""
+    for pid in processes(supervisor, name):
+        os.kill(pid, signal.SIGKILL)
+
+    def left():
+        return [*processes(name).values(), *cgroups(name)[1]]
+
+    try:
+        wait_until(lambda: not left(), "", 30)
+    except Failure:
+        raise Failure(f"left behind: {left()}") from None
+
+
 def step(title):
     """Marks a method of a client's class as one of its steps."""
 

@@ -2,10 +2,15 @@
 
 import json
 import os
+import random
 import signal
+import threading
+import time
 
 import images
-from harness import SCRATCH, Client, Terminal, expect, run, step, wait_until
+from harness import SCRATCH, Client, Terminal, cgroups, expect, expect_gone, kill_one, processes, run, step, wait_until
+
+FAULTS = int(os.environ.get("RUNSC_CLIENTS_FAULTS", "12"))  # points
 
 POLICY = {"default": [{"type": "insecureAcceptAnything"}]}
 ENGINE = """
@@ -251,3 +256,20 @@ class Podman(Client):
         pid = self.inspect(name, ".State.Pid")
         self.podman("rm", "-f", "-t", "0", name).ok()
         wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the process to end")
+
+    @step("SIGKILL at random moments to conmon or any process of the container: it can be removed, nothing is left")
+    def faults(self):
+        choice = random.Random(1)
+        for _ in range(FAULTS):
+            name = self.id()
+            started = threading.Thread(target=lambda: self.podman(
+                "run", "-d", "--name", name, *self.limits(), images.NAME, "sleep", "1000", timeout=60))
+            started.start()
+            time.sleep(choice.uniform(0, 0.8))
+            number = self.podman("inspect", "-f", "{{.Id}}", name).out.strip()
+            if number:
+                kill_one(choice, processes("conmon", number) if choice.random() < 0.5 else cgroups(number)[1])
+            started.join()
+            self.podman("rm", "-f", "-i", "-t", "0", name).ok()
+            if number:
+                expect_gone(number, "conmon")

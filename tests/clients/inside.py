@@ -8,7 +8,7 @@ import sys
 
 from harness import SCRATCH
 
-MODULES = {"containerd": "Containerd", "cri": "Cri", "docker": "Docker", "podman": "Podman"}
+MODULES = {"containerd": "Containerd", "cri": "Cri", "docker": "Docker", "podman": "Podman", "rootless": "Rootless"}
 
 
 def main():

@@ -19,7 +19,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parents[1]
-CLIENTS = ("containerd", "cri", "docker", "podman")
+CLIENTS = ("containerd", "cri", "docker", "podman", "rootless")
 TABLE = REPO / "docs/clients.md"
 BEGIN, END = "<!-- table: written by tests/clients/run.py -->\n", "<!-- end of table -->\n"
 

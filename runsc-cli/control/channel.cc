@@ -9,6 +9,7 @@
 
 #include <cstring>
 
+#include "absl/strings/cord.h"
 #include "platform/base/fd_room.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr char kSocketName[] = "control.sock";
 constexpr int kBacklog = 16;
+constexpr char kClosedPayload[] = "runsc/closed";
 
 // The socket's name through the directory's descriptor: short whatever the directory is called.
 sockaddr_un SocketAddress(int directory) {
@@ -51,7 +53,15 @@ absl::Status Malformed(std::string_view what) {
   return absl::DataLossError(Cat("malformed control message: ", what));
 }
 
+absl::Status Closed() {
+  absl::Status status = absl::UnavailableError("the other side closed the control connection");
+  status.SetPayload(kClosedPayload, absl::Cord());
+  return status;
+}
+
 }  // namespace
+
+bool IsClosed(const absl::Status& status) { return status.GetPayload(kClosedPayload).has_value(); }
 
 absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const int> fds) const {
   if (message.body.size() > kMaxControlBody) return InvalidArgument("control message: more than ", kMaxControlBody, " bytes");
@@ -91,7 +101,7 @@ absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
   if (size < 0 && errno == EAGAIN) return absl::DeadlineExceededError("the sandbox does not answer");
   if (size < 0) return HostError(errno, "receive control message");
   message.fds = TakeFds(packet);
-  if (size == 0) return absl::UnavailableError("the other side closed the control connection");
+  if (size == 0) return Closed();
   if (static_cast<size_t>(size) < sizeof(header)) return Malformed("too short");
   if (header.magic != kControlMagic || header.version != kControlVersion) return Malformed("wrong version");
   if (packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || header.body_size != size - sizeof(header)) {

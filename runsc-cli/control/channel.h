@@ -26,6 +26,9 @@ struct ControlMessage {
   }
 };
 
+// Whether a call failed because the connection ended, though the other side had taken what was sent.
+bool IsClosed(const absl::Status& status);
+
 class ControlChannel {
  public:
   ControlChannel() = default;
@@ -36,7 +39,7 @@ class ControlChannel {
 
   // `fds` are sent along; they stay the caller's.
   absl::Status Send(const ControlMessage& message, std::span<const int> fds = {}) const;
-  // Unavailable at the end of the connection; DataLoss for anything malformed.
+  // IsClosed at the end of the connection; DataLoss for anything malformed.
   absl::StatusOr<ControlMessage> Receive() const;
   // Send, then Receive a reply of the same type; an error in the reply becomes the status.
   absl::StatusOr<std::string> Call(ControlType type, std::string body = {}, std::span<const int> fds = {}) const;

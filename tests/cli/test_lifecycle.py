@@ -85,10 +85,10 @@ def test_run_detached(w):
 
 
 def test_kill_by_name_and_number(w):
-    script = "trap 'echo got; exit 9' USR1; while :; do sleep 0.05; done"
+    script = "trap 'echo got; exit 9' USR1; echo up; while :; do sleep 0.05; done"
     for name in ("USR1", "SIGUSR1", "10", "usr1"):
         out = open(os.path.join(w.dir, "out"), "w+")
-        run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", f"echo up; {script}")), w.id(), stdout=out)
+        run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id(), stdout=out)
         wait_until(lambda: os.path.getsize(out.name) > 0, "the guest")
         expect_success(w.run("kill", "c1", name))
         expect(run.wait(20) == 9, f"{name}: {run.returncode}")

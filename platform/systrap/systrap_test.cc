@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 #include <thread>
 
@@ -92,11 +91,13 @@ uint64_t RunInterrupted(Platform& platform, const std::string& calm, std::set<ui
 TEST_P(SystrapTest, InterruptedAnywhere) {
   constexpr uint64_t kEnough = 1000;
   const std::string calm = MiniKernel(*platform_).Run(GUEST_PROGRAM, {GUEST_PROGRAM, "spin"}).output;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   std::set<uint64_t> where;
   uint64_t interrupts = 0;
-  while (interrupts < kEnough && std::chrono::steady_clock::now() < deadline) {
-    interrupts += RunInterrupted(*platform_, calm, &where);
+  // How many hit depends on what else the machine does; that none does at all is a fault.
+  for (int in_vain = 0; interrupts < kEnough && in_vain < 100; ++in_vain) {
+    const uint64_t hits = RunInterrupted(*platform_, calm, &where);
+    if (hits > 0) in_vain = 0;
+    interrupts += hits;
   }
   EXPECT_GE(interrupts, kEnough);
   EXPECT_GE(where.size(), 5u);

@@ -155,7 +155,7 @@ Result<GoferNode> GoferClient::TakeNode(Reply& reply) {
   NodeReply wire;
   GoferNode node;
   if (!reply.Read(&wire)) return Errno(EIO);
-  node.handle = GoferHandle(this, wire.handle);
+  if (wire.handle != kNoHandle) node.handle = GoferHandle(this, wire.handle);
   node.attr = ToFileAttr(wire.attr);
   if (!reply.ReadString(&node.link_target)) return Errno(EIO);
   return node;

@@ -51,7 +51,7 @@ class GoferHandle {
 
 // One resolved name.
 struct GoferNode {
-  GoferHandle handle;
+  GoferHandle handle;  // none in lookups of anything but a directory
   FileAttr attr;
   std::string link_target;  // of a symlink
 };

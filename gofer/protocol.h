@@ -149,8 +149,9 @@ static_assert(sizeof(NewRequest) == 24 && sizeof(SetAttrRequest) == 64);
 static_assert(sizeof(ReadDirRequest) == 16 && sizeof(XattrRequest) == 16);
 
 // Replies.
+inline constexpr uint64_t kNoHandle = 0;
 struct NodeReply {
-  uint64_t handle;
+  uint64_t handle;  // kNoHandle in lookups of anything but a directory
   WireAttr attr;
 };
 struct WalkReply {

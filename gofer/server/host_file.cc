@@ -39,12 +39,10 @@ struct FdName {
   char text[16];
 };
 
-}  // namespace
-
-Result<WireAttr> StatFile(int fd) {
+Result<WireAttr> Stat(int fd, const char* name, int flags) {
   struct statx st;
   unsigned mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
-  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_SYNC_AS_STAT, mask, &st) != 0) return Errno(errno);
+  if (statx(fd, name, flags | AT_STATX_SYNC_AS_STAT, mask, &st) != 0) return Errno(errno);
   WireAttr attr{.dev = makedev(st.stx_dev_major, st.stx_dev_minor),
                 .ino = st.stx_ino,
                 .rdev = makedev(st.stx_rdev_major, st.stx_rdev_minor),
@@ -63,6 +61,14 @@ Result<WireAttr> StatFile(int fd) {
   return attr;
 }
 
+}  // namespace
+
+Result<WireAttr> StatFile(int fd) { return Stat(fd, "", AT_EMPTY_PATH); }
+
+Result<WireAttr> StatChild(int dir, std::string_view name) {
+  return Stat(dir, std::string(name).c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
+}
+
 Result<UniqueFd> OpenChildPath(int dir, std::string_view name, uint64_t extra_flags) {
   return OpenBeneath(dir, name, O_PATH | extra_flags, 0);
 }
@@ -72,9 +78,15 @@ Result<UniqueFd> CreateChild(int dir, std::string_view name, int flags, uint32_t
 }
 
 Result<std::string> ReadLinkTarget(int link) {
+  Result<std::string> target = ReadChildLinkTarget(link, "");
+  if (!target.ok() && target.error() == Errno(ENOENT)) return Errno(EINVAL);  // not a symlink
+  return target;
+}
+
+Result<std::string> ReadChildLinkTarget(int dir, std::string_view name) {
   char target[kGoferMaxTarget + 1];
-  ssize_t n = readlinkat(link, "", target, sizeof(target));
-  if (n < 0) return Errno(errno == ENOENT ? EINVAL : errno);  // ENOENT: not a symlink
+  ssize_t n = readlinkat(dir, std::string(name).c_str(), target, sizeof(target));
+  if (n < 0) return Errno(errno);
   if (static_cast<size_t>(n) > kGoferMaxTarget) return Errno(ENAMETOOLONG);
   return std::string(target, static_cast<size_t>(n));
 }

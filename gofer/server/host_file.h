@@ -12,6 +12,8 @@ namespace runsc {
 
 // What the file behind `fd` (O_PATH will do) is.
 Result<WireAttr> StatFile(int fd);
+// What `name` in `dir` is; the link itself for a symlink. `name` is a plain name.
+Result<WireAttr> StatChild(int dir, std::string_view name);
 
 // An O_PATH descriptor of `name` in `dir`; of the link itself for a symlink. `name` is a plain name.
 Result<UniqueFd> OpenChildPath(int dir, std::string_view name, uint64_t extra_flags = 0);
@@ -21,6 +23,7 @@ Result<UniqueFd> CreateChild(int dir, std::string_view name, int flags, uint32_t
 
 // Target of the symlink behind the O_PATH descriptor.
 Result<std::string> ReadLinkTarget(int link);
+Result<std::string> ReadChildLinkTarget(int dir, std::string_view name);
 
 // Turns O_PATH descriptors into opened ones through the /proc/self/fd directory it owns: the one
 // magic link followed here, and it always leads to the file already held.

@@ -77,12 +77,21 @@ WalkEnd WalkAll(GoferSession& session, RefPtr<ServerNode> dir, const WalkNames& 
   return end;
 }
 
+// A directory gets a handle, as names in it will be asked for; of anything else attributes will mostly do, and
+// a handle is a descriptor held.
+Result<void> DescribeChild(GoferSession& session, const ServerNode& dir, std::string_view name,
+                           GoferResponse& response) {
+  const WireAttr attr = TRY(StatChild(dir.path(), name));
+  if (S_ISDIR(attr.mode)) return PutNode(session, dir, TRY(OpenChildPath(dir.path(), name)), response);
+  TRY(response.Put(NodeReply{.handle = kNoHandle, .attr = attr}));
+  return response.PutString(S_ISLNK(attr.mode) ? TRY(ReadChildLinkTarget(dir.path(), name)) : "");
+}
+
 // One name of a lookup. False: the reply or the table is full.
 bool PutChild(GoferSession& session, const ServerNode& dir, std::string_view name, GoferResponse& response) {
   const size_t at = response.out.size();
   if (!response.Put(LookupReply{}).ok()) return false;
-  Result<UniqueFd> child = OpenChildPath(dir.path(), name);
-  const Result<void> put = child.ok() ? PutNode(session, dir, std::move(*child), response) : child.error();
+  const Result<void> put = DescribeChild(session, dir, name, response);
   if (put.ok()) return true;
   response.out.Rewind(at);
   if (put.error() == Errno(EMSGSIZE) || put.error() == Errno(ENFILE)) return false;

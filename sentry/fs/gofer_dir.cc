@@ -26,21 +26,26 @@ std::vector<std::string_view> SplitForWalk(std::string_view path) {
 }  // namespace
 
 bool GoferInode::TakePrefetched(std::string_view name, RefPtr<GoferInode>* inode) {
-  MutexLock l(mu_);
-  const auto it = prefetched_.find(name);
-  if (it == prefetched_.end()) return false;
-  *inode = std::move(it->second);
-  prefetched_.erase(it);
+  Ahead ahead;
+  {
+    MutexLock l(mu_);
+    const auto it = prefetched_.find(name);
+    if (it == prefetched_.end()) return false;
+    ahead = std::move(it->second);
+    prefetched_.erase(it);
+  }
+  *inode = ahead.node ? gofer_fs_.InodeAhead(std::move(*ahead.node), {RefPtr<GoferInode>(this), std::string(name)})
+                      : std::move(ahead.inode);
   return true;
 }
 
 // Unless a name changed since there were `changes`: it may have been this one.
-void GoferInode::StorePrefetched(std::string_view name, RefPtr<GoferInode> inode, uint64_t changes) {
-  std::map<std::string, RefPtr<GoferInode>, std::less<>> old;  // released after the lock
+void GoferInode::StorePrefetched(std::string_view name, Ahead ahead, uint64_t changes) {
+  std::map<std::string, Ahead, std::less<>> old;  // released after the lock
   MutexLock l(mu_);
   if (name_changes_ != changes) return;
   if (prefetched_.size() >= kMaxPrefetched) old.swap(prefetched_);
-  std::swap(prefetched_[std::string(name)], inode);
+  std::swap(prefetched_[std::string(name)], ahead);
 }
 
 uint64_t GoferInode::NameChanges() const {
@@ -49,7 +54,7 @@ uint64_t GoferInode::NameChanges() const {
 }
 
 void GoferInode::NameChanged(std::string_view name) {
-  RefPtr<GoferInode> old;  // released after the lock
+  Ahead old;  // released after the lock
   MutexLock l(mu_);
   ++name_changes_;
   stale_ = true;
@@ -75,11 +80,11 @@ void GoferInode::Prefetch(std::string_view path) {
   size_t i = 0;
   for (GoferNode& node : walk->nodes) {
     RefPtr<GoferInode> inode = gofer_fs_.InodeFor(std::move(node));
-    at->StorePrefetched(names[i++], inode, changes);
+    at->StorePrefetched(names[i++], {inode, {}}, changes);
     at = std::move(inode);
     changes = at->NameChanges();
   }
-  if (i < names.size() && walk->stopped == Errno(ENOENT)) at->StorePrefetched(names[i], nullptr, changes);
+  if (i < names.size() && walk->stopped == Errno(ENOENT)) at->StorePrefetched(names[i], {}, changes);
 }
 
 Result<RefPtr<GoferInode>> GoferInode::WalkOne(std::string_view name) {
@@ -88,9 +93,15 @@ Result<RefPtr<GoferInode>> GoferInode::WalkOne(std::string_view name) {
   return gofer_fs_.InodeFor(std::move(walk.nodes[0]));
 }
 
+// A node's attributes must stay true until they are taken: not those of a file that has an inode, or a second name.
+void GoferInode::StoreAhead(std::string_view name, GoferNode node, uint64_t changes) {
+  if (node.handle.valid()) return StorePrefetched(name, {gofer_fs_.InodeAhead(std::move(node)), {}}, changes);
+  if (node.attr.nlink == 1 && !gofer_fs_.HasInode(node.attr)) StorePrefetched(name, {nullptr, std::move(node)}, changes);
+}
+
 // With the names that will be looked up next, unless others may change the directory.
 Result<RefPtr<GoferInode>> GoferInode::LookupOnHost(std::string_view name) {
-  if (gofer_fs_.shared() || gofer_fs_.IsCrowded()) return WalkOne(name);
+  if (gofer_fs_.shared()) return WalkOne(name);
   std::vector<std::string> names;
   uint64_t changes = 0;
   {
@@ -99,14 +110,13 @@ Result<RefPtr<GoferInode>> GoferInode::LookupOnHost(std::string_view name) {
     gofer_fs_.set_ahead_window(std::max(gofer_fs_.ahead_window(), ahead_.window()));
     changes = name_changes_;
   }
-  if (names.size() == 1) return WalkOne(name);
   std::vector<Result<GoferNode>> children = TRY(gofer_fs_.client().Lookup(handle_, names));
   for (size_t i = 1; i < children.size(); ++i) {
-    if (children[i].ok()) StorePrefetched(names[i], gofer_fs_.InodeAhead(std::move(*children[i])), changes);
+    if (children[i].ok()) StoreAhead(names[i], std::move(*children[i]), changes);
   }
   if (children.empty()) return WalkOne(name);
   GoferNode node = TRY(std::move(children[0]));
-  return gofer_fs_.InodeFor(std::move(node));
+  return gofer_fs_.InodeFor(std::move(node), {RefPtr<GoferInode>(this), std::string(name)});
 }
 
 Result<RefPtr<Inode>> GoferInode::Lookup(std::string_view name) {
@@ -170,7 +180,7 @@ Result<void> GoferInode::Link(std::string_view name, Inode& target) {
   if (&target.fs() != &fs()) return Errno(EXDEV);
   TRY(gofer_fs_.CheckWritable());
   auto& inode = static_cast<GoferInode&>(target);
-  inode.Update(TRY(gofer_fs_.client().Link(inode.handle(), handle_, name)));
+  inode.Update(TRY(gofer_fs_.client().Link(*TRY(inode.Handle()), handle_, name)));
   NameChanged(name);
   return {};
 }
@@ -178,6 +188,7 @@ Result<void> GoferInode::Link(std::string_view name, Inode& target) {
 Result<void> GoferInode::Unlink(std::string_view name, Inode& child) {
   TRY(gofer_fs_.CheckWritable());
   auto& inode = static_cast<GoferInode&>(child);
+  TRY(inode.Handle());  // whoever holds the file cannot find it by its name any more
   TRY(gofer_fs_.client().Unlink(handle_, name));
   inode.MarkStale();
   NameChanged(name);
@@ -196,9 +207,13 @@ Result<void> GoferInode::Rename(std::string_view old_name, Inode& child, Inode& 
                                 std::string_view new_name, Inode* replaced, uint32_t flags) {
   TRY(gofer_fs_.CheckWritable());
   auto& to = static_cast<GoferInode&>(new_dir);
-  TRY(gofer_fs_.client().Rename(handle_, old_name, to.handle(), new_name, flags));
-  static_cast<GoferInode&>(child).MarkStale();
-  if (replaced != nullptr) static_cast<GoferInode*>(replaced)->MarkStale();
+  auto& moved = static_cast<GoferInode&>(child);
+  auto* const other = static_cast<GoferInode*>(replaced);
+  if (other != nullptr) TRY(other->Handle());  // as for Unlink
+  TRY(gofer_fs_.client().Rename(handle_, old_name, to.handle_, new_name, flags));
+  moved.MovedTo({RefPtr<GoferInode>(&to), std::string(new_name)});
+  moved.MarkStale();
+  if (other != nullptr) other->MarkStale();
   NameChanged(old_name);
   to.NameChanged(new_name);
   return {};

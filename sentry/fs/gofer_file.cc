@@ -96,7 +96,7 @@ class GoferDirFile final : public DirFile {
  public:
   GoferDirFile(GoferInode& inode, GoferClient& client, const Path& path, int flags)
       : DirFile(path, flags), inode_(inode), client_(client) {}
-  Result<void> Sync(bool data_only) override { return client_.Sync(inode_.handle(), data_only); }
+  Result<void> Sync(bool data_only) override { return client_.Sync(*TRY(inode_.Handle()), data_only); }
 
  private:
   GoferInode& inode_;  // kept alive by path()

@@ -14,8 +14,6 @@ namespace {
 // Linux's own hostfs.
 constexpr long kHostfsMagic = 0x00c0ffee;
 
-constexpr size_t kCrowd = 8192;
-
 // Flips low bits of inode numbers: a bijection that keeps them small.
 uint64_t NewInoMask() {
   uint32_t mask = 0;
@@ -39,26 +37,28 @@ Result<void> GoferFs::Attach(uint32_t index) {
 
 RefPtr<Inode> GoferFs::root() { return root_; }
 
-RefPtr<GoferInode> GoferFs::FindOrMake(GoferNode& node, bool* found) {
+RefPtr<GoferInode> GoferFs::FindOrMake(GoferNode& node, GoferPlace place, bool* found) {
   MutexLock l(table_mu_);
   GoferInode*& slot = inodes_[{node.attr.dev, node.attr.ino}];
   *found = slot != nullptr && slot->TryIncRef();
   if (*found) return RefPtr<GoferInode>::Adopt(slot);
-  auto made = MakeRef<GoferInode>(*this, std::move(node));
+  auto made = MakeRef<GoferInode>(*this, std::move(node), std::move(place));
   slot = made.get();
   return made;
 }
 
-RefPtr<GoferInode> GoferFs::InodeFor(GoferNode node) {
+RefPtr<GoferInode> GoferFs::InodeFor(GoferNode node, GoferPlace place) {
   bool found = false;
-  RefPtr<GoferInode> inode = FindOrMake(node, &found);
-  if (found) inode->Update(node.attr);
+  RefPtr<GoferInode> inode = FindOrMake(node, std::move(place), &found);
+  if (!found) return inode;
+  inode->Update(node.attr);
+  if (node.handle.valid()) (void)inode->Adopt(std::move(node));  // it is the same file, or was not found
   return inode;
 }
 
-RefPtr<GoferInode> GoferFs::InodeAhead(GoferNode node) {
+RefPtr<GoferInode> GoferFs::InodeAhead(GoferNode node, GoferPlace place) {
   bool found = false;
-  return FindOrMake(node, &found);
+  return FindOrMake(node, std::move(place), &found);
 }
 
 void GoferFs::Forget(GoferInode& inode) {
@@ -67,9 +67,9 @@ void GoferFs::Forget(GoferInode& inode) {
   if (it != inodes_.end() && it->second == &inode) inodes_.erase(it);
 }
 
-bool GoferFs::IsCrowded() const {
+bool GoferFs::HasInode(const FileAttr& attr) const {
   MutexLock l(table_mu_);
-  return inodes_.size() > kCrowd;
+  return inodes_.contains({attr.dev, attr.ino});
 }
 
 uint64_t GoferFs::GuestIno(uint64_t host_dev, uint64_t host_ino) const {
@@ -97,7 +97,7 @@ Attr GoferFs::ToGuest(const FileAttr& host) const {
 }
 
 Result<struct statfs> GoferFs::Statfs() {
-  struct statfs info = TRY(client_.Statfs(root_->handle()));
+  struct statfs info = TRY(client_.Statfs(*TRY(root_->Handle())));
   info.f_type = kHostfsMagic;
   info.f_fsid = {};
   info.f_fsid.__val[0] = static_cast<int>(dev());

@@ -76,6 +76,51 @@ TEST_F(GoferFsTest, AttributesSetSinceAreKept) {
   EXPECT_EQ(AttrOf(Ahead(entries, 0)).mode & 07777, 0600u);
 }
 
+TEST_F(GoferFsTest, WhatIsFetchedAgainHidesNoLaterChange) {
+  const auto entries = ListAndBegin();
+  Path file = *Find(Ahead(entries, 0));
+  vfs_->set_cache_limit(0);  // forgets all but `file`
+  vfs_->set_cache_limit(1000);
+  ListAndBegin();
+  ASSERT_TRUE(vfs_->Chmod(Root(), file, 0600).ok());
+  file = {};
+  vfs_->set_cache_limit(0);
+  EXPECT_EQ(AttrOf(Ahead(entries, 0)).mode & 07777, 0600u);
+}
+
+// The gofer holds nothing of a file that was only looked up.
+TEST_F(GoferFsTest, AFileLookedUpIsFoundAgainAfterItsNameChanged) {
+  const auto entries = ListAndBegin();
+  const std::string name = Ahead(entries, 0);
+  const Path file = *Find(name);
+  EXPECT_EQ(Rename(name, "/moved"), 0);
+  EXPECT_EQ(Mkfile(name), 0);
+  ASSERT_TRUE(vfs_->Chmod(Root(), file, 0640).ok());
+  EXPECT_EQ(AttrOf("/moved").mode & 07777, 0640u);
+  EXPECT_NE(AttrOf(name).mode & 07777, 0640u);
+}
+
+TEST_F(GoferFsTest, AFileLookedUpOutlivesItsName) {
+  const auto entries = ListAndBegin();
+  const Path unlinked = *Find(Ahead(entries, 0)), replaced = *Find(Ahead(entries, 1));
+  EXPECT_EQ(Unlink(Ahead(entries, 0)), 0);
+  EXPECT_EQ(Rename(Ahead(entries, 2), Ahead(entries, 1)), 0);
+  for (const Path& file : {unlinked, replaced}) {
+    ASSERT_TRUE(vfs_->Chmod(Root(), file, 0600).ok());
+    EXPECT_EQ(file.dentry->inode()->GetAttr()->nlink, 0u);
+    EXPECT_EQ(file.dentry->inode()->GetAttr()->mode & 07777, 0600u);
+  }
+}
+
+TEST_F(GoferFsTest, AFileThatTheHostReplacedIsStale) {
+  const auto entries = ListAndBegin();
+  const Path file = *Find(Ahead(entries, 0));
+  const std::string host = tree_ / entries[2].name;
+  ASSERT_EQ(rename(host.c_str(), (host + "-old").c_str()), 0);
+  tree_.Write(entries[2].name, "another");
+  EXPECT_EQ(Errno(vfs_->Chmod(Root(), file, 0600)), ESTALE);
+}
+
 TEST_F(GoferFsTest, NothingIsFetchedAheadWhereOthersMayChangeNames) {
   Mount(true);
   const auto entries = ListAndBegin();

@@ -28,10 +28,77 @@ uint32_t AclBit(std::string_view name) { return name == kAccessAcl ? 1 : name ==
 
 }  // namespace
 
-GoferInode::GoferInode(GoferFs& fs, GoferNode node)
-    : Inode(fs), gofer_fs_(fs), handle_(std::move(node.handle)),
+GoferInode::GoferInode(GoferFs& fs, GoferNode node, GoferPlace place)
+    : Inode(fs), gofer_fs_(fs), handle_(std::move(node.handle)), has_handle_(handle_.valid()),
       host_key_(node.attr.dev, node.attr.ino), type_(node.attr.mode & S_IFMT),
-      link_target_(std::move(node.link_target)), attr_(fs.ToGuest(node.attr)) {}
+      link_target_(std::move(node.link_target)), attr_(fs.ToGuest(node.attr)) {
+  MutexLock l(mu_);
+  if (has_handle_) {
+    gofer_fs_.CountHandles(1);
+  } else {
+    place_ = std::move(place);
+  }
+}
+
+GoferInode::~GoferInode() {
+  if (has_handle_) gofer_fs_.CountHandles(-1);
+}
+
+GoferPlace GoferInode::place() const {
+  MutexLock l(mu_);
+  return place_;
+}
+
+void GoferInode::MovedTo(GoferPlace place) {
+  MutexLock l(mu_);
+  if (!has_handle_) std::swap(place_, place);
+}
+
+Result<void> GoferInode::Adopt(GoferNode node) {
+  if (std::pair(node.attr.dev, node.attr.ino) != host_key_ || !node.handle.valid()) return Errno(ESTALE);
+  GoferPlace old;  // released after the lock
+  MutexLock l(mu_);
+  if (has_handle_) return {};
+  handle_ = std::move(node.handle);
+  std::swap(place_, old);
+  has_handle_.store(true, std::memory_order_release);
+  gofer_fs_.CountHandles(1);
+  return {};
+}
+
+// By the name it was found under, which a rename may change meanwhile.
+Result<GoferNode> GoferInode::FindAgain(int open_flags, UniqueFd* fd) {
+  for (GoferPlace at = place(); at.dir;) {
+    const std::string_view name = at.name;
+    WalkResult walk = TRY(gofer_fs_.client().Walk(at.dir->dir_handle(), {&name, 1}, open_flags));
+    *fd = std::move(walk.fd);
+    if (!walk.nodes.empty()) return std::move(walk.nodes[0]);
+    GoferPlace now = place();
+    if (now.dir == at.dir && now.name == at.name) break;
+    at = std::move(now);
+  }
+  return Errno(ESTALE);
+}
+
+Result<const GoferHandle*> GoferInode::Handle() {
+  if (has_handle_.load(std::memory_order_acquire)) return &handle_;
+  UniqueFd none;
+  Result<GoferNode> node = FindAgain(GoferClient::kNoOpen, &none);
+  if (node.ok()) TRY(Adopt(std::move(*node)));
+  if (!has_handle_.load(std::memory_order_acquire)) return node.error();
+  return &handle_;
+}
+
+// Finds and opens in one trip a file without a handle.
+Result<UniqueFd> GoferInode::OpenOnHost(int flags) {
+  if (!has_handle_.load(std::memory_order_acquire)) {
+    UniqueFd fd;
+    Result<GoferNode> node = FindAgain(flags, &fd);
+    if (node.ok()) TRY(Adopt(std::move(*node)));
+    if (node.ok() && fd.valid()) return fd;
+  }
+  return gofer_fs_.client().Open(*TRY(Handle()), flags);
+}
 
 // Prefetched names chain inodes: released by a loop, the chain is as deep as the tree.
 void GoferInode::OnLastRef() {
@@ -90,7 +157,7 @@ Result<bool> GoferInode::RefreshByFd(int fd) {
 Result<void> GoferInode::Refresh() {
   const int fd = AnyFd();
   if (fd >= 0 && TRY(RefreshByFd(fd))) return {};
-  Update(TRY(gofer_fs_.client().GetAttr(handle_)));
+  Update(TRY(gofer_fs_.client().GetAttr(*TRY(Handle()))));
   return {};
 }
 
@@ -106,7 +173,7 @@ Result<Attr> GoferInode::GetAttr() {
 
 Result<void> GoferInode::SetAttr(const AttrChange& change) {
   TRY(gofer_fs_.CheckWritable());
-  Update(TRY(gofer_fs_.client().SetAttr(handle_, ToHost(change))));
+  Update(TRY(gofer_fs_.client().SetAttr(*TRY(Handle()), ToHost(change))));
   return {};
 }
 
@@ -115,7 +182,7 @@ Result<int> GoferInode::ReadFd() {
     MutexLock l(mu_);
     if (read_fd_.valid()) return read_fd_.get();
   }
-  UniqueFd fd = TRY(gofer_fs_.client().Open(handle_, O_RDONLY));
+  UniqueFd fd = TRY(OpenOnHost(O_RDONLY));
   MutexLock l(mu_);
   if (!read_fd_.valid()) std::swap(read_fd_, fd);
   return read_fd_.get();
@@ -127,7 +194,7 @@ Result<int> GoferInode::WriteFd() {
     MutexLock l(mu_);
     if (write_fd_.valid()) return write_fd_.get();
   }
-  UniqueFd fd = TRY(gofer_fs_.client().Open(handle_, O_RDWR));
+  UniqueFd fd = TRY(OpenOnHost(O_RDWR));
   MutexLock l(mu_);
   if (!write_fd_.valid()) std::swap(write_fd_, fd);
   return write_fd_.get();
@@ -135,19 +202,19 @@ Result<int> GoferInode::WriteFd() {
 
 Result<UniqueFd> GoferInode::PrivateFd(int flags) {
   if ((flags & O_ACCMODE) != O_RDONLY) TRY(gofer_fs_.CheckWritable());
-  return gofer_fs_.client().Open(handle_, flags);
+  return OpenOnHost(flags);
 }
 
 Result<std::string> GoferInode::Readlink(Task& task) {
   if (!S_ISLNK(type_)) return Errno(EINVAL);
   if (!link_target_.empty()) return link_target_;
-  return gofer_fs_.client().Readlink(handle_);
+  return gofer_fs_.client().Readlink(*TRY(Handle()));
 }
 
 Result<std::string> GoferInode::GetXattr(std::string_view name) {
   const uint32_t bit = AclBit(name);
   if (no_acl_.load(std::memory_order_relaxed) & bit) return Errno(ENODATA);
-  Result<std::string> value = gofer_fs_.client().GetXattr(handle_, name);
+  Result<std::string> value = gofer_fs_.client().GetXattr(*TRY(Handle()), name);
   const bool absent = !value.ok() && (value.error() == Errno(ENODATA) || value.error() == Errno(EOPNOTSUPP));
   if (absent && !gofer_fs_.shared()) no_acl_.fetch_or(bit, std::memory_order_relaxed);
   return value;
@@ -155,17 +222,17 @@ Result<std::string> GoferInode::GetXattr(std::string_view name) {
 
 Result<void> GoferInode::SetXattr(std::string_view name, std::string_view value, int flags) {
   TRY(gofer_fs_.CheckWritable());
-  TRY(gofer_fs_.client().SetXattr(handle_, name, value, flags));
+  TRY(gofer_fs_.client().SetXattr(*TRY(Handle()), name, value, flags));
   no_acl_ = 0;
   MarkStale();
   return {};
 }
 
-Result<std::vector<std::string>> GoferInode::ListXattr() { return gofer_fs_.client().ListXattr(handle_); }
+Result<std::vector<std::string>> GoferInode::ListXattr() { return gofer_fs_.client().ListXattr(*TRY(Handle())); }
 
 Result<void> GoferInode::RemoveXattr(std::string_view name) {
   TRY(gofer_fs_.CheckWritable());
-  TRY(gofer_fs_.client().RemoveXattr(handle_, name));
+  TRY(gofer_fs_.client().RemoveXattr(*TRY(Handle()), name));
   MarkStale();
   return {};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "sentry/fs/gofer_fs.h"
@@ -11,6 +12,12 @@
 namespace runsc {
 
 class GoferInode;
+
+// A name of a host directory.
+struct GoferPlace {
+  RefPtr<GoferInode> dir;
+  std::string name;
+};
 
 class GoferFs final : public FileSystem {
  public:
@@ -26,13 +33,16 @@ class GoferFs final : public FileSystem {
   GoferClient& client() { return client_; }
   bool shared() const { return options_.shared; }
   Result<void> CheckWritable() const { return options_.read_only ? Errno(EROFS) : Result<void>(); }
-  // The inode of a host file: the one that exists, with attributes brought up to date, or a new one.
-  RefPtr<GoferInode> InodeFor(GoferNode node);
+  // The inode of a host file: the one that exists, with attributes brought up to date, or a new one. `place` is where
+  // a node without a handle was found.
+  RefPtr<GoferInode> InodeFor(GoferNode node, GoferPlace place = {});
   // As InodeFor, of a node that was not asked for: what is known of an inode that exists may be younger, and stays.
-  RefPtr<GoferInode> InodeAhead(GoferNode node);
+  RefPtr<GoferInode> InodeAhead(GoferNode node, GoferPlace place = {});
   void Forget(GoferInode& inode);
-  // Each inode is a descriptor of the gofer: with many of them, nothing more is fetched ahead.
-  bool IsCrowded() const;
+  bool HasInode(const FileAttr& attr) const;
+  // Each handle is a descriptor of the gofer, and files that were opened have some of the sentry besides.
+  bool IsCrowded() const override { return handles_.load(std::memory_order_relaxed) > kCrowd; }
+  void CountHandles(int delta) { handles_.fetch_add(delta, std::memory_order_relaxed); }
   // How many names the first lookup after a listing brings along: what lookups in other directories came to use.
   size_t ahead_window() const { return ahead_window_.load(std::memory_order_relaxed); }
   void set_ahead_window(size_t names) { ahead_window_.store(names, std::memory_order_relaxed); }
@@ -46,13 +56,16 @@ class GoferFs final : public FileSystem {
     size_t operator()(const Key& key) const { return key.second * 0x9e3779b97f4a7c15 + key.first; }
   };
 
-  RefPtr<GoferInode> FindOrMake(GoferNode& node, bool* found);
+  static constexpr int kCrowd = 4096;
+
+  RefPtr<GoferInode> FindOrMake(GoferNode& node, GoferPlace place, bool* found);
 
   GoferClient& client_;
   const GoferFsOptions options_;
   const uint64_t ino_mask_;
   uint64_t root_dev_ = 0;  // the host's
   std::atomic<size_t> ahead_window_{1};
+  std::atomic<int> handles_{0};
   RefPtr<GoferInode> root_;
   mutable Mutex table_mu_{LockRank::kOverlay};
   std::unordered_map<Key, GoferInode*, KeyHash> inodes_ ABSL_GUARDED_BY(table_mu_);
@@ -60,10 +73,13 @@ class GoferFs final : public FileSystem {
 
 class GoferInode final : public Inode {
  public:
-  GoferInode(GoferFs& fs, GoferNode node);
+  GoferInode(GoferFs& fs, GoferNode node, GoferPlace place);
+  ~GoferInode() override;
 
   std::pair<uint64_t, uint64_t> host_key() const { return host_key_; }
-  const GoferHandle& handle() const { return handle_; }
+  // What the gofer knows the file by. Other files than directories get one when it is needed first: ESTALE if the host
+  // has replaced the file.
+  Result<const GoferHandle*> Handle();
   void Update(const FileAttr& attr);
   void MarkStale();  // the host's attributes changed under the cached ones
 
@@ -97,32 +113,47 @@ class GoferInode final : public Inode {
 
  private:
   friend class GoferFs;
+  // A name resolved ahead of its lookup. Neither: known to be absent. A node has no inode yet, and so no
+  // handle: inodes with a place hold their directory, which must not hold them.
+  struct Ahead {
+    RefPtr<GoferInode> inode;
+    std::optional<GoferNode> node;
+  };
   void OnLastRef() override;
+  // A directory's, which it has from the start.
+  const GoferHandle& dir_handle() const { return handle_; }
+  Result<void> Adopt(GoferNode node);
+  GoferPlace place() const;
+  void MovedTo(GoferPlace place);
+  Result<GoferNode> FindAgain(int open_flags, UniqueFd* fd);
+  Result<UniqueFd> OpenOnHost(int flags);
   Result<void> Refresh();
   Result<bool> RefreshByFd(int fd);  // false: ask the gofer
   Result<RefPtr<GoferInode>> WalkOne(std::string_view name);
   Result<GoferNode> CreateOnHost(std::string_view name, const NewFile& file, UniqueFd* fd);
   Result<RefPtr<GoferInode>> LookupOnHost(std::string_view name);
   bool TakePrefetched(std::string_view name, RefPtr<GoferInode>* inode);
-  void StorePrefetched(std::string_view name, RefPtr<GoferInode> inode, uint64_t changes);
+  void StorePrefetched(std::string_view name, Ahead ahead, uint64_t changes);
+  void StoreAhead(std::string_view name, GoferNode node, uint64_t changes);
   uint64_t NameChanges() const;
   void NameChanged(std::string_view name);
   void NoteListing(const std::vector<DirEntry>& entries);
   void NoteWaste();
 
   GoferFs& gofer_fs_;
-  const GoferHandle handle_;
+  GoferHandle handle_;  // written once under mu_, read once has_handle_
+  std::atomic<bool> has_handle_;
   const std::pair<uint64_t, uint64_t> host_key_;
   const uint32_t type_;
   const std::string link_target_;
   mutable Mutex mu_{LockRank::kInode};
+  GoferPlace place_ ABSL_GUARDED_BY(mu_);  // until there is a handle
   Attr attr_ ABSL_GUARDED_BY(mu_);
   bool stale_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<uint32_t> no_acl_{0};  // bit per kind of access list: known to be absent (exclusive mounts)
   UniqueFd read_fd_ ABSL_GUARDED_BY(mu_);   // once set, stays
   UniqueFd write_fd_ ABSL_GUARDED_BY(mu_);  // likewise
-  // Names resolved ahead of their lookup; null: known to be absent. Used up by it.
-  std::map<std::string, RefPtr<GoferInode>, std::less<>> prefetched_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, Ahead, std::less<>> prefetched_ ABSL_GUARDED_BY(mu_);  // used up by the lookup
   LookupAhead ahead_ ABSL_GUARDED_BY(mu_);
   uint64_t name_changes_ ABSL_GUARDED_BY(mu_) = 0;  // how often a name of this directory was changed
 };

@@ -35,6 +35,7 @@ class LayeredFs final : public FileSystem {
   RefPtr<Inode> root() override;
   Result<struct statfs> Statfs() override;
   std::string options() const override;
+  bool IsCrowded() const override { return options_.lower && options_.lower->IsCrowded(); }
 
   BackingStore& backing() { return options_.backing; }
   // Guards every directory's children and the tables of nodes.

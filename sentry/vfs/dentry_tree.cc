@@ -6,13 +6,14 @@ namespace {
 
 // A directory's memory of absent names is bounded: it is dropped as a whole when it gets this large.
 constexpr size_t kMaxNegativeChildren = 512;
+constexpr size_t kCrowdedLimit = 4096;
 
 }  // namespace
 
 Result<RefPtr<DentryTree>> DentryTree::New(FileSystem& fs, size_t cache_limit) {
   RefPtr<Inode> inode = fs.root();
   const Attr attr = TRY(inode->GetAttr());
-  auto tree = RefPtr<DentryTree>::Adopt(new DentryTree(cache_limit));
+  auto tree = RefPtr<DentryTree>::Adopt(new DentryTree(fs, cache_limit));
   tree->root_ = RefPtr<Dentry>::Adopt(
       new Dentry(*tree, nullptr, "/", std::move(inode), attr.mode & S_IFMT));
   return tree;
@@ -225,7 +226,8 @@ void DentryTree::UnkeepLocked(Dentry& dentry, std::list<RefPtr<Dentry>>* out) {
 std::list<RefPtr<Dentry>> DentryTree::EvictLocked() {
   std::list<RefPtr<Dentry>> evicted;
   size_t chances = 16;
-  while (cache_.size() > cache_limit_) {
+  const size_t limit = fs_.IsCrowded() ? std::min(cache_limit_, kCrowdedLimit) : cache_limit_;
+  while (cache_.size() > limit) {
     auto oldest = cache_.begin();
     const bool used = (*oldest)->used_lately_.exchange(false, std::memory_order_relaxed);
     if (used && chances-- > 0) {

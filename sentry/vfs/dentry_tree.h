@@ -39,7 +39,7 @@ class DentryTree : public RefCounted {
 
  private:
   friend class Dentry;
-  explicit DentryTree(size_t cache_limit) : cache_limit_(cache_limit) {}
+  DentryTree(FileSystem& fs, size_t cache_limit) : fs_(fs), cache_limit_(cache_limit) {}
 
   enum class Probe { kMiss, kAbsent, kFound };
   struct Found {
@@ -60,6 +60,7 @@ class DentryTree : public RefCounted {
   std::list<RefPtr<Dentry>> EvictLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Unhook(Dentry& dentry);
 
+  FileSystem& fs_;  // the mounts that hold this tree hold it too
   mutable Mutex mu_{LockRank::kDentry};
   std::mutex rename_mu_;  // one directory move at a time; taken before any names_mu
   RefPtr<Dentry> root_;

@@ -156,6 +156,8 @@ class FileSystem : public RefCounted {
   virtual Result<struct statfs> Statfs() = 0;
   virtual std::string options() const { return ""; }   // extra options shown in /proc/self/mountinfo
   virtual Result<void> Sync() { return {}; }
+  // Its inodes hold so much that only few names should be cached.
+  virtual bool IsCrowded() const { return false; }
 
  private:
   const uint64_t dev_;

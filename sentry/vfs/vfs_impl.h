@@ -6,7 +6,7 @@
 
 namespace runsc {
 
-inline constexpr size_t kDefaultCacheLimit = 4096;
+inline constexpr size_t kDefaultCacheLimit = 32768;
 
 struct Vfs::Impl {
   MountTable mounts;

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
@@ -23,6 +25,13 @@ UtsName NamesOf(const Spec& spec, UtsName names) {
   return names;
 }
 
+// A cached name is 1.5 KB of the container's memory: at most about a fiftieth of it.
+void LimitNameCache(Vfs& vfs, const MemoryResources& memory) {
+  constexpr int64_t kBytesForAName = 64 << 10, kFewest = 1024, kMost = 32768;
+  if (memory.limit.value_or(-1) <= 0) return;
+  vfs.set_cache_limit(static_cast<size_t>(std::clamp(*memory.limit / kBytesForAName, kFewest, kMost)));
+}
+
 // A reply has room for so many.
 constexpr size_t kMaxProcesses = 800;
 
@@ -41,6 +50,7 @@ absl::StatusOr<RefPtr<FileSystem>> GuestContainer::OpenRoot() {
 
 absl::Status GuestContainer::CreateFirst(RefPtr<Vfs> vfs) {
   ASSIGN_OR_RETURN(RefPtr<FileSystem> fs, OpenRoot());
+  LimitNameCache(*vfs, parts_.spec.linux_.resources.memory);
   const Result<Path> root = vfs->MountRoot(std::move(fs), 0, "none");
   if (!root.ok()) return HostError(root.error().value(), "mount the root file system");
   place_.root = *root;

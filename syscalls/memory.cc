@@ -29,6 +29,22 @@ Result<uint64_t> CheckRange(Task& task, GuestAddr addr, uint64_t length, int out
   return size;
 }
 
+// Whether whole pages from `addr` on go round the end of all addresses.
+bool Wraps(GuestAddr addr, uint64_t length) {
+  const uint64_t size = PageUp(length);
+  return size < length || addr + size < addr;
+}
+
+// What mlock(2) and munlock(2) mean: whole pages around `addr`, and nothing when their number wraps to that.
+Result<uint64_t> LockRange(Task& task, GuestAddr addr, uint64_t length) {
+  const uint64_t within = addr & (kPage - 1);
+  const uint64_t size = PageUp(length + within);
+  if (Wraps(addr - within, size)) return Errno(EINVAL);
+  TRY(CheckRange(task, addr - within, size, ENOMEM));
+  if (size != 0 && task.mm().TouchesReservation(addr - within, size)) return Errno(ENOMEM);
+  return size;
+}
+
 SyscallResult ApplyOne(Task& task, const MapOp& op) {
   std::vector<uint64_t> results;
   TRY(task.mm().address_space().Apply({&op, 1}, &results));
@@ -99,20 +115,6 @@ SyscallResult ProcessVm(Task& task, int pid, GuestAddr local, uint64_t local_cou
   return write ? CopyBetween(mine, ours, other, theirs) : CopyBetween(other, theirs, mine, ours);
 }
 
-// Files mapped shared in the range; ENOMEM when part of it is not mapped.
-Result<std::vector<RefPtr<File>>> FilesMappedIn(Task& task, GuestAddr start, GuestAddr end) {
-  std::vector<RefPtr<File>> files;
-  GuestAddr covered = start;
-  for (const auto& m : TRY(task.mm().Mappings())) {
-    if (m.end <= start || m.start >= end) continue;
-    if (m.start > covered) return Errno(ENOMEM);
-    covered = m.end;
-    if (m.file && m.perms[3] == 's' && std::find(files.begin(), files.end(), m.file) == files.end()) files.push_back(m.file);
-  }
-  if (covered < end) return Errno(ENOMEM);
-  return files;
-}
-
 // One step for each mapping of the guest's. ENOMEM when they are more than `limit` allows.
 Result<std::vector<MapOp>> LockEverything(Task& task, int flags, uint64_t limit) {
   std::vector<MapOp> ops;
@@ -157,10 +159,9 @@ SyscallResult SysMprotect(Task& task, GuestAddr addr, uint64_t length, int prot)
 SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_t new_length, int flags, GuestAddr new_addr) {
   if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) return Errno(EINVAL);
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE)) return Errno(EINVAL);
+  if (PageUp(new_length) == 0 || new_length > task.mm().layout().max_addr || Wraps(addr, old_length)) return Errno(EINVAL);
   const uint64_t old_size = TRY(CheckRange(task, addr, old_length, EFAULT));
   if (task.mm().TouchesReservation(addr, std::max(old_size, kPage))) return Errno(EFAULT);
-  if (new_length == 0) return Errno(EINVAL);
-  if (new_length > task.mm().layout().max_addr) return Errno(ENOMEM);
   MapOp op{MapOp::kRemap, addr, old_size, 0, flags};
   op.new_length = PageUp(new_length);
   if (flags & MREMAP_FIXED) {
@@ -173,7 +174,8 @@ SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_
 
 // madvise(2)
 SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice) {
-  const uint64_t size = TRY(CheckRange(task, addr, length, EINVAL));
+  if (Wraps(addr, length)) return Errno(EINVAL);
+  const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
   if (advice == MADV_HWPOISON || advice == 101 /* MADV_SOFT_OFFLINE */) return Errno(EPERM);
   if (size == 0) return int64_t{0};
   if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
@@ -187,16 +189,13 @@ SyscallResult SysBrk(Task& task, GuestAddr addr) {
   return int64_t{0};
 }
 
-// msync(2): the page cache is the file, so only MS_SYNC has something to do.
+// msync(2): the mapping's own host file is synced.
 SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags) {
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || ((flags & MS_ASYNC) && (flags & MS_SYNC))) return Errno(EINVAL);
-  const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
+  const uint64_t size = TRY(CheckRange(task, addr, PageUp(length), ENOMEM));
   if (size == 0) return int64_t{0};
-  for (const auto& file : TRY(FilesMappedIn(task, addr, addr + size))) {
-    if (!(flags & MS_SYNC)) continue;
-    const auto done = file->Sync(true);
-    if (!done.ok() && done.error() != Errno(EINVAL)) return done.error();  // EINVAL: memory, not a file (/dev/zero)
-  }
+  if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
+  task.SubmitNative({SYS_msync, {addr, size, static_cast<uint64_t>(flags)}});
   return int64_t{0};
 }
 
@@ -205,21 +204,15 @@ SyscallResult SysMlock(Task& task, GuestAddr addr, uint64_t length) { return Sys
 
 SyscallResult SysMlock2(Task& task, GuestAddr addr, uint64_t length, int flags) {
   if (flags & ~kMlockOnFault) return Errno(EINVAL);
-  const uint64_t within = addr & (kPage - 1);
-  if (length + within < length) return Errno(EINVAL);
-  const uint64_t size = TRY(CheckRange(task, addr - within, length + within, ENOMEM));
-  if (task.mm().TouchesReservation(addr - within, size)) return Errno(ENOMEM);
+  const uint64_t size = TRY(LockRange(task, addr, length));
   task.mm().ApplyLockLimit(task);
-  return ApplyOne(task, {MapOp::kLock, addr - within, size, 0, flags});
+  return ApplyOne(task, {MapOp::kLock, addr & ~(kPage - 1), size, 0, flags});
 }
 
 // munlock(2)
 SyscallResult SysMunlock(Task& task, GuestAddr addr, uint64_t length) {
-  const uint64_t within = addr & (kPage - 1);
-  if (length + within < length) return Errno(EINVAL);
-  const uint64_t size = TRY(CheckRange(task, addr - within, length + within, ENOMEM));
-  if (task.mm().TouchesReservation(addr - within, size)) return Errno(ENOMEM);
-  return ApplyOne(task, {MapOp::kUnlock, addr - within, size});
+  const uint64_t size = TRY(LockRange(task, addr, length));
+  return ApplyOne(task, {MapOp::kUnlock, addr & ~(kPage - 1), size});
 }
 
 // mlockall(2): what is there is locked range by range, so that the engine's own mappings are left alone.

@@ -131,7 +131,7 @@ std::vector<sock_filter> BuildStubFilter(uint64_t secret) {
   TrapUnlessStubText(filter);
   filter.LoadNumber();
   filter.IfEqual(SYS_futex, FutexRule());
-  for (uint32_t number : {SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mincore}) {
+  for (uint32_t number : {SYS_munmap, SYS_mprotect, SYS_madvise, SYS_mincore, SYS_msync}) {
     filter.IfEqual(number, GuestRangeRule(secret));
   }
   filter.IfEqual(SYS_mmap, MmapRule(secret));

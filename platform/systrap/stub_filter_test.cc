@@ -105,7 +105,8 @@ TEST_F(StubFilterTest, StubTextMayDoLittleWithoutTheSecret) {
   const std::set<uint64_t> expected{SYS_futex,         SYS_munmap, SYS_mprotect, SYS_madvise,
                                     SYS_mmap,          SYS_mremap, SYS_exit,     SYS_sched_yield,
                                     SYS_clock_gettime, SYS_readv,  SYS_writev,   SYS_preadv,
-                                    SYS_pwritev,       SYS_mincore, SYS_membarrier, SYS_futex_waitv};
+                                    SYS_pwritev,       SYS_mincore, SYS_msync, SYS_membarrier,
+                                    SYS_futex_waitv};
   EXPECT_EQ(allowed, expected);
 }
 
@@ -138,7 +139,7 @@ TEST_F(StubFilterTest, MemoryCallsStayBelowTheStub) {
   };
   for (const auto& r : ranges) {
     const uint32_t want = r.ok ? SECCOMP_RET_ALLOW : kDenied;
-    for (uint64_t number : {SYS_munmap, SYS_mprotect, SYS_madvise}) {
+    for (uint64_t number : {SYS_munmap, SYS_mprotect, SYS_madvise, SYS_msync}) {
       EXPECT_EQ(FromStub(number, {r.addr, r.length, 3}), want) << r.addr;
     }
     EXPECT_EQ(FromStub(SYS_mmap, {r.addr, r.length, 3, anonymous, ~0UL, 0}), want) << r.addr;

@@ -141,6 +141,47 @@ TEST(ManyFilesMappedAndUnmapped) {
   }
 }
 
+TEST(MsyncOfRanges) {
+  TempDir();
+  const int fd = ASSERT_OK(open("file", O_RDWR | O_CREAT, 0600));
+  ASSERT_OK(ftruncate(fd, 4 * kPage));
+  char* m = Map(4, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+  memset(m, 'x', 4 * kPage);
+  EXPECT_OK(msync(m, 4 * kPage, MS_SYNC));
+  EXPECT_OK(msync(m, 1, MS_ASYNC));
+  EXPECT_OK(msync(m, 0, MS_SYNC));
+  EXPECT_ERRNO(msync(m + 1, kPage, MS_SYNC), EINVAL);
+  EXPECT_ERRNO(msync(m, kPage, MS_SYNC | MS_ASYNC), EINVAL);
+  EXPECT_ERRNO(msync(m, kPage, 8), EINVAL);
+  EXPECT_OK(msync(m, kPage, MS_INVALIDATE));
+  ASSERT_OK(mlock(m, kPage));
+  EXPECT_ERRNO(msync(m, kPage, MS_INVALIDATE), EBUSY);
+  ASSERT_OK(munmap(m + kPage, kPage));
+  EXPECT_ERRNO(msync(m, 4 * kPage, MS_SYNC), ENOMEM);
+  EXPECT_OK(msync(m + 2 * kPage, 2 * kPage, MS_SYNC));
+  ASSERT_OK(mprotect(m, kPage, PROT_NONE));
+  EXPECT_OK(msync(m, kPage, MS_SYNC));
+}
+
+TEST(LengthsThatWrap) {
+  char* m = Map(1);
+  constexpr size_t kToNothing = ~0ul, kBack = 0 - 2 * kPage;
+  EXPECT_ERRNO(madvise(m, kToNothing, MADV_NORMAL), EINVAL);
+  EXPECT_ERRNO(madvise(m, kBack, MADV_NORMAL), EINVAL);
+  EXPECT_ERRNO(madvise(m, 1ul << 62, MADV_NORMAL), ENOMEM);
+  EXPECT_OK(mlock(m + 1, kToNothing));
+  EXPECT_ERRNO(mlock(m, kBack), EINVAL);
+  EXPECT_OK(munlock(m, kToNothing));
+  EXPECT_ERRNO(munlock(m + 1, kBack), EINVAL);
+  EXPECT_ERRNO(munlock(m, 1ul << 62), ENOMEM);
+  EXPECT_OK(msync(m, kToNothing, MS_SYNC));
+  EXPECT_ERRNO(msync(m, kBack, MS_SYNC), ENOMEM);
+  for (size_t length : {kToNothing, kBack, size_t{0}}) {
+    EXPECT(mremap(m, kPage, length, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL);
+    EXPECT(mremap(m, length, kPage, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL);
+  }
+}
+
 // Nothing is there, also where the sandbox keeps something for itself.
 TEST(NothingIsMappedWhereNothingWas) {
   for (char* free : {(char*)0x7dfbfff00000, (char*)0x300000000000}) {

@@ -119,6 +119,7 @@ def run_package(places, package, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     suite.add_arguments(parser)
+    parser.set_defaults(timeout=300)  # one of net/http compiles most of the library
     parser.add_argument("packages", nargs="*", default=PACKAGES)
     args = parser.parse_args()
     places = suite.Places(args, "go")

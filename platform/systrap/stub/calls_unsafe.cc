@@ -66,8 +66,7 @@ int64_t Mmap(ThreadPage* t, const uint64_t* a) {
 }
 
 int64_t Mremap(ThreadPage* t, const uint64_t* a) {
-  if (!InGuest(a[0], a[1])) return kEfault;
-  if (!InGuest(0, a[2])) return kEnomem;
+  if (!InGuest(a[0], a[1]) || !InGuest(0, a[2])) return kForward;
   const bool fixed = a[3] & MREMAP_FIXED;
   if (fixed && !InGuest(a[4], a[2])) return kEinval;
   if (MayBeReserved(a[0], a[1])) return kForward;
@@ -186,8 +185,8 @@ int64_t Memory(ThreadPage* t, uint64_t number, const uint64_t* a) {
       if (!InGuest(a[0], a[1]) || OverlapsThunks(a[0], a[1])) return kEnomem;
       return MayBeReserved(a[0], a[1]) ? kForward : NativeMapping(t, number, a);
     case __NR_madvise:
-      if (!InGuest(a[0], a[1])) return kEnomem;
-      return MayBeReserved(a[0], a[1]) || !IsPlainAdvice(a[2] & 0xffffffff) ? kForward : Native(t, number, a);
+      if (!InGuest(a[0], a[1]) || !IsPlainAdvice(a[2] & 0xffffffff)) return kForward;
+      return MayBeReserved(a[0], a[1]) ? kForward : Native(t, number, a);
     default:
       return Mremap(t, a);
   }

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -255,6 +256,27 @@ TEST(RobustMutexOfADeadThread) {
   auto body = [] { pthread_mutex_lock(&mutex); };
   pthread_join(Start(&body), nullptr);
   EXPECT_EQ(pthread_mutex_lock(&mutex), EOWNERDEAD);
+}
+
+// Words of a list that does not come back to its head are released all the same.
+TEST(RobustListsThatGoInCircles) {
+  struct Node {
+    Node* next;
+    unsigned word;
+  };
+  static Node list[4];
+  static robust_list_head head;
+  for (int back_to = 0; back_to < 4; back_to++) {  // where the last one leads
+    auto body = [back_to] {
+      for (int i = 0; i < 4; i++) list[i] = {&list[i < 3 ? i + 1 : back_to], (unsigned)gettid()};
+      head.list.next = (robust_list*)list;
+      head.futex_offset = offsetof(Node, word);
+      head.list_op_pending = nullptr;
+      EXPECT_OK(syscall(SYS_set_robust_list, &head, sizeof(head)));
+    };
+    pthread_join(Start(&body), nullptr);
+    for (int i = 0; i < 4; i++) EXPECT_EQ(list[i].word, (unsigned)FUTEX_OWNER_DIED);
+  }
 }
 
 TEST(ThousandThreads) {

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,9 @@ struct Registers {
   uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs,
       eflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
 };
+
+// System calls by number.
+using CallSet = std::bitset<512>;
 
 struct SyscallRequest {
   uint64_t number;  // all 64 bits of rax as the guest gave them; x32 and garbage are not masked
@@ -141,9 +145,9 @@ class Context {
   // set_robust_list(2), which the engine may answer by itself. Callable from any thread.
   virtual GuestAddr RobustList() const = 0;
   virtual void SetRobustList(GuestAddr head) = 0;
-  // While on, nothing is answered in the stub: every call becomes a kSyscall event (system call
-  // tracing, guest seccomp). The kernel passes memory calls and futex back through SubmitNative.
-  virtual void SetForwardAll(bool on) = 0;
+  // Calls the engine does not answer by itself: each becomes a kSyscall event (system call tracing, guest
+  // seccomp). The kernel passes memory calls and futex back through SubmitNative.
+  virtual void SetForwarded(const CallSet& calls) = 0;
   // While on, guest code reads as the guest wrote it: call sites the engine rewrote are put back, and no more
   // are rewritten in this address space. At an event.
   virtual void ShowOriginalCode(bool on) = 0;

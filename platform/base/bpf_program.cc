@@ -195,12 +195,24 @@ Result<BpfProgram> BpfProgram::Check(std::vector<sock_filter> code) {
   return BpfProgram(std::move(code));
 }
 
-uint32_t BpfProgram::Run(const seccomp_data& data) const {
+uint32_t BpfProgram::Run(const seccomp_data& data) const { return *Interpret(data, sizeof(data)); }
+
+std::optional<uint32_t> BpfProgram::RunOnNumber(int nr, uint32_t arch) const {
+  seccomp_data data{};
+  data.nr = nr;
+  data.arch = arch;
+  return Interpret(data, offsetof(seccomp_data, instruction_pointer));
+}
+
+std::optional<uint32_t> BpfProgram::Interpret(const seccomp_data& data, size_t known) const {
   Machine m;
   for (size_t pc = 0; pc < code_.size(); ++pc) {
     const sock_filter& insn = code_[pc];
     switch (BPF_CLASS(insn.code)) {
-      case BPF_LD: m.Load(insn, data, m.a); break;
+      case BPF_LD:
+        if (BPF_MODE(insn.code) == BPF_ABS && insn.k >= known) return std::nullopt;
+        m.Load(insn, data, m.a);
+        break;
       case BPF_LDX: m.Load(insn, data, m.x); break;
       case BPF_ST: m.memory[insn.k] = m.a; break;
       case BPF_STX: m.memory[insn.k] = m.x; break;

@@ -51,6 +51,18 @@ TEST(BpfProgramTest, Jumps) {
   EXPECT_EQ(RunCode(code, data), 2u);
 }
 
+TEST(BpfProgramTest, SaysWhatHoldsForAllArguments) {
+  const Code code{Load(0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 7, 1, 0), Return(1), Load(offsetof(seccomp_data, args)), ReturnA()};
+  const auto program = BpfProgram::Check(code);
+  ASSERT_TRUE(program.ok());
+  EXPECT_EQ(program->RunOnNumber(6, 0), 1u);
+  EXPECT_EQ(program->RunOnNumber(7, 0), std::nullopt);
+  const auto by_arch = BpfProgram::Check({Load(offsetof(seccomp_data, arch)), ReturnA()});
+  EXPECT_EQ(by_arch->RunOnNumber(7, 5), 5u);
+  const auto by_ip = BpfProgram::Check({Load(offsetof(seccomp_data, instruction_pointer)), Return(1)});
+  EXPECT_EQ(by_ip->RunOnNumber(7, 5), std::nullopt);
+}
+
 TEST(BpfProgramTest, RefusesWhatCouldLeaveTheProgram) {
   EXPECT_TRUE(IsRefused({}));
   EXPECT_TRUE(IsRefused({Load(0)}));

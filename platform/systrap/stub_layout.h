@@ -217,6 +217,9 @@ struct GuestRange {
 };
 inline constexpr int kMaxFileRanges = 128;
 
+using ForwardedWord = uint64_t;
+inline constexpr uint64_t kForwardedBits = 64, kMaxForwarded = 512;
+
 // Constants of one address space.
 struct InfoPage {
   uint64_t spin_cycles;   // how long a guest thread may spin for its answer; 0 = never
@@ -227,7 +230,7 @@ struct InfoPage {
   uint64_t max_addr;
   uint64_t reserved_from;  // MapOp::kReserve; max_addr: nothing is reserved
   uint32_t show_original;  // rewrite no call site: somebody reads the code
-  uint32_t forward_all;  // answer nothing in the stub: some thread's calls are all wanted by the sentry
+  ForwardedWord forwarded[kMaxForwarded / kForwardedBits];  // calls the sentry wants to see, of some thread; a bit each
   uint64_t break_start, break_limit;  // brk is answered in the stub; start 0: it is not
   // Where files may be mapped: the sentry must hear of what unmaps them. Kept by FileRanges.
   uint32_t file_range_count;

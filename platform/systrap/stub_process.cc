@@ -111,10 +111,18 @@ void StubProcess::ReleaseSlot(uint32_t slot, pid_t host_tid, bool parked) {
   parked_ += parked;
 }
 
-void StubProcess::CountForwarding(int change) {
+static_assert(CallSet().size() == stub::kMaxForwarded);
+
+void StubProcess::CountForwarded(const CallSet& before, const CallSet& after) {
   MutexLock lock(mu_);
-  forwarding_ += change;
-  __atomic_store_n(&helper_.info().forward_all, forwarding_ > 0, __ATOMIC_SEQ_CST);
+  const CallSet changed = before ^ after;
+  for (size_t number = 0; number < changed.size(); ++number) {
+    if (!changed[number]) continue;
+    forwarding_[number] += after[number] ? 1 : -1;
+    stub::ForwardedWord& word = helper_.info().forwarded[number / stub::kForwardedBits];
+    const stub::ForwardedWord bit = stub::ForwardedWord{1} << number % stub::kForwardedBits;
+    __atomic_store_n(&word, forwarding_[number] > 0 ? word | bit : word & ~bit, __ATOMIC_SEQ_CST);
+  }
 }
 
 void StubProcess::Register(SystrapContext* context) {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <unordered_set>
@@ -12,6 +13,7 @@
 #include "platform/base/mutex.h"
 #include "platform/base/result.h"
 #include "platform/base/unique_fd.h"
+#include "platform/platform.h"
 #include "platform/systrap/file_ranges.h"
 #include "platform/systrap/helper.h"
 #include "platform/systrap/shared_pages.h"
@@ -53,8 +55,8 @@ class StubProcess {
   bool alive() const { return alive_.load(std::memory_order_acquire); }
   Helper& helper() { return helper_; }
   FileRanges& file_ranges() { return file_ranges_; }
-  // One thread more or fewer whose calls the sentry wants all.
-  void CountForwarding(int change);
+  // A thread's calls that the sentry wants to see were `before` and are `after`.
+  void CountForwarded(const CallSet& before, const CallSet& after);
   uint64_t command_offset() const { return resources_.commands.offset(command_index_); }
 
   void Kill();
@@ -108,7 +110,7 @@ class StubProcess {
   std::vector<uint32_t> mapped_ ABSL_GUARDED_BY(mu_);
   std::vector<FreeSlot> free_ ABSL_GUARDED_BY(mu_);
   int parked_ ABSL_GUARDED_BY(mu_) = 0;
-  int forwarding_ ABSL_GUARDED_BY(mu_) = 0;
+  std::array<int, CallSet().size()> forwarding_ ABSL_GUARDED_BY(mu_){};  // threads that want it, by number
   std::vector<SystrapContext*> contexts_ ABSL_GUARDED_BY(mu_);
 };
 

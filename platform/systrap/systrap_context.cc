@@ -365,10 +365,10 @@ void SystrapContext::SetRobustList(GuestAddr head) { page()->robust_list = head;
 
 // For the whole address space, where guest code cannot take it back: a thread whose calls need not be
 // forwarded only pays for it.
-void SystrapContext::SetForwardAll(bool on) {
-  if (on == forwards_all_) return;
-  forwards_all_ = on;
-  process_->CountForwarding(on ? 1 : -1);
+void SystrapContext::SetForwarded(const CallSet& calls) {
+  if (calls == forwarded_) return;
+  process_->CountForwarded(forwarded_, calls);
+  forwarded_ = calls;
 }
 
 void SystrapContext::ShowOriginalCode(bool on) {
@@ -447,7 +447,7 @@ void SystrapContext::FlushOutputs() {
 void SystrapContext::Exit() {
   if (exited_) return;
   exited_ = true;
-  SetForwardAll(false);
+  SetForwarded({});
   handoff_.Rest();
   const pid_t tid = tid_.exchange(0);
   const bool park = tid != 0 && process_->ShouldPark();

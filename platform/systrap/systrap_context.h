@@ -44,7 +44,7 @@ class SystrapContext final : public Context {
   void SetClearChildTid(GuestAddr addr) override;
   GuestAddr RobustList() const override;
   void SetRobustList(GuestAddr head) override;
-  void SetForwardAll(bool on) override;
+  void SetForwarded(const CallSet& calls) override;
   void ShowOriginalCode(bool on) override;
   std::span<const std::byte> StagedInput(GuestAddr addr, size_t size) override;
   std::byte* StagedOutput(GuestAddr addr, size_t size) override;
@@ -89,8 +89,9 @@ class SystrapContext final : public Context {
   std::atomic<pid_t> tid_{0};
   std::atomic<bool> alive_{true};  // false after OnDeath
   bool started_ = false;           // the host thread is known
-  bool forwards_all_ = false, exited_ = false;
+  bool exited_ = false;
   bool dead_ = false;
+  CallSet forwarded_;
 
   // Interruption: see Interrupt().
   std::atomic<bool> in_guest_{false}, interrupt_{false}, kick_sent_{false};

@@ -187,14 +187,14 @@ TEST_P(SystrapTest, ForwardsEverythingOnRequest) {
   start.regs.eflags = 0x202;
   auto context = (*space)->NewContext(start);
   ASSERT_TRUE(context.ok());
-  (*context)->SetForwardAll(true);
+  (*context)->SetForwarded(CallSet().set(SYS_getpid));
   for (int i = 0; i < 10; i++) {
     const Event event = (*context)->Run();
     ASSERT_EQ(event.kind, Event::kSyscall);
     EXPECT_EQ(event.syscall.number, static_cast<uint64_t>(SYS_getpid));
     (*context)->SetSyscallResult(1);
   }
-  (*context)->SetForwardAll(false);
+  (*context)->SetForwarded(CallSet().set(SYS_gettid));
   std::thread interrupter([&] {
     usleep(20000);
     (*context)->Interrupt();

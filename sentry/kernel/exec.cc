@@ -328,6 +328,7 @@ Result<void> Task::SwitchImage(ExecRequest& request) {
   MutexLock l(mu_);
   if (context_) run_->past_user_ns += context_->CpuTimeNs();
   context_.swap(context);
+  run_->forwarded = nullptr;
   std::swap(mm_, mm);
   return {};
 }

@@ -51,6 +51,7 @@ struct Task::RunState {
   std::atomic<bool> dead{false};  // ran DoExit; only a zombie leader stays around like this
   std::atomic<bool> has_clock{false};
   std::atomic<int> seccomp_mode{0};  // SECCOMP_MODE_*
+  std::atomic<const struct SeccompFilter*> seccomp_now{nullptr};  // `seccomp`, for the task itself
   clockid_t sentry_clock = 0;  // CPU time of the sentry thread
   uint64_t sentry_clock_base_ns = 0;  // what it had used before it served this task
   std::atomic<uint64_t> past_user_ns{0};  // of contexts exec dropped
@@ -65,13 +66,14 @@ struct Task::RunState {
   SignalSet waited_signals = 0;  // sigtimedwait: wanted although blocked
   SignalSet forced_signals = 0;  // faults: they end even init
   NamespaceSetRef namespaces;    // null: the first ones
-  RefPtr<const struct SeccompFilter> seccomp;
+  RefPtr<const struct SeccompFilter> seccomp;  // only ever extended while the task runs
   std::unique_ptr<Tracee> tracee;        // null: never traced
   std::vector<Task*> tracees;            // whom this task traces
   int creator_tid = 0;                   // the thread that made the process: its tracer after PTRACE_TRACEME
 
   // The task's own thread.
   std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
+  const CallSet* forwarded = nullptr;   // what the context was told; null: nothing yet
   bool exiting = false;
   int exit_status = 0;
   bool registers_replaced = false;

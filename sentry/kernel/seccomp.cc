@@ -97,6 +97,22 @@ std::optional<SyscallResult> CheckStrict(Task& task, const SyscallRequest& reque
   }
 }
 
+// Once for a filter, so that most calls need not be run through it, nor reach the sentry at all.
+CallSet JudgedBy(const BpfProgram& program, const SeccompFilter* previous) {
+  CallSet judged = previous != nullptr ? previous->judged : CallSet();
+  for (size_t number = 0; number < judged.size(); ++number) {
+    if (judged[number]) continue;
+    judged[number] = program.RunOnNumber(static_cast<int>(number), AUDIT_ARCH_X86_64) != SECCOMP_RET_ALLOW;
+  }
+  return judged;
+}
+
+void SetFilterLocked(Task& task, RefPtr<const SeccompFilter> filter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  task.run().seccomp_now = filter.get();
+  task.run().seccomp = std::move(filter);
+  task.run().seccomp_mode = kSeccompFilter;
+}
+
 RefPtr<const SeccompFilter> FilterOf(const Task& task) {
   MutexLock l(task.kernel().task_set_mu());
   return task.run().seccomp;
@@ -115,8 +131,7 @@ Task* FindObstacleLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capa
 void ShareLocked(Task& task, const RefPtr<const SeccompFilter>& filter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   for (Task* other : task.thread_group().tasks) {
     if (other == &task || other->run().dead) continue;
-    other->run().seccomp = filter;
-    other->run().seccomp_mode = kSeccompFilter;
+    SetFilterLocked(*other, filter);
     other->NoticeWorkLocked(Task::RunState::kRefresh, false);
   }
 }
@@ -128,7 +143,8 @@ SeccompFilter::SeccompFilter(BpfProgram p, RefPtr<const SeccompFilter> before, R
       previous(std::move(before)),
       listener(std::move(l)),
       log(log),
-      path_length(program.size() + (previous ? previous->path_length + kPathCostPerFilter : 0)) {}
+      path_length(program.size() + (previous ? previous->path_length + kPathCostPerFilter : 0)),
+      judged(JudgedBy(program, previous.get())) {}
 
 SeccompFilter::~SeccompFilter() {
   if (listener) listener->Hangup();
@@ -154,8 +170,7 @@ Result<int> AddSeccompFilter(Task& task, BpfProgram program, RefPtr<SeccompListe
     if (sync) {
       if (Task* obstacle = FindObstacleLocked(task)) return obstacle->tid();
     }
-    run.seccomp = fresh;
-    run.seccomp_mode = kSeccompFilter;
+    SetFilterLocked(task, fresh);
     if (sync) ShareLocked(task, fresh);
   }
   return 0;
@@ -178,8 +193,8 @@ SeccompStatus SeccompStatusOf(const Task& task) {
 }
 
 void InheritSeccomp(const Task& parent, Task& child) {
-  if (parent.run().seccomp_mode == 0) return;
-  child.run().seccomp = FilterOf(parent);
+  MutexLock l(parent.kernel().task_set_mu());
+  if (parent.run().seccomp) return SetFilterLocked(child, parent.run().seccomp);
   child.run().seccomp_mode = parent.run().seccomp_mode.load();
 }
 
@@ -187,6 +202,7 @@ void DropSeccomp(Task& task) {
   RefPtr<const SeccompFilter> filter;
   MutexLock l(task.kernel().task_set_mu());
   std::swap(filter, task.run().seccomp);
+  task.run().seccomp_now = nullptr;
 }
 
 namespace {
@@ -202,9 +218,12 @@ std::optional<SyscallResult> AskTracer(Task& task, SyscallRequest& request, uint
 }
 
 std::optional<SyscallResult> RunFilters(Task& task, SyscallRequest& request, bool asked) {
-  const RefPtr<const SeccompFilter> filter = FilterOf(task);
-  const seccomp_data data = DataOf(task, request, ChainNeedsIp(filter.get()));
-  const Verdict verdict = RunAll(filter.get(), data);
+  // Without the lock: a filter that a sibling replaces is kept by the new one.
+  const SeccompFilter* filter = task.run().seccomp_now;
+  const auto number = static_cast<uint32_t>(request.number);
+  if (filter == nullptr || (number < filter->judged.size() && !filter->judged[number])) return std::nullopt;
+  const seccomp_data data = DataOf(task, request, ChainNeedsIp(filter));
+  const Verdict verdict = RunAll(filter, data);
   const uint32_t extra = verdict.value & SECCOMP_RET_DATA;
   switch (verdict.value & SECCOMP_RET_ACTION_FULL) {
     case SECCOMP_RET_ALLOW:
@@ -229,6 +248,14 @@ std::optional<SyscallResult> RunFilters(Task& task, SyscallRequest& request, boo
 }
 
 }  // namespace
+
+const CallSet& CallsToJudge(const Task& task) {
+  static constexpr CallSet kNone{};
+  static const CallSet kAll = ~CallSet();
+  const SeccompFilter* filter = task.run().seccomp_now;
+  if (filter != nullptr) return filter->judged;
+  return task.run().seccomp_mode == kSeccompStrict ? kAll : kNone;
+}
 
 std::optional<SyscallResult> CheckSeccomp(Task& task, SyscallRequest& request) {
   if (task.run().seccomp_mode == kSeccompStrict) return CheckStrict(task, request);

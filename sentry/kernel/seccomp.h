@@ -57,6 +57,7 @@ struct SeccompFilter : public RefCounted {
   const RefPtr<SeccompListener> listener;
   const bool log;
   const size_t path_length;  // instructions of the whole chain
+  const CallSet judged;      // calls that the chain does not allow whatever their arguments
 };
 
 // SECCOMP_SET_MODE_STRICT. EINVAL when filtered already.
@@ -72,6 +73,9 @@ struct SeccompStatus {
 SeccompStatus SeccompStatusOf(const Task& task);
 void InheritSeccomp(const Task& parent, Task& child);
 void DropSeccomp(Task& task);  // at exit
+
+// The calls that CheckSeccomp must be asked about. For the task itself; valid until its filters change.
+const CallSet& CallsToJudge(const Task& task);
 
 // What the filters say of this call: nothing to go on, else its result. Only for tasks in a mode.
 // A tracer may put another call in its place.

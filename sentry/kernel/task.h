@@ -160,6 +160,7 @@ class Task : public RefCounted {
   static void ThreadMain(void* task);
   void StartClock();
   void RunLoop();
+  void TellForwarded();  // which calls the engine must not answer
   void HandleEvent(const Event& event);
   void HandleSyscall(const Event& event);
   void HandleTracedSyscall(const Event& event);

@@ -67,9 +67,17 @@ void Task::StartClock() {
   run.has_clock.store(true, std::memory_order_release);
 }
 
+// Each context anew: exec brings another.
+void Task::TellForwarded() {
+  static const CallSet kAll = ~CallSet();
+  const bool stops_at_calls = run_->trace_mode.load(std::memory_order_relaxed) & ~uint32_t{kTraced};
+  const bool wants_all = stops_at_calls || kernel_.syscalls().trace_enter != nullptr;
+  const CallSet* calls = wants_all ? &kAll : &CallsToJudge(*this);
+  if (std::exchange(run_->forwarded, calls) != calls) context_->SetForwarded(*calls);
+}
+
 void Task::RunLoop() {
   RunState& run = *run_;
-  const bool traced = kernel_.syscalls().trace_enter != nullptr;
   while (!run.exiting) {
     if (run.HasWork()) {
       // A call that the stub has not begun is cut short, like one that it has.
@@ -89,9 +97,7 @@ void Task::RunLoop() {
       run.in_guest.store(false);
       continue;
     }
-    // Each context anew: exec brings another.
-    const bool stops_at_calls = run.trace_mode.load(std::memory_order_relaxed) & ~uint32_t{kTraced};
-    context_->SetForwardAll(traced || stops_at_calls || run.seccomp_mode.load(std::memory_order_relaxed) != 0);
+    TellForwarded();
     run.submitted.reset();
     const Event event = context_->Run();
     run.in_guest.store(false, std::memory_order_release);

@@ -230,6 +230,11 @@ int64_t Break(uint64_t to) {
 
 namespace {
 
+// Calls beyond the table are not answered here anyway.
+bool IsForwarded(uint64_t number) {
+  return number < kMaxForwarded && (Info().forwarded[number / kForwardedBits] >> number % kForwardedBits & 1);
+}
+
 int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
   switch (number) {
     case __NR_getpid:
@@ -284,7 +289,7 @@ bool ServeSyscall(ThreadPage* t, uint32_t meta) {
   // The kernel looks at eax alone; as it does, with its sign.
   const uint64_t number = static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(r.rax)));
   const Call call{number, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
-  if (!Info().forward_all) {
+  if (!IsForwarded(number)) {
     const int64_t result = Local(t, call.number, call.args);
     if (result == kEintr || result == kNotStarted) meta |= kMetaInterrupted;
     if (result != kForward && !(meta & kMetaInterrupted)) {

@@ -139,7 +139,7 @@ class FakeContext : public Context {
   void SetClearChildTid(GuestAddr) override {}
   GuestAddr RobustList() const override { return 0; }  // this engine keeps none
   void SetRobustList(GuestAddr) override {}
-  void SetForwardAll(bool) override {}
+  void SetForwarded(const CallSet&) override {}
   void ShowOriginalCode(bool) override {}
   std::span<const std::byte> StagedInput(GuestAddr, size_t) override { return {}; }
   std::byte* StagedOutput(GuestAddr, size_t) override { return nullptr; }

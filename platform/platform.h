@@ -233,11 +233,21 @@ struct Layout {
   size_t xsave_size;    // size of the FP state in signal frames
 };
 
+// Address spaces the host counts together: whatever cgroup and OOM adjustment the process host_pid() is given before
+// the first is made, all have. They may outlive it. Thread-safe.
+class AddressSpaceFamily {
+ public:
+  virtual ~AddressSpaceFamily() = default;
+  virtual absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() = 0;  // as Platform's
+  virtual pid_t host_pid() const = 0;
+};
+
 class Platform {
  public:
   virtual ~Platform() = default;
   // An empty address space whose first thread starts when NewContext is called.
   virtual absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() = 0;
+  virtual absl::StatusOr<std::unique_ptr<AddressSpaceFamily>> NewFamily() = 0;
   virtual const Layout& layout() const = 0;
 };
 

@@ -23,8 +23,6 @@
 #include "platform/systrap/spawn_unsafe.h"
 #include "platform/systrap/stub_filter.h"
 #include "platform/systrap/stub_image.h"
-#include "platform/systrap/systrap_context.h"
-#include "platform/systrap/thread_ops.h"
 
 namespace runsc::systrap {
 namespace {
@@ -102,8 +100,7 @@ absl::StatusOr<UniqueFd> MakeTextFile() {
 Engine::Engine(const SystrapOptions& options) : options_(options) {}
 
 Engine::~Engine() {
-  pool_.Stop();
-  template_.reset();
+  first_.reset();
   KillAll();
   if (watcher_.joinable()) {
     const uint64_t one = 1;
@@ -150,7 +147,7 @@ absl::Status Engine::Start() {
   uint32_t ready = 0;
   watcher_ = std::thread([&] { WatcherMain(&status, &ready); });
   while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) == 0) FutexWait(&ready, 0);
-  if (status.ok()) pool_.Start([this] { return MakeReady(); });
+  if (status.ok()) first_->StartPool();
   return status;
 }
 
@@ -177,7 +174,7 @@ absl::Status Engine::SpawnFirst() {
   if (pid < 0) return absl::ErrnoToStatus(-pid, "fork the first stub");
   if (!(*record)->Adopt(pid) || !Watch(*record))
     return absl::ErrnoToStatus(errno, "watch the first stub");
-  template_ = std::move(record).take();
+  first_ = std::make_unique<StubFamily>(*this, std::move(record).take());
   return absl::OkStatus();
 }
 
@@ -274,27 +271,8 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
   return child;
 }
 
-Result<std::shared_ptr<StubProcess>> Engine::NewProcess() {
-  if (std::shared_ptr<StubProcess> ready = pool_.Take()) return ready;
-  return Fork(*template_, {});
-}
-
-std::shared_ptr<StubProcess> Engine::MakeReady() {
-  auto slot = resources_.slots.Allocate();
-  if (!slot.ok()) return nullptr;
-  SystrapContext::InitSlot(*this, resources_.slots.piece(*slot), *slot, ThreadStart{},
-                           SystrapContext::SlotUse::kNewThread);
-  auto child = Fork(*template_, ForkedThreadOps(slots().fd(), slots().offset(*slot), *slot));
-  if (!child.ok()) {
-    resources_.slots.Free(*slot);
-    return nullptr;
-  }
-  (*child)->AdoptSlot(*slot);
-  std::vector<int64_t> results;
-  if (!(*child)->helper().Finish(&results).ok() || results.empty() || results.back() <= 0)
-    return nullptr;
-  (*child)->ReleaseSlot(*slot, static_cast<pid_t>(results.back()), true);
-  return *child;
+Result<std::unique_ptr<StubFamily>> Engine::NewFamily() {
+  return std::make_unique<StubFamily>(*this, TRY(Fork(first_->ancestor(), {})));
 }
 
 Result<std::string> Engine::ReadProc(pid_t pid, const std::string& file) const {

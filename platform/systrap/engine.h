@@ -12,7 +12,7 @@
 #include "platform/systrap/handoff.h"
 #include "platform/systrap/host_features.h"
 #include "platform/systrap/shared_pages.h"
-#include "platform/systrap/stub_pool.h"
+#include "platform/systrap/stub_family.h"
 #include "platform/systrap/stub_process.h"
 #include "platform/systrap/systrap_platform.h"
 
@@ -33,8 +33,9 @@ class Engine {
     if (options_.log) options_.log(line);
   }
 
-  // A pristine address space with no guest thread.
-  Result<std::shared_ptr<StubProcess>> NewProcess();
+  // The stubs of whoever asks for no family of his own.
+  StubFamily& first_family() { return *first_; }
+  Result<std::unique_ptr<StubFamily>> NewFamily();
   // A copy of `parent`; it executes `first_batch` when it comes to life (Helper::Finish collects
   // the results).
   Result<std::shared_ptr<StubProcess>> Fork(StubProcess& parent,
@@ -47,8 +48,6 @@ class Engine {
   absl::Status Init();
   absl::Status SpawnFirst();
   Result<std::shared_ptr<StubProcess>> NewRecord();
-  // A pristine stub with a waiting thread, for the pool; null if that fails.
-  std::shared_ptr<StubProcess> MakeReady();
   bool Watch(const std::shared_ptr<StubProcess>& process);
   void WatcherMain(absl::Status* started, uint32_t* ready);
   void HandleExit(int pidfd);
@@ -61,9 +60,8 @@ class Engine {
   StubResources resources_;
   UniqueFd text_, epoll_, stop_;
   uint64_t secret_ = 0;
-  std::shared_ptr<StubProcess> template_;
+  std::unique_ptr<StubFamily> first_;
   std::thread watcher_;
-  StubPool pool_;
 
   Mutex fork_mu_{LockRank::kPlatformFork};  // one fork at a time, so a new child can be told
   Mutex mu_{LockRank::kPlatformPool};

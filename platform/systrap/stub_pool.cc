@@ -21,8 +21,11 @@ void StubPool::Stop() {
   FutexWakeAll(&wanted_);
   thread_.join();
   std::vector<std::shared_ptr<StubProcess>> rest;
-  MutexLock lock(mu_);
-  rest.swap(ready_);  // destroyed after the lock is given back
+  {
+    MutexLock lock(mu_);
+    rest.swap(ready_);
+  }
+  for (const std::shared_ptr<StubProcess>& stub : rest) stub->Kill();  // the watcher has it too
 }
 
 // One that is nearly ready is worth waiting for: the caller would only make another by the same means.

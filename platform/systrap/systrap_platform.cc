@@ -10,15 +10,34 @@
 namespace runsc {
 namespace {
 
+absl::StatusOr<std::unique_ptr<AddressSpace>> NewSpace(systrap::Engine& engine, systrap::StubFamily& family) {
+  auto process = family.NewProcess();
+  if (!process.ok()) return absl::ErrnoToStatus(process.error().value(), "fork a stub");
+  return std::unique_ptr<AddressSpace>(std::make_unique<systrap::SystrapAddressSpace>(engine, std::move(process).take()));
+}
+
+class Family final : public AddressSpaceFamily {
+ public:
+  Family(systrap::Engine& engine, std::unique_ptr<systrap::StubFamily> stubs) : engine_(engine), stubs_(std::move(stubs)) {}
+  absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override { return NewSpace(engine_, *stubs_); }
+  pid_t host_pid() const override { return stubs_->ancestor().pid(); }
+
+ private:
+  systrap::Engine& engine_;
+  const std::unique_ptr<systrap::StubFamily> stubs_;
+};
+
 class SystrapPlatform final : public Platform {
  public:
   explicit SystrapPlatform(std::unique_ptr<systrap::Engine> engine) : engine_(std::move(engine)) {}
 
   absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
-    auto process = engine_->NewProcess();
-    if (!process.ok()) return absl::ErrnoToStatus(process.error().value(), "fork a stub");
-    return std::unique_ptr<AddressSpace>(
-        std::make_unique<systrap::SystrapAddressSpace>(*engine_, std::move(process).take()));
+    return NewSpace(*engine_, engine_->first_family());
+  }
+  absl::StatusOr<std::unique_ptr<AddressSpaceFamily>> NewFamily() override {
+    auto stubs = engine_->NewFamily();
+    if (!stubs.ok()) return absl::ErrnoToStatus(stubs.error().value(), "fork a stub");
+    return std::unique_ptr<AddressSpaceFamily>(std::make_unique<Family>(*engine_, std::move(stubs).take()));
   }
   const Layout& layout() const override { return engine_->layout(); }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <optional>
 #include <thread>
 
 #include "platform/host/jail_unsafe.h"
@@ -17,6 +18,7 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/container_table.h"
 #include "runsc-cli/boot/guest_container.h"
+#include "runsc-cli/container/oom_score.h"
 #include "runsc-cli/verbs/verb.h"
 #include "sentry/fs/clock_watch.h"
 #include "sentry/fs/devfs.h"
@@ -115,7 +117,12 @@ absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   options.proc_fd = sentry.jail.proc_root.get();
   options.log = LogPlatformLine;
   options.on_stub_death = OnStubDeath;
-  ASSIGN_OR_RETURN(sentry.platform, NewSystrapPlatform(options));
+  {
+    std::optional<ScopedOomScoreAdj> of_stubs;
+    if (const auto value = sentry.first.spec.process->oom_score_adj) of_stubs.emplace(sentry.jail.proc_root.get(), *value);
+    if (of_stubs && !of_stubs->status().ok()) LogInfo("the container's OOM adjustment: ", MessageOf(of_stubs->status()));
+    ASSIGN_OR_RETURN(sentry.platform, NewSystrapPlatform(options));
+  }
   SetProcfsForReopen(sentry.jail.proc_root.get());
   return LockDownSentry(sentry.jail.proc_root.get());
 }

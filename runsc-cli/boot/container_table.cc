@@ -11,6 +11,7 @@ namespace runsc {
 namespace {
 
 constexpr size_t kStdio = 3;
+constexpr size_t kMaxFamiliesAhead = 100;
 
 // The next `count` of `fds`, in order.
 class FdList {
@@ -67,6 +68,8 @@ absl::Status ContainerTable::Create(const CreateRequest& request, std::vector<Un
       return absl::AlreadyExistsError(Cat("container with id \"", request.container, "\" already exists"));
     }
     parts.number = next_number_++;
+    const auto family = families_.extract(request.container);
+    if (family) parts.family = family.mapped();
   }
   absl::Status created = CreateNew(request, std::move(parts));
   if (!created.ok()) {
@@ -74,6 +77,16 @@ absl::Status ContainerTable::Create(const CreateRequest& request, std::vector<Un
     containers_.erase(request.container);
   }
   return created;
+}
+
+absl::StatusOr<FamilyReply> ContainerTable::MakeFamily(const std::string& id) {
+  ASSIGN_OR_RETURN(std::shared_ptr<AddressSpaceFamily> family, sandbox_.kernel->platform().NewFamily());
+  const FamilyReply reply = {family->host_pid()};
+  std::lock_guard<std::mutex> lock(mu_);
+  // Commands that died in between must not make us keep more and more.
+  if (families_.size() >= kMaxFamiliesAhead) families_.clear();
+  std::swap(families_[id], family);
+  return reply;
 }
 
 absl::Status ContainerTable::CreateNew(const CreateRequest& request, ContainerParts parts) {

@@ -26,6 +26,7 @@ class ContainerTable : public ControlHandler {
   absl::StatusOr<ProcessesReply> Processes(const std::string& container) override;
   absl::Status Pause(const PauseRequest& request) override;
   absl::Status Limit(const LimitRequest& request) override;
+  absl::StatusOr<FamilyReply> MakeFamily(const std::string& container) override;
   absl::Status Destroy(const std::string& container) override;
 
  private:
@@ -36,6 +37,7 @@ class ContainerTable : public ControlHandler {
   std::mutex mu_;
   int next_number_ = 1;  // the first container's is 0
   std::map<std::string, std::shared_ptr<GuestContainer>> containers_;
+  std::map<std::string, std::shared_ptr<AddressSpaceFamily>> families_;  // of containers not made yet
   // Files of theirs may still be open elsewhere (passed over a socket) and refer to their gofer clients, which are
   // disconnected: every call on such a file fails.
   std::vector<std::shared_ptr<GuestContainer>> destroyed_;

@@ -81,6 +81,7 @@ absl::Status GuestContainer::Create() {
   init_ = std::make_shared<GuestProcess>(sandbox_.links, *spec.process, sandbox_.keep_net_raw);
   RETURN_IF_ERROR(init_->Make(*sandbox_.kernel, place_));
   Task& task = init_->task();
+  SetAddressSpaceFamily(*sandbox_.kernel, parts_.number, std::move(parts_.family));
   Limit(spec.linux_.resources.pids_limit.value_or(-1));
   const ContainerCgroupView cgroup(std::move(parts_.cgroup_files));
   const auto make_cgroup = [&] { return NewCgroupFs(*sandbox_.kernel, parts_.number, cgroup.Text()); };
@@ -208,6 +209,7 @@ void GuestContainer::Destroy() {
   (void)init_->Signal(SIGKILL);
   (void)SignalContainer(*sandbox_.kernel, parts_.number, SIGKILL);
   init_->Wait();
+  SetAddressSpaceFamily(*sandbox_.kernel, parts_.number, nullptr);
   place_.namespaces.reset();
   place_.root = Path();
   gofer_->Disconnect();

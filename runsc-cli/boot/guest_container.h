@@ -38,6 +38,7 @@ struct ContainerParts {
   MountPlan plan;
   std::vector<UniqueFd> gofer_channels;
   std::vector<CgroupFd> cgroup_files;
+  std::shared_ptr<AddressSpaceFamily> family;  // null: the sandbox's
   std::vector<UniqueFd> fds;  // as GuestProcess::TakeFds
   UniqueFd link;              // as GuestProcess::Attach
 };

@@ -203,6 +203,22 @@ absl::StatusOr<CgroupEntrance> OpenEntrance(const CgroupPaths& paths) {
   return entrance;
 }
 
+absl::Status MoveToCgroup(const CgroupEntrance& entrance, pid_t pid) {
+  const std::string text = Cat(pid);
+  UniqueFd unified;
+  std::vector<int> files;
+  if (entrance.unified.valid()) {
+    unified.reset(openat(entrance.unified.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
+    if (!unified.valid()) return HostError(errno, "open cgroup.procs");
+    files.push_back(unified.get());
+  }
+  for (const UniqueFd& procs : entrance.v1_procs) files.push_back(procs.get());
+  for (const int file : files) {
+    if (write(file, text.data(), text.size()) < 0) return HostError(errno, "move process %d to its cgroup", pid);
+  }
+  return absl::OkStatus();
+}
+
 std::vector<pid_t> CgroupProcesses(const CgroupPaths& paths) {
   std::set<pid_t> pids;
   for (const std::string& directory : Directories(paths)) ListProcesses(directory, pids);

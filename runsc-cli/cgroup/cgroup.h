@@ -31,6 +31,9 @@ struct CgroupEntrance {
 };
 absl::StatusOr<CgroupEntrance> OpenEntrance(const CgroupPaths& paths);
 
+// Moves a process that runs already. The host waits for a grace period in each hierarchy.
+absl::Status MoveToCgroup(const CgroupEntrance& entrance, pid_t pid);
+
 // Pids in the cgroup and below it.
 std::vector<pid_t> CgroupProcesses(const CgroupPaths& paths);
 

@@ -62,10 +62,10 @@ absl::StatusOr<CgroupPaths> PlaceContainerCgroup(const FlagSet& globals, const S
   return paths;
 }
 
-absl::Status MakeContainerCgroup(const Spec& spec, CgroupPaths& paths) {
+absl::Status MakeContainerCgroup(const SpecResources& resources, CgroupPaths& paths) {
   if (paths.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::vector<CgroupHierarchy> hierarchies, ReadCgroupHierarchies());
-  const absl::Status made = MakeAndLimit(hierarchies, paths, spec.linux_.resources);
+  const absl::Status made = MakeAndLimit(hierarchies, paths, resources);
   if (made.ok() || !MayNot(made)) return made;
   Log::ReportWarning(Cat("container runs without a cgroup and its limits: ", MessageOf(made)));
   paths.clear();

@@ -15,7 +15,7 @@ namespace runsc {
 absl::StatusOr<CgroupPaths> PlaceContainerCgroup(const FlagSet& globals, const Spec& spec, const std::string& id);
 
 // Makes it, with its limits. For a user who may not make any: a warning, and the paths are taken back.
-absl::Status MakeContainerCgroup(const Spec& spec, CgroupPaths& paths);
+absl::Status MakeContainerCgroup(const SpecResources& resources, CgroupPaths& paths);
 
 // Makes the sandbox's processes start in it.
 void EnterCgroup(const CgroupEntrance& entrance, struct SpawnOptions& options);

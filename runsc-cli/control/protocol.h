@@ -30,6 +30,7 @@ enum class ControlType : uint16_t {
   kDestroy = 8,    // kill what is left of a container, and forget it. ContainerRequest
   kPause = 9,      // PauseRequest
   kLimit = 10,     // LimitRequest
+  kFamily = 11,    // a container that kCreate will make gets stubs of its own. ContainerRequest, FamilyReply
   kReady = 16,     // sync: the sandbox is set up, or `error` and its text
   kCommit = 17,    // sync: CommitRequest. Reply only if start_now is set: as for kStart
 };
@@ -93,6 +94,11 @@ struct ProcessInfo {
 struct ProcessesReply {
   std::vector<ProcessInfo> processes;
   template <class V> void Visit(V& v) { v(processes); }
+};
+
+struct FamilyReply {
+  int32_t ancestor = 0;  // of the container's stubs, as the sandbox's pid namespace counts: to be put in its place
+  template <class V> void Visit(V& v) { v(ancestor); }
 };
 
 // Which of the sandbox's namespaces a container shares; others are its own.

@@ -65,6 +65,8 @@ ControlMessage HandleControlRequest(ControlHandler& handler, ControlMessage mess
       return Answer<PauseRequest>(message, [&](const auto& r) { return handler.Pause(r); });
     case ControlType::kLimit:
       return Answer<LimitRequest>(message, [&](const auto& r) { return handler.Limit(r); });
+    case ControlType::kFamily:
+      return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.MakeFamily(r.container); });
     case ControlType::kDestroy:
       return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.Destroy(r.container); });
     case ControlType::kReady:

@@ -26,6 +26,7 @@ class ControlHandler {
   virtual absl::StatusOr<ProcessesReply> Processes(const std::string& container) = 0;
   virtual absl::Status Pause(const PauseRequest& request) = 0;
   virtual absl::Status Limit(const LimitRequest& request) = 0;
+  virtual absl::StatusOr<FamilyReply> MakeFamily(const std::string& container) = 0;
   virtual absl::Status Destroy(const std::string& container) = 0;
 };
 

@@ -11,11 +11,13 @@
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/cgroup/container_cgroup.h"
+#include "runsc-cli/container/oom_score.h"
 #include "runsc-cli/control/channel.h"
 #include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/sandbox/container_hooks.h"
 #include "runsc-cli/sandbox/fd_socket.h"
 #include "runsc-cli/sandbox/gofer_process.h"
+#include "runsc-cli/sandbox/host_pids.h"
 #include "runsc-cli/sandbox/monitor_unsafe.h"
 #include "runsc-cli/sandbox/pod.h"
 #include "runsc-cli/sandbox/sealed_copy.h"
@@ -126,7 +128,10 @@ class Creation {
     const Spec& spec = options_.bundle->spec;
     ASSIGN_OR_RETURN(state_.cgroups, PlaceContainerCgroup(*options_.globals, spec, options_.id));
     if (!state_.cgroups.empty()) RETURN_IF_ERROR(directory_.Write(state_));
-    absl::Status made = MakeContainerCgroup(spec, state_.cgroups);
+    SpecResources resources = spec.linux_.resources;
+    // The least there is, meant for a program that sleeps; here the kernel of all the pod's containers would starve.
+    if (IsPodSandbox(spec)) resources.cpu.shares.reset();
+    absl::Status made = MakeContainerCgroup(resources, state_.cgroups);
     if (!made.ok()) state_.cgroups.clear();  // nothing of it is left, and what is there is not ours
     RETURN_IF_ERROR(made);
     ASSIGN_OR_RETURN(cgroup_, OpenEntrance(state_.cgroups));
@@ -163,10 +168,26 @@ class Creation {
     ASSIGN_OR_RETURN(gofer_, SpawnGofer(*options_.globals, *options_.bundle, channels.gofer_ends, &cgroup_));
     RETURN_IF_ERROR(AwaitExec(gofer_));
     state_.gofer = IdentifyProcess(gofer_.pid);
-    return SendCreate(channels);
+    ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store_, state_));
+    RETURN_IF_ERROR(PlaceStubs(channel));
+    return SendCreate(channel, channels);
   }
 
-  absl::Status SendCreate(const GoferChannels& channels) {
+  // The processes that run the container's programs are the sandbox's children: they would be in its cgroup.
+  absl::Status PlaceStubs(const ControlChannel& channel) {
+    const std::optional<int32_t> oom_score_adj = options_.bundle->spec.process->oom_score_adj;
+    if (state_.cgroups.empty() && !oom_score_adj) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const FamilyReply family,
+                     channel.CallFor<FamilyReply>(ControlType::kFamily, ToWire(ContainerRequest{options_.id})));
+    const std::vector<pid_t> ancestor = ToHostPids(state_.sandbox, {family.ancestor});
+    if (ancestor.empty()) return absl::InternalError("the sandbox's first process for the container is gone");
+    RETURN_IF_ERROR(MoveToCgroup(cgroup_, ancestor[0]));
+    const absl::Status adjusted = oom_score_adj ? SetOomScoreAdj(ancestor[0], *oom_score_adj) : absl::OkStatus();
+    if (!adjusted.ok()) LogInfo("the container's OOM adjustment: ", MessageOf(adjusted));
+    return absl::OkStatus();
+  }
+
+  absl::Status SendCreate(const ControlChannel& channel, const GoferChannels& channels) {
     ASSIGN_OR_RETURN(const UniqueFd config, SealedCopy(options_.bundle->json));
     CreateRequest request;
     request.container = options_.id;
@@ -179,7 +200,6 @@ class Creation {
     for (int fd : created_.streams.fds()) fds.push_back(fd);
     for (const UniqueFd& channel : channels.sentry_ends) fds.push_back(channel.get());
     for (const CgroupFd& file : cgroup_.view) fds.push_back(file.fd.get());
-    ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store_, state_));
     RETURN_IF_ERROR(channel.Call(ControlType::kCreate, ToWire(request), fds).status());
     joined_ = true;
     return absl::OkStatus();

@@ -48,6 +48,11 @@ std::string SandboxToJoin(const Spec& spec) {
   return {};
 }
 
+bool IsPodSandbox(const Spec& spec) {
+  return Annotation(spec, "io.kubernetes.cri.container-type") == "sandbox" ||
+         Annotation(spec, "io.kubernetes.cri-o.ContainerType") == "sandbox";
+}
+
 SharedNamespaces NamespacesToShare(StateStore& store, const Spec& spec, const std::string& sandbox_id) {
   SharedNamespaces shared;
   shared.uts = IsShared(spec, "uts");

@@ -14,6 +14,9 @@ namespace runsc {
 // first one of a pod).
 std::string SandboxToJoin(const Spec& spec);
 
+// Whether it is a pod's first container, whose sandbox the others join.
+bool IsPodSandbox(const Spec& spec);
+
 // Which of the sandbox's namespaces it shares: those that its config.json names by path, or does not name at all.
 SharedNamespaces NamespacesToShare(StateStore& store, const Spec& spec, const std::string& sandbox_id);
 

@@ -2,12 +2,14 @@
 #include "runsc-cli/sandbox/spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/cgroup/container_cgroup.h"
+#include "runsc-cli/container/oom_score.h"
 #include "runsc-cli/sandbox/child_arguments.h"
 #include "runsc-cli/sandbox/gofer_process.h"
 #include "runsc-cli/sandbox/net_broker.h"
@@ -63,6 +65,14 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   options.gid_map = SentryGidMap();
   EnterCgroup(*request.cgroup, options);
   if (request.die_with_caller) options.parent_death_signal = SIGKILL;
+  return SpawnWithOomScore(request.bundle->spec.process->oom_score_adj, options);
+}
+
+absl::Status Sandbox::SpawnWithOomScore(std::optional<int32_t> of_container, const SpawnOptions& options) {
+  std::optional<ScopedOomScoreAdj> own;
+  const UniqueFd proc(of_container ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
+  if (of_container) own.emplace(proc.get(), OomScoreAdjOfSentry(*of_container));
+  if (own && !own->status().ok()) LogDebug("the sandbox's OOM adjustment stays: ", MessageOf(own->status()));
   ASSIGN_OR_RETURN(sentry_, SpawnSelf(options));
   return absl::OkStatus();
 }

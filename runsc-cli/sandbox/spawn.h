@@ -2,6 +2,7 @@
 // ready to run the container's init.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ class Sandbox {
   Sandbox() = default;
   absl::Status SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
                            UniqueFd sync);
+  absl::Status SpawnWithOomScore(std::optional<int32_t> of_container, const SpawnOptions& options);
   absl::Status DescribeDeath();
 
   SpawnedProcess gofer_, sentry_;

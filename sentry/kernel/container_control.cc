@@ -62,6 +62,12 @@ uint64_t TaskLimit(Kernel& kernel, int container) {
   return kernel.TaskLimitLocked(container);
 }
 
+void SetAddressSpaceFamily(Kernel& kernel, int container, std::shared_ptr<AddressSpaceFamily> family) {
+  std::shared_ptr<AddressSpaceFamily> gone;  // destroyed without the lock
+  MutexLock l(kernel.task_set_mu());
+  gone = kernel.SetFamilyLocked(container, std::move(family));
+}
+
 uint64_t CountTasks(Kernel& kernel, int container) {
   MutexLock l(kernel.task_set_mu());
   return kernel.CountTasksLocked(container);

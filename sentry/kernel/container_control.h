@@ -20,6 +20,8 @@ std::vector<RefPtr<ThreadGroup>> ProcessesOf(Kernel& kernel, int container);
 inline constexpr uint64_t kNoTaskLimit = UINT64_MAX;
 void SetTaskLimit(Kernel& kernel, int container, uint64_t limit);
 uint64_t TaskLimit(Kernel& kernel, int container);
+// Where the programs of its processes get their address spaces from; null: from the platform itself.
+void SetAddressSpaceFamily(Kernel& kernel, int container, std::shared_ptr<AddressSpaceFamily> family);
 uint64_t CountTasks(Kernel& kernel, int container);
 
 }  // namespace runsc

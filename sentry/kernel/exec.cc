@@ -312,7 +312,7 @@ Result<void> Task::SwitchImage(ExecRequest& request) {
     context_->SetClearChildTid(0);
     return {};
   }
-  auto made = kernel_.platform().NewAddressSpace();
+  auto made = kernel_.NewAddressSpace(thread_group_->container);
   if (!made.ok()) return Errno(ENOMEM);
   TRY((*made)->Replace(request.ops));
   ThreadStart start;

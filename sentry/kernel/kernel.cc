@@ -129,6 +129,20 @@ uint64_t Kernel::TaskLimitLocked(int container) const {
   return found == task_limits_.end() ? UINT64_MAX : found->second;
 }
 
+std::shared_ptr<AddressSpaceFamily> Kernel::SetFamilyLocked(int container, std::shared_ptr<AddressSpaceFamily> family) {
+  std::swap(families_[container], family);
+  return family;
+}
+
+absl::StatusOr<std::unique_ptr<AddressSpace>> Kernel::NewAddressSpace(int container) {
+  std::shared_ptr<AddressSpaceFamily> family;
+  {
+    MutexLock l(task_set_mu_);
+    family = families_[container];
+  }
+  return family ? family->NewAddressSpace() : platform().NewAddressSpace();
+}
+
 uint64_t Kernel::CountTasksLocked(int container) const {
   uint64_t count = 0;
   for (const auto& [tid, task] : tasks_) count += task != nullptr && task->thread_group().container == container;

@@ -93,6 +93,11 @@ class Kernel {
   uint64_t TaskLimitLocked(int container) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   uint64_t CountTasksLocked(int container) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   Result<void> CheckContainerLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);  // EAGAIN
+  // Where the container's programs get their address spaces from; null: from the platform itself.
+  // Gives back the one before.
+  std::shared_ptr<AddressSpaceFamily> SetFamilyLocked(int container, std::shared_ptr<AddressSpaceFamily> family)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace(int container);
   // RLIMIT_NPROC, and how many threads the sandbox may have at all. EAGAIN.
   Result<void> CheckProcessLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   bool shutting_down() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) { return shutting_down_; }
@@ -121,6 +126,7 @@ class Kernel {
   Mutex task_set_mu_{LockRank::kTaskSet};
   std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_capability);
   std::map<int, uint64_t> task_limits_ ABSL_GUARDED_BY(task_set_capability);  // by container
+  std::map<int, std::shared_ptr<AddressSpaceFamily>> families_ ABSL_GUARDED_BY(task_set_capability);  // by container
   std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_capability);
   int next_pid_ ABSL_GUARDED_BY(task_set_capability) = 1;
   uint64_t forks_ ABSL_GUARDED_BY(task_set_capability) = 0;

@@ -263,6 +263,7 @@ class FakeAddressSpace : public AddressSpace {
 class FakePlatform : public Platform {
  public:
   absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override { return Make(); }
+  absl::StatusOr<std::unique_ptr<AddressSpaceFamily>> NewFamily() override { return absl::UnimplementedError("no families"); }
   const Layout& layout() const override { return layout_; }
   // The guest thread `tid` (waits for it).
   std::shared_ptr<FakeThread> thread(int32_t tid) {

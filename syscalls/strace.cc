@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bitset>
+#include <memory>
 #include <utility>
 
 #include "sentry/fs/proc_magic.h"
@@ -31,7 +33,7 @@ constexpr CallFormat kFormats[] = {
 #undef STRACE
 };
 
-// Set up once, before the first task runs.
+// Not changed once tasks may see it.
 struct Tracer {
   StraceOptions options;
   std::bitset<SyscallTable::kSize> wanted;
@@ -39,7 +41,8 @@ struct Tracer {
   std::array<std::string_view, SyscallTable::kSize> letters;
 };
 
-Tracer* tracer = nullptr;
+std::atomic<const Tracer*> tracer{nullptr};
+const Tracer& Now() { return *tracer.load(std::memory_order_acquire); }
 
 // One call being traced; it belongs to the task's own thread.
 struct Call {
@@ -69,17 +72,17 @@ std::string ShowObject(Task& task, GuestAddr addr, Show show) {
 
 std::string ShowString(Task& task, GuestAddr addr) {
   if (addr == 0) return "NULL";
-  const auto text = task.CopyInString(addr, tracer->options.max_bytes + 1);
+  const auto text = task.CopyInString(addr, Now().options.max_bytes + 1);
   if (text.ok()) return QuoteBytes(*text, false);
   if (!(text.error() == Errno(ENAMETOOLONG))) return Format("0x%lx", addr);
-  std::string start(tracer->options.max_bytes, '\0');
+  std::string start(Now().options.max_bytes, '\0');
   start.resize(Peek(task, addr, start.data(), start.size()));
   return QuoteBytes(start, true);
 }
 
 std::string ShowBuffer(Task& task, GuestAddr addr, uint64_t size) {
   if (addr == 0) return "NULL";
-  std::string bytes(std::min<uint64_t>(size, tracer->options.max_bytes), '\0');
+  std::string bytes(std::min<uint64_t>(size, Now().options.max_bytes), '\0');
   bytes.resize(Peek(task, addr, bytes.data(), bytes.size()));
   return bytes.empty() && size > 0 ? Format("0x%lx", addr) : QuoteBytes(bytes, bytes.size() < size);
 }
@@ -164,18 +167,18 @@ std::string ShowOutput(Task& task, char letter, GuestAddr addr, int64_t result) 
 }
 
 bool IsWanted(uint64_t number) {
-  return number < SyscallTable::kSize ? tracer->wanted[number] : tracer->options.filter.empty();
+  return number < SyscallTable::kSize ? Now().wanted[number] : Now().options.filter.empty();
 }
 
 // All arguments in hexadecimal for calls we know nothing of.
 std::string_view LettersOf(uint64_t number) {
-  const std::string_view letters = number < SyscallTable::kSize ? tracer->letters[number] : std::string_view();
+  const std::string_view letters = number < SyscallTable::kSize ? Now().letters[number] : std::string_view();
   return letters.data() != nullptr ? letters : "xxxxxx";
 }
 
 std::string Prefix(Task& task, uint64_t number) {
   std::string text = Format("[%5d:%d %s] ", task.pid(), task.tid(), task.name().c_str());
-  const std::string_view name = number < SyscallTable::kSize ? tracer->names[number] : std::string_view();
+  const std::string_view name = number < SyscallTable::kSize ? Now().names[number] : std::string_view();
   return text + (name.empty() ? Format("syscall_%lu", number) : std::string(name)) + "(";
 }
 
@@ -213,7 +216,7 @@ void TraceEnter(Task& task, const SyscallRequest& request) {
     current.args[i] = IsOutput(letters[i]) ? Format("0x%lx", request.args[i])
                                            : ShowInput(task, letters[i], &request.args[i], i == 5);
   }
-  if (may_block) tracer->options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + " ...");
+  if (may_block) Now().options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + " ...");
   current.start_ns = Kernel::MonotonicNs();
 }
 
@@ -227,7 +230,7 @@ void TraceExit(Task& task, const SyscallRequest& request, const SyscallResult& r
   }
   const std::string duration = Format(" <%ld.%06ld>", ns / kNsPerSecond, ns % kNsPerSecond / 1000);
   const std::string outcome = IsForStub(task, request) ? " = ?" : ResultText(result);
-  tracer->options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + outcome + duration);
+  Now().options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + outcome + duration);
 }
 
 std::string_view FormatOf(std::string_view name) {
@@ -237,25 +240,26 @@ std::string_view FormatOf(std::string_view name) {
   return {};
 }
 
-bool Select(std::string_view name, std::string* error) {
+bool Select(Tracer& tracer, std::string_view name, std::string* error) {
   bool found = false;
   for (const SyscallRow& row : SyscallRows()) {
     if (name != row.name) continue;
-    tracer->wanted.set(row.number);
+    tracer.wanted.set(row.number);
     found = true;
   }
   if (!found) *error = "no system call is called \"" + std::string(name) + "\"";
   return found;
 }
 
-bool ApplyFilter(std::string_view filter, std::string* error) {
+bool ApplyFilter(Tracer& tracer, std::string* error) {
+  std::string_view filter = tracer.options.filter;
   if (filter.empty()) {
-    tracer->wanted.set();
+    tracer.wanted.set();
     return true;
   }
   while (!filter.empty()) {
     const size_t end = std::min(filter.find(','), filter.size());
-    if (end > 0 && !Select(filter.substr(0, end), error)) return false;
+    if (end > 0 && !Select(tracer, filter.substr(0, end), error)) return false;
     filter.remove_prefix(std::min(end + 1, filter.size()));
   }
   return true;
@@ -263,19 +267,17 @@ bool ApplyFilter(std::string_view filter, std::string* error) {
 
 }  // namespace
 
-bool EnableStrace(SyscallTable& table, StraceOptions options, std::string* error) {
-  delete std::exchange(tracer, new Tracer{.options = std::move(options)});
-  if (!ApplyFilter(tracer->options.filter, error)) {
-    delete std::exchange(tracer, nullptr);
-    return false;
-  }
+const SyscallTracer* NewStrace(StraceOptions options, std::string* error) {
+  static constexpr SyscallTracer kTracer{&TraceEnter, &TraceExit};
+  // The one before is kept: a task may be in it. Operators do not change it often.
+  auto made = std::make_unique<Tracer>(Tracer{.options = std::move(options)});
+  if (!ApplyFilter(*made, error)) return nullptr;
   for (const SyscallRow& row : SyscallRows()) {
-    tracer->names[row.number] = row.name;
-    tracer->letters[row.number] = FormatOf(row.name);
+    made->names[row.number] = row.name;
+    made->letters[row.number] = FormatOf(row.name);
   }
-  table.trace_enter = &TraceEnter;
-  table.trace_exit = &TraceExit;
-  return true;
+  tracer.store(made.release(), std::memory_order_release);
+  return &kTracer;
 }
 
 }  // namespace runsc

@@ -16,8 +16,8 @@ struct StraceOptions {
   size_t max_bytes = 1024;  // of one string or buffer
 };
 
-// Makes `table` trace. Once, before it is given to a kernel. False if the filter names an unknown call,
-// which `*error` then says.
-bool EnableStrace(SyscallTable& table, StraceOptions options, std::string* error);
+// For Kernel::SetTracer; with other options than before if it was made before. Null if the filter names an unknown
+// call, which `*error` then says.
+const SyscallTracer* NewStrace(StraceOptions options, std::string* error);
 
 }  // namespace runsc

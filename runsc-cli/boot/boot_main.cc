@@ -157,22 +157,22 @@ int CountCpus() {
   return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
 }
 
-absl::Status ChooseSyscalls(const FlagSet& globals, Sentry& sentry) {
-  sentry.syscalls = GetSyscallTable();
+absl::Status StartStrace(const FlagSet& globals, Kernel& kernel) {
   if (!globals.GetBool("strace")) return absl::OkStatus();
   StraceOptions options;
   options.log = [](std::string_view line) { Log::Write(LogLevel::kInfo, line); };
   options.filter = globals.GetString("strace-syscalls");
   options.max_bytes = static_cast<size_t>(globals.GetInt("strace-log-size"));
   std::string error;
-  if (!EnableStrace(sentry.syscalls, std::move(options), &error)) {
-    return absl::InvalidArgumentError(Cat("--strace-syscalls: ", error));
-  }
+  const SyscallTracer* tracer = NewStrace(std::move(options), &error);
+  if (tracer == nullptr) return absl::InvalidArgumentError(Cat("--strace-syscalls: ", error));
+  kernel.SetTracer(tracer);
   return absl::OkStatus();
 }
 
 void MakeKernel(Sentry& sentry) {
   const Spec& spec = sentry.first.spec;
+  sentry.syscalls = GetSyscallTable();
   Kernel::Options options;
   options.platform = sentry.platform.get();
   options.syscalls = &sentry.syscalls;
@@ -197,9 +197,9 @@ absl::Status Assemble(const Invocation& invocation, Sentry& sentry) {
   RETURN_IF_ERROR(ReadConfiguration(invocation, sentry));
   RETURN_IF_ERROR(Confine(invocation.globals, sentry));
   RegisterFiles();
-  RETURN_IF_ERROR(ChooseSyscalls(invocation.globals, sentry));
   RETURN_IF_ERROR(ChooseNetwork(invocation));
   MakeKernel(sentry);
+  RETURN_IF_ERROR(StartStrace(invocation.globals, *sentry.kernel));
   return CreateFirstContainer(sentry);
 }
 

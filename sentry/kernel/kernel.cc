@@ -143,6 +143,15 @@ absl::StatusOr<std::unique_ptr<AddressSpace>> Kernel::NewAddressSpace(int contai
   return family ? family->NewAddressSpace() : platform().NewAddressSpace();
 }
 
+// Guest code that runs now must begin to forward its calls, or need no more.
+void Kernel::SetTracer(const SyscallTracer* tracer) {
+  tracer_ = tracer;
+  MutexLock l(task_set_mu_);
+  for (const auto& [tid, task] : tasks_) {
+    if (task != nullptr) task->NoticeWorkLocked(Task::RunState::kRefresh, false);
+  }
+}
+
 uint64_t Kernel::CountTasksLocked(int container) const {
   uint64_t count = 0;
   for (const auto& [tid, task] : tasks_) count += task != nullptr && task->thread_group().container == container;

@@ -66,6 +66,9 @@ class Kernel {
 
   Platform& platform() const { return *options_.platform; }
   const SyscallTable& syscalls() const { return *options_.syscalls; }
+  // Null: nobody traces. What is set must stay valid for good: a call may still be in it.
+  const SyscallTracer* tracer() const { return tracer_.load(std::memory_order_acquire); }
+  void SetTracer(const SyscallTracer* tracer);
   Vfs& vfs() const { return *options_.vfs; }
   BackingStore& backing() const { return *options_.backing; }
   int cpus() const { return options_.cpus; }
@@ -133,6 +136,7 @@ class Kernel {
   bool wrapped_ ABSL_GUARDED_BY(task_set_capability) = false;  // pids start to be reused
   bool shutting_down_ ABSL_GUARDED_BY(task_set_capability) = false;
   std::atomic<uint64_t> next_cookie_{1};
+  std::atomic<const SyscallTracer*> tracer_{nullptr};
   RefPtr<ThreadGroup> init_;
   std::unique_ptr<TimerQueue> timers_;
   UtsName uts_ ABSL_GUARDED_BY(task_set_capability);

@@ -17,9 +17,12 @@ struct SyscallEntry {
 struct SyscallTable {
   static constexpr size_t kSize = 512;
   SyscallEntry entries[kSize];
-  // Called around every call when tracing is on (--strace).
-  void (*trace_enter)(Task& task, const SyscallRequest& request) = nullptr;
-  void (*trace_exit)(Task& task, const SyscallRequest& request, const SyscallResult& result) = nullptr;
+};
+
+// Called around every call (--strace).
+struct SyscallTracer {
+  void (*enter)(Task& task, const SyscallRequest& request);
+  void (*exit)(Task& task, const SyscallRequest& request, const SyscallResult& result);
 };
 
 }  // namespace runsc

@@ -71,7 +71,7 @@ void Task::StartClock() {
 void Task::TellForwarded() {
   static const CallSet kAll = ~CallSet();
   const bool stops_at_calls = run_->trace_mode.load(std::memory_order_relaxed) & ~uint32_t{kTraced};
-  const bool wants_all = stops_at_calls || kernel_.syscalls().trace_enter != nullptr;
+  const bool wants_all = stops_at_calls || kernel_.tracer() != nullptr;
   const CallSet* calls = wants_all ? &kAll : &CallsToJudge(*this);
   if (std::exchange(run_->forwarded, calls) != calls) context_->SetForwarded(*calls);
 }
@@ -153,14 +153,14 @@ void Task::HandleTracedSyscall(const Event& event) {
   SyscallRequest call = event.syscall;
   std::optional<int64_t> skipped;
   if (!event.was_interrupted) skipped = StopBeforeCall(*this, call);
-  const SyscallTable& table = kernel_.syscalls();
-  if (table.trace_enter != nullptr) table.trace_enter(*this, call);
+  const SyscallTracer* tracer = kernel_.tracer();
+  if (tracer != nullptr) tracer->enter(*this, call);
   run_->native_reports = false;
   run_->current_call = call.number;
   SyscallResult result = event.was_interrupted ? SyscallResult(InterruptedCode(call))
                          : skipped             ? SyscallResult(*skipped)
                                                : Dispatch(call);
-  if (table.trace_exit != nullptr) table.trace_exit(*this, call, result);
+  if (tracer != nullptr) tracer->exit(*this, call, result);
   if (IsRestartCode(result)) {
     ShowInterrupted(result.error());
   } else {
@@ -170,16 +170,16 @@ void Task::HandleTracedSyscall(const Event& event) {
 }
 
 void Task::HandleSyscall(const Event& event) {
-  const SyscallTable& table = kernel_.syscalls();
+  const SyscallTracer* tracer = kernel_.tracer();
   syscalls.store(syscalls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   run_->current_call = event.syscall.number;
   if (run_->trace_mode != 0) return HandleTracedSyscall(event);
-  if (table.trace_enter != nullptr) table.trace_enter(*this, event.syscall);
+  if (tracer != nullptr) tracer->enter(*this, event.syscall);
   SyscallResult result = event.was_interrupted ? SyscallResult(InterruptedCode(event.syscall)) : Dispatch(event.syscall);
   while (IsRestartCode(result)) {
     if (!RestartCall(event, result)) break;
   }
-  if (table.trace_exit != nullptr) table.trace_exit(*this, event.syscall, result);
+  if (tracer != nullptr) tracer->exit(*this, event.syscall, result);
   if (!IsRestartCode(result)) FinishSyscall(event, result);
 }
 

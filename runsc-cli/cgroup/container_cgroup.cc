@@ -37,39 +37,63 @@ absl::Status MakeAndLimit(const std::vector<CgroupHierarchy>& hierarchies, const
   return limited;
 }
 
-// The directories, made by systemd or to be made by us.
-absl::StatusOr<CgroupPaths> Place(const std::vector<CgroupHierarchy>& hierarchies, const FlagSet& globals,
-                                  const Spec& spec, const std::string& id) {
-  if (!SystemdNaming(globals)) {
-    return PlaceCgroup(hierarchies, spec.linux_.cgroups_path.empty() ? id : spec.linux_.cgroups_path);
+absl::StatusOr<ContainerCgroup> Place(const std::vector<CgroupHierarchy>& hierarchies, const FlagSet& globals,
+                                      const Spec& spec, const std::string& id) {
+  ContainerCgroup cgroup;
+  std::string path = spec.linux_.cgroups_path.empty() ? id : spec.linux_.cgroups_path;
+  if (SystemdNaming(globals)) {
+    ASSIGN_OR_RETURN(cgroup.systemd, ParseSystemdCgroup(spec.linux_.cgroups_path, id));
+    ASSIGN_OR_RETURN(const std::string slice, ExpandSlice(cgroup.systemd->slice));
+    ASSIGN_OR_RETURN(const std::string root, SystemdRoot());
+    path = Cat(root, slice, "/", cgroup.systemd->unit);
   }
-  ASSIGN_OR_RETURN(const SystemdCgroup unit, ParseSystemdCgroup(spec.linux_.cgroups_path, id));
-  ASSIGN_OR_RETURN(const std::string slice, ExpandSlice(unit.slice));
-  RETURN_IF_ERROR(StartSystemdScope(unit, id));
-  return PlaceCgroup(hierarchies, Cat(slice, "/", unit.unit));
+  ASSIGN_OR_RETURN(cgroup.paths, PlaceCgroup(hierarchies, path));
+  return cgroup;
+}
+
+absl::StatusOr<CgroupSettings> SettingsFor(const CgroupPaths& paths, const SpecResources& resources) {
+  return IsUnifiedOnly(paths) ? SettingsV2(resources) : SettingsV1(resources);
+}
+
+absl::Status StartUnit(const ContainerCgroup& cgroup, const std::string& id, const SpecResources& resources,
+                       std::optional<IdleProcess>& keeper) {
+  ASSIGN_OR_RETURN(const CgroupSettings limits, SettingsFor(cgroup.paths, resources));
+  ASSIGN_OR_RETURN(IdleProcess idle, IdleProcess::Start());
+  keeper.emplace(std::move(idle));
+  return StartSystemdUnit(*cgroup.systemd, id, keeper->pid(), limits);
 }
 
 }  // namespace
 
-absl::StatusOr<CgroupPaths> PlaceContainerCgroup(const FlagSet& globals, const Spec& spec, const std::string& id) {
-  if (!WantsCgroup(globals, spec)) return CgroupPaths();
+absl::StatusOr<ContainerCgroup> PlaceContainerCgroup(const FlagSet& globals, const Spec& spec, const std::string& id) {
+  if (!WantsCgroup(globals, spec)) return ContainerCgroup();
   ASSIGN_OR_RETURN(const std::vector<CgroupHierarchy> hierarchies, ReadCgroupHierarchies());
   if (hierarchies.empty()) {
     return absl::FailedPreconditionError("no cgroup hierarchy is mounted on this host (--ignore-cgroups does without)");
   }
-  ASSIGN_OR_RETURN(CgroupPaths paths, Place(hierarchies, globals, spec, id));
-  RETURN_IF_ERROR(CheckCgroupIsFree(paths));
-  return paths;
+  ASSIGN_OR_RETURN(ContainerCgroup cgroup, Place(hierarchies, globals, spec, id));
+  RETURN_IF_ERROR(CheckCgroupIsFree(cgroup.paths));
+  return cgroup;
 }
 
-absl::Status MakeContainerCgroup(const SpecResources& resources, CgroupPaths& paths) {
-  if (paths.empty()) return absl::OkStatus();
+absl::Status MakeContainerCgroup(const SpecResources& resources, const std::string& id, ContainerCgroup& cgroup,
+                                 std::optional<IdleProcess>& keeper) {
+  if (cgroup.paths.empty()) return absl::OkStatus();
+  if (cgroup.systemd) RETURN_IF_ERROR(StartUnit(cgroup, id, resources, keeper));
   ASSIGN_OR_RETURN(const std::vector<CgroupHierarchy> hierarchies, ReadCgroupHierarchies());
-  const absl::Status made = MakeAndLimit(hierarchies, paths, resources);
+  const absl::Status made = MakeAndLimit(hierarchies, cgroup.paths, resources);
   if (made.ok() || !MayNot(made)) return made;
   Log::ReportWarning(Cat("container runs without a cgroup and its limits: ", MessageOf(made)));
-  paths.clear();
+  cgroup = {};
   return absl::OkStatus();
+}
+
+absl::Status UpdateContainerCgroup(const CgroupPaths& paths, const std::string& unit, const SpecResources& resources) {
+  if (!unit.empty()) {
+    ASSIGN_OR_RETURN(const CgroupSettings limits, SettingsFor(paths, resources));
+    RETURN_IF_ERROR(UpdateSystemdUnit(unit, limits));
+  }
+  return ApplyResources(paths, resources);
 }
 
 void EnterCgroup(const CgroupEntrance& entrance, SpawnOptions& options) {

@@ -80,6 +80,7 @@ std::string StateToJson(const ContainerState& state) {
   out["sandbox"] = ProcessToJson(state.sandbox);
   out["gofer"] = ProcessToJson(state.gofer);
   out["cgroups"] = state.cgroups;
+  if (!state.systemd_unit.empty()) out["systemdUnit"] = state.systemd_unit;
   out["sandboxId"] = state.sandbox_id;
   out["ownerUid"] = state.owner_uid;
   out["created"] = state.created;
@@ -106,6 +107,7 @@ absl::StatusOr<ContainerState> StateFromJson(std::string_view text) {
   state.owner_uid = static_cast<uint32_t>(GetNumber(json, "ownerUid"));
   state.created = GetString(json, "created");
   state.cgroups = GetStringMap(json, "cgroups");
+  state.systemd_unit = GetString(json, "systemdUnit");
   state.annotations = GetStringMap(json, "annotations");
   return state;
 }

@@ -19,6 +19,7 @@ struct ContainerState {
   HostProcess sandbox;       // the sentry
   HostProcess gofer;
   std::map<std::string, std::string> cgroups;  // its directory in each hierarchy, by controller ("" is v2)
+  std::string systemd_unit;  // whose cgroup it is; "" if systemd did not make it
   std::string sandbox_id;    // the container whose sandbox this one lives in: itself, or its pod's first one
   uint32_t owner_uid = 0;
   std::string created;       // RFC 3339

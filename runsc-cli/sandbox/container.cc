@@ -7,6 +7,7 @@
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/cgroup/cgroup.h"
+#include "runsc-cli/cgroup/systemd.h"
 #include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/sandbox/container_hooks.h"
 
@@ -37,6 +38,8 @@ absl::Status KillProcesses(StateStore& store, const ContainerState& state) {
 // Ends the processes of a container, its sandbox if that is its own, and what else it has on the host.
 absl::Status TakeDown(StateStore& store, const ContainerState& state) {
   RETURN_IF_ERROR(KillProcesses(store, state));
+  // A scope ends with its last process.
+  if (state.systemd_unit.ends_with(".slice")) StopSystemdUnit(state.systemd_unit).IgnoreError();
   return RemoveCgroup(state.cgroups, /*kill=*/true);
 }
 

@@ -87,6 +87,7 @@ class Creation {
     }
     mounts.Leave();
     RETURN_IF_ERROR(AwaitMonitor(monitor_));
+    cgroup_keeper_.reset();
     monitor_.link.reset();  // the sandbox has it: its death must be seen
     RETURN_IF_ERROR(Record());
     RETURN_IF_ERROR(Commit());
@@ -97,6 +98,7 @@ class Creation {
     if (sandbox_) sandbox_->Destroy();
     KillAndReap(gofer_);
     EndMonitor(monitor_);
+    cgroup_keeper_.reset();
     RemoveCgroup(state_.cgroups, /*kill=*/false).IgnoreError();
     if (joined_) {
       (void)TellSandbox(store_, state_, ControlType::kDestroy, ToWire(ContainerRequest{options_.id}));
@@ -126,13 +128,17 @@ class Creation {
   // On record before it is made: what a killed `create` leaves behind can be removed by `delete --force`.
   absl::Status MakeCgroup() {
     const Spec& spec = options_.bundle->spec;
-    ASSIGN_OR_RETURN(state_.cgroups, PlaceContainerCgroup(*options_.globals, spec, options_.id));
+    ASSIGN_OR_RETURN(ContainerCgroup cgroup, PlaceContainerCgroup(*options_.globals, spec, options_.id));
+    state_.cgroups = cgroup.paths;
+    if (cgroup.systemd) state_.systemd_unit = cgroup.systemd->unit;
     if (!state_.cgroups.empty()) RETURN_IF_ERROR(directory_.Write(state_));
     SpecResources resources = spec.linux_.resources;
     // The least there is, meant for a program that sleeps; here the kernel of all the pod's containers would starve.
     if (IsPodSandbox(spec)) resources.cpu.shares.reset();
-    absl::Status made = MakeContainerCgroup(resources, state_.cgroups);
-    if (!made.ok()) state_.cgroups.clear();  // nothing of it is left, and what is there is not ours
+    absl::Status made = MakeContainerCgroup(resources, options_.id, cgroup, cgroup_keeper_);
+    if (!made.ok()) cgroup = {};  // nothing of it is left, and what is there is not ours
+    state_.cgroups = cgroup.paths;
+    if (!cgroup.systemd) state_.systemd_unit.clear();
     RETURN_IF_ERROR(made);
     ASSIGN_OR_RETURN(cgroup_, OpenEntrance(state_.cgroups));
     return absl::OkStatus();
@@ -228,6 +234,7 @@ class Creation {
   ContainerState& state_;
   CreatedContainer created_;
   CgroupEntrance cgroup_;
+  std::optional<IdleProcess> cgroup_keeper_;
   Monitor monitor_;
   std::optional<Sandbox> sandbox_;  // its own
   SpawnedProcess gofer_;            // in a sandbox that was there

@@ -38,8 +38,8 @@ Json CgroupFeatures() {
   Json out;
   out["v1"] = true;
   out["v2"] = true;
-  out["systemd"] = false;
-  out["systemdUser"] = false;
+  out["systemd"] = true;
+  out["systemdUser"] = true;
   out["rdma"] = true;
   return out;
 }

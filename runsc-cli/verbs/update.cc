@@ -8,8 +8,8 @@
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/global_flags.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/cgroup/container_cgroup.h"
 #include "runsc-cli/cgroup/stats.h"
-#include "runsc-cli/cgroup/cgroup.h"
 #include "runsc-cli/container/store.h"
 #include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/verbs/verb.h"
@@ -148,7 +148,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
     return absl::FailedPreconditionError(Cat("container \"", id, "\" has no cgroup, and so no limits"));
   }
   RETURN_IF_ERROR(CheckMemory(state.cgroups, resources.memory));
-  RETURN_IF_ERROR(ApplyResources(state.cgroups, resources));
+  RETURN_IF_ERROR(UpdateContainerCgroup(state.cgroups, state.systemd_unit, resources));
   if (resources.pids_limit) {
     RETURN_IF_ERROR(TellSandbox(store, state, ControlType::kLimit, ToWire(LimitRequest{id, *resources.pids_limit})));
   }

@@ -7,7 +7,7 @@ namespace {
 constexpr const Verb* kVerbs[] = {
     &kCreateVerb, &kStartVerb,  &kRunVerb,     &kDoVerb,      &kExecVerb,    &kKillVerb,       &kDeleteVerb,
     &kStateVerb,  &kListVerb,   &kPsVerb,      &kPauseVerb,   &kResumeVerb,  &kUpdateVerb,     &kEventsVerb,
-    &kWaitVerb,   &kSpecVerb,   &kFeaturesVerb, &kDoctorVerb, &kInstallVerb, &kUninstallVerb,  &kCompletionVerb,
+    &kUsageVerb,  &kDebugVerb,  &kWaitVerb,   &kSpecVerb,   &kFeaturesVerb, &kDoctorVerb, &kInstallVerb, &kUninstallVerb,  &kCompletionVerb,
     &kHelpVerb,   &kFlagsVerb,  &kBootVerb,    &kGoferVerb,   &kNetBrokerVerb,
 };
 

@@ -48,6 +48,7 @@ absl::Status CheckValue(const FlagDef& def, std::string_view text) {
       if (!ParseGoDuration(text).ok()) return BadValue(def, text, "a duration such as 20ms or 1m");
       break;
     case FlagKind::kEnum:
+    case FlagKind::kSwitch:
       return CheckEnum(def, text);
     case FlagKind::kString:
     case FlagKind::kList:
@@ -135,7 +136,9 @@ absl::StatusOr<size_t> FlagSet::ParseOne(std::span<const std::string_view> args)
     if (absl::Status s = Assign(index, body.substr(equals + 1)); !s.ok()) return s;
     return 1;
   }
-  if (defs_[index].kind == FlagKind::kBool) {
+  const FlagDef& def = defs_[index];
+  const bool alone = def.kind == FlagKind::kSwitch && (args.size() < 2 || !CheckEnum(def, args[1]).ok());
+  if (def.kind == FlagKind::kBool || alone) {
     if (absl::Status s = Assign(index, "true"); !s.ok()) return s;
     return 1;
   }

@@ -19,6 +19,7 @@ enum class FlagKind {
   kUint,      // decimal
   kDuration,  // Go's: "20ms", "1m30s", "0"
   kEnum,      // one of `choices`
+  kSwitch,    // as kEnum; alone, or before a word that is none of them, it means "true"
   kList,      // a string that may be given several times
 };
 

@@ -19,6 +19,7 @@ constexpr FlagDef kDefs[] = {
     {"stop", FlagKind::kDuration, "15s", "", ""},
     {"network", FlagKind::kEnum, "sandbox", "sandbox|host|none", ""},
     {"volume", FlagKind::kList, "", "", ""},
+    {"rootless", FlagKind::kSwitch, "false", "true|false|auto", ""},
 };
 
 absl::StatusOr<size_t> Parse(FlagSet& flags, std::vector<std::string_view> args) {
@@ -51,6 +52,17 @@ TEST(FlagSet, BooleanNeverTakesTheNextArgument) {
   EXPECT_EQ(*Parse(flags, {"--debug=false", "-gso=0"}), 2u);
   EXPECT_FALSE(flags.GetBool("debug"));
   EXPECT_FALSE(flags.GetBool("gso"));
+}
+
+TEST(FlagSet, ASwitchTakesTheNextArgumentIfItIsAValue) {
+  FlagSet flags(kDefs);
+  EXPECT_EQ(*Parse(flags, {"--rootless", "run"}), 1u);
+  EXPECT_EQ(flags.GetString("rootless"), "true");
+  EXPECT_EQ(*Parse(flags, {"--rootless", "auto", "run"}), 2u);
+  EXPECT_EQ(flags.GetString("rootless"), "auto");
+  EXPECT_EQ(*Parse(flags, {"--rootless=false", "run"}), 1u);
+  EXPECT_EQ(flags.GetString("rootless"), "false");
+  EXPECT_FALSE(Parse(flags, {"--rootless=run"}).ok());
 }
 
 TEST(FlagSet, StopsAtFirstWordAndAfterDoubleDash) {

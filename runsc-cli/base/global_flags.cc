@@ -73,7 +73,7 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("host-settings", kEnum, "check", "check|check_mandatory|ignore|adjust|enforce", "what to do about host sysctls"),
     Inert("control-rpc-stop-timeout", kDuration, "15s", "", "how long shutdown waits for control calls"),
     // Security.
-    Inert("rootless", kEnum, "false", "true|false|auto|1|0|t|f|T|F|TRUE|FALSE|True|False", "run without root's rights; found out by itself"),
+    Inert("rootless", FlagKind::kSwitch, "false", "true|false|auto|1|0|t|f|T|F|TRUE|FALSE|True|False", "run without root's rights; found out by itself"),
     {"oci-seccomp", kBool, "true", "", "honour linux.seccomp inside the guest"},
     Inert("allow-suid", kBool, "false", "", "set-user-ID programs change identity, always"),
     {"net-raw", kBool, "false", "", "keep CAP_NET_RAW"},

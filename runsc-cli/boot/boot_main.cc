@@ -18,6 +18,7 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/container_table.h"
 #include "runsc-cli/boot/guest_container.h"
+#include "runsc-cli/boot/strace_log.h"
 #include "runsc-cli/container/oom_score.h"
 #include "runsc-cli/verbs/verb.h"
 #include "sentry/fs/clock_watch.h"
@@ -30,7 +31,6 @@
 #include "sentry/net/net_stack.h"
 #include "sentry/net/net_sysctl.h"
 #include "sentry/net/socket_listing.h"
-#include "syscalls/strace.h"
 #include "syscalls/table.h"
 
 namespace runsc {
@@ -157,17 +157,11 @@ int CountCpus() {
   return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
 }
 
-absl::Status StartStrace(const FlagSet& globals, Kernel& kernel) {
+absl::Status TraceFromTheStart(const FlagSet& globals, Kernel& kernel) {
   if (!globals.GetBool("strace")) return absl::OkStatus();
-  StraceOptions options;
-  options.log = [](std::string_view line) { Log::Write(LogLevel::kInfo, line); };
-  options.filter = globals.GetString("strace-syscalls");
-  options.max_bytes = static_cast<size_t>(globals.GetInt("strace-log-size"));
-  std::string error;
-  const SyscallTracer* tracer = NewStrace(std::move(options), &error);
-  if (tracer == nullptr) return absl::InvalidArgumentError(Cat("--strace-syscalls: ", error));
-  kernel.SetTracer(tracer);
-  return absl::OkStatus();
+  const auto max_bytes = static_cast<size_t>(globals.GetInt("strace-log-size"));
+  const absl::Status started = StartStrace(kernel, globals.GetString("strace-syscalls"), max_bytes, UniqueFd());
+  return started.ok() ? started : absl::Status(started.code(), Cat("--strace-syscalls: ", MessageOf(started)));
 }
 
 void MakeKernel(Sentry& sentry) {
@@ -199,7 +193,7 @@ absl::Status Assemble(const Invocation& invocation, Sentry& sentry) {
   RegisterFiles();
   RETURN_IF_ERROR(ChooseNetwork(invocation));
   MakeKernel(sentry);
-  RETURN_IF_ERROR(StartStrace(invocation.globals, *sentry.kernel));
+  RETURN_IF_ERROR(TraceFromTheStart(invocation.globals, *sentry.kernel));
   return CreateFirstContainer(sentry);
 }
 

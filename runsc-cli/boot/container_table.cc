@@ -5,7 +5,9 @@
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/file_util.h"
+#include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/boot/strace_log.h"
 
 namespace runsc {
 namespace {
@@ -153,6 +155,23 @@ absl::Status ContainerTable::Limit(const LimitRequest& request) {
 absl::Status ContainerTable::Pause(const PauseRequest& request) {
   ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(request.container));
   return container->Pause(request.paused);
+}
+
+absl::StatusOr<TasksReply> ContainerTable::Tasks(const std::string& id) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(id));
+  return container->Tasks();
+}
+
+absl::Status ContainerTable::Strace(const StraceRequest& request, std::vector<UniqueFd> fds) {
+  if (fds.size() > 1) return absl::InvalidArgumentError("strace: wrong number of descriptors");
+  if (!request.on) {
+    sandbox_.kernel->SetTracer(nullptr);
+    return absl::OkStatus();
+  }
+  if (fds.empty() && Log::debug_log_fd() < 0) {
+    return absl::FailedPreconditionError("the sandbox has no --debug-log to write the calls to; give --strace-log");
+  }
+  return StartStrace(*sandbox_.kernel, request.calls, kDefaultStraceBytes, fds.empty() ? UniqueFd() : std::move(fds[0]));
 }
 
 absl::Status ContainerTable::Destroy(const std::string& id) {

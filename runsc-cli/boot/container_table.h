@@ -27,6 +27,8 @@ class ContainerTable : public ControlHandler {
   absl::Status Pause(const PauseRequest& request) override;
   absl::Status Limit(const LimitRequest& request) override;
   absl::StatusOr<FamilyReply> MakeFamily(const std::string& container) override;
+  absl::StatusOr<TasksReply> Tasks(const std::string& container) override;
+  absl::Status Strace(const StraceRequest& request, std::vector<UniqueFd> fds) override;
   absl::Status Destroy(const std::string& container) override;
 
  private:

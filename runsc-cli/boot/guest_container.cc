@@ -13,6 +13,7 @@
 #include "sentry/kernel/container_control.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/vfs/mount_namespace.h"
+#include "syscalls/table.h"
 
 namespace runsc {
 namespace {
@@ -30,6 +31,19 @@ void LimitNameCache(Vfs& vfs, const MemoryResources& memory) {
   constexpr int64_t kBytesForAName = 64 << 10, kFewest = 1024, kMost = 32768;
   if (memory.limit.value_or(-1) <= 0) return;
   vfs.set_cache_limit(static_cast<size_t>(std::clamp(*memory.limit / kBytesForAName, kFewest, kMost)));
+}
+
+std::string DoingOf(const TaskActivity& task) {
+  switch (task.kind) {
+    case TaskActivity::kStopped: return "stopped";
+    case TaskActivity::kFrozen: return "paused";
+    case TaskActivity::kGuestCode: return "guest code";
+    case TaskActivity::kInCall: break;
+  }
+  for (const SyscallRow& row : SyscallRows()) {
+    if (static_cast<uint64_t>(row.number) == task.call) return row.name;
+  }
+  return Cat("call ", task.call);
 }
 
 // A reply has room for so many.
@@ -193,6 +207,15 @@ ProcessesReply GuestContainer::Processes() {
     info.start_ns = group->start_time_ns;
     info.name = leader->name();
     reply.processes.push_back(std::move(info));
+  }
+  return reply;
+}
+
+TasksReply GuestContainer::Tasks() {
+  TasksReply reply;
+  for (const TaskActivity& task : ActivityOf(*sandbox_.kernel, parts_.number)) {
+    if (reply.tasks.size() == kMaxProcesses) break;
+    reply.tasks.push_back({task.tid, task.pid, task.name, DoingOf(task)});
   }
   return reply;
 }

@@ -61,6 +61,7 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   absl::StatusOr<WaitReply> Wait(int pid);
   StateReply State();
   ProcessesReply Processes();
+  TasksReply Tasks();
   absl::Status Pause(bool paused);
   void Limit(int64_t tasks);
   // Kills what is left of it and gives its files back.

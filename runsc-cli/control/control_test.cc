@@ -39,6 +39,8 @@ class FakeSandbox : public ControlHandler {
   absl::Status Pause(const PauseRequest&) override { return absl::OkStatus(); }
   absl::Status Limit(const LimitRequest&) override { return absl::OkStatus(); }
   absl::StatusOr<FamilyReply> MakeFamily(const std::string&) override { return FamilyReply{7}; }
+  absl::StatusOr<TasksReply> Tasks(const std::string&) override { return TasksReply{}; }
+  absl::Status Strace(const StraceRequest&, std::vector<UniqueFd>) override { return absl::OkStatus(); }
   absl::Status Destroy(const std::string&) override { return absl::OkStatus(); }
   int started = 0, last_signal = 0;
   std::string created;

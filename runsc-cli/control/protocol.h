@@ -31,6 +31,8 @@ enum class ControlType : uint16_t {
   kPause = 9,      // PauseRequest
   kLimit = 10,     // LimitRequest
   kFamily = 11,    // a container that kCreate will make gets stubs of its own. ContainerRequest, FamilyReply
+  kTasks = 12,     // what the threads of a container do. ContainerRequest, TasksReply
+  kStrace = 13,    // StraceRequest
   kReady = 16,     // sync: the sandbox is set up, or `error` and its text
   kCommit = 17,    // sync: CommitRequest. Reply only if start_now is set: as for kStart
 };
@@ -94,6 +96,24 @@ struct ProcessInfo {
 struct ProcessesReply {
   std::vector<ProcessInfo> processes;
   template <class V> void Visit(V& v) { v(processes); }
+};
+
+struct TaskInfo {
+  int32_t tid = 0, pid = 0;  // as the sandbox's first pid namespace counts
+  std::string name, doing;   // "guest code", "stopped", or the name of the call it is in
+  template <class V> void Visit(V& v) { v(tid, pid, name, doing); }
+};
+
+struct TasksReply {
+  std::vector<TaskInfo> tasks;
+  template <class V> void Visit(V& v) { v(tasks); }
+};
+
+// Of the whole sandbox. Descriptor: the file that gets the lines; none: the sandbox's --debug-log.
+struct StraceRequest {
+  bool on = false;
+  std::string calls;  // comma-separated; empty: all
+  template <class V> void Visit(V& v) { v(on, calls); }
 };
 
 struct FamilyReply {

@@ -67,6 +67,10 @@ ControlMessage HandleControlRequest(ControlHandler& handler, ControlMessage mess
       return Answer<LimitRequest>(message, [&](const auto& r) { return handler.Limit(r); });
     case ControlType::kFamily:
       return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.MakeFamily(r.container); });
+    case ControlType::kTasks:
+      return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.Tasks(r.container); });
+    case ControlType::kStrace:
+      return Answer<StraceRequest>(message, [&](const auto& r) { return handler.Strace(r, std::move(fds)); });
     case ControlType::kDestroy:
       return Answer<ContainerRequest>(message, [&](const auto& r) { return handler.Destroy(r.container); });
     case ControlType::kReady:

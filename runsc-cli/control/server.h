@@ -27,6 +27,8 @@ class ControlHandler {
   virtual absl::Status Pause(const PauseRequest& request) = 0;
   virtual absl::Status Limit(const LimitRequest& request) = 0;
   virtual absl::StatusOr<FamilyReply> MakeFamily(const std::string& container) = 0;
+  virtual absl::StatusOr<TasksReply> Tasks(const std::string& container) = 0;
+  virtual absl::Status Strace(const StraceRequest& request, std::vector<UniqueFd> fds) = 0;
   virtual absl::Status Destroy(const std::string& container) = 0;
 };
 

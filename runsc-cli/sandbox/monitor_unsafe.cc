@@ -47,7 +47,9 @@ void EnterNetwork(const MonitorOptions& options, int report) {
     case MonitorOptions::Network::kCallers:
       return;
     case MonitorOptions::Network::kNew:
-      if (unshare(CLONE_NEWNET) != 0) Fail(report, "new network namespace");
+      if (unshare(CLONE_NEWNET) == 0) return;
+      // Who is not root gets one that belongs to a user namespace of its own.
+      if (errno != EPERM || unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) Fail(report, "new network namespace");
       return;
     case MonitorOptions::Network::kPath:
       break;

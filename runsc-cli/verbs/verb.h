@@ -34,7 +34,8 @@ inline constexpr int kFailureStatus = 128;
 
 extern const Verb kCreateVerb, kRunVerb, kDoVerb, kStartVerb, kStateVerb, kKillVerb, kDeleteVerb,
     kListVerb, kSpecVerb, kHelpVerb, kFlagsVerb, kWaitVerb, kExecVerb, kPsVerb, kPauseVerb, kResumeVerb, kUpdateVerb,
-    kEventsVerb, kFeaturesVerb, kDoctorVerb, kInstallVerb, kUninstallVerb, kCompletionVerb;
+    kEventsVerb, kFeaturesVerb, kDoctorVerb, kInstallVerb, kUninstallVerb, kCompletionVerb,
+    kUsageVerb, kDebugVerb;
 extern const Verb kBootVerb, kGoferVerb, kNetBrokerVerb;
 
 // Every verb, in the order of the help.

@@ -73,6 +73,38 @@ uint64_t CountTasks(Kernel& kernel, int container) {
   return kernel.CountTasksLocked(container);
 }
 
+namespace {
+
+TaskActivity ActivityOf(Task& task) {
+  const Task::RunState& run = task.run();
+  TaskActivity activity{task.tid(), task.thread_group().pid(), task.name()};
+  if (run.stopped || run.trace_stopped) {
+    activity.kind = TaskActivity::kStopped;
+  } else if (run.work & Task::RunState::kFreeze) {
+    activity.kind = TaskActivity::kFrozen;
+  } else if (!run.in_guest) {
+    activity.kind = TaskActivity::kInCall;
+    activity.call = run.current_call;
+  }
+  return activity;
+}
+
+}  // namespace
+
+std::vector<TaskActivity> ActivityOf(Kernel& kernel, int container) {
+  std::vector<RefPtr<Task>> tasks;
+  {
+    MutexLock l(kernel.task_set_mu());
+    for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
+      if (group->container != container) continue;
+      for (Task* task : group->tasks) tasks.emplace_back(task);
+    }
+  }
+  std::vector<TaskActivity> found;
+  for (const RefPtr<Task>& task : tasks) found.push_back(ActivityOf(*task));
+  return found;
+}
+
 std::vector<RefPtr<ThreadGroup>> ProcessesOf(Kernel& kernel, int container) {
   std::vector<RefPtr<ThreadGroup>> found;
   for (RefPtr<ThreadGroup>& group : kernel.ThreadGroups()) {

@@ -1,6 +1,8 @@
 // What the outside may do to the processes of one container (ThreadGroup::container).
 #pragma once
 
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "sentry/kernel/kernel.h"
@@ -15,6 +17,15 @@ Result<void> SignalContainer(Kernel& kernel, int container, int signo);
 // container start frozen.
 void FreezeContainer(Kernel& kernel, int container, bool frozen);
 std::vector<RefPtr<ThreadGroup>> ProcessesOf(Kernel& kernel, int container);
+
+// What a task is about, for an operator: a snapshot.
+struct TaskActivity {
+  int tid = 0, pid = 0;  // as the sandbox's first pid namespace counts
+  std::string name;
+  enum Kind { kGuestCode, kInCall, kStopped, kFrozen } kind = kGuestCode;
+  uint64_t call = 0;  // kInCall: its number
+};
+std::vector<TaskActivity> ActivityOf(Kernel& kernel, int container);
 
 // How many tasks the container may have at once: more fail with EAGAIN. The limit may be below what there is.
 inline constexpr uint64_t kNoTaskLimit = UINT64_MAX;

@@ -81,7 +81,7 @@ struct Task::RunState {
   bool step_armed = false;      // the trap flag in the guest's registers is its tracer's
   bool restart_due = false;     // the registers may show an interrupted call
   FaultInfo fault{};  // the last one, for signal frames
-  uint64_t current_call = 0;  // number of the call being served
+  std::atomic<uint64_t> current_call{0};  // number of the call being served; others may look
   std::optional<SyscallRequest> submitted;  // what the stub is to make by itself when the guest runs again
   // While signals are being delivered: the guest's state with the frames pushed so far.
   std::optional<Registers> frame_regs;

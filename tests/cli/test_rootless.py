@@ -1,0 +1,82 @@
+"""An ordinary user's containers: no right of root's is needed, and no set-uid helper."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+
+from harness import Outcome, expect, expect_success, make_rootfs, wait_until
+
+NOBODY = 65534
+
+
+class User:
+    """What the user may reach: a copy of the runtime, a root file system, a bundle."""
+
+    def __init__(self, w):
+        self.w = w
+        self.dir = tempfile.mkdtemp(prefix="runsc-user-", dir="/tmp")
+        self.runtime = shutil.copy(w.runtime, self.dir)
+        self.rootfs = os.path.join(self.dir, "rootfs")
+        make_rootfs(self.rootfs)
+        w.rootfs = self.rootfs
+        for path, directories, files in os.walk(self.dir):
+            for name in directories + files:
+                os.lchown(os.path.join(path, name), NOBODY, NOBODY)
+        os.chown(self.dir, NOBODY, NOBODY)
+
+    def bundle(self, *args, **linux):
+        spec = self.w.spec(*args)
+        spec["linux"].update(linux)
+        path = os.path.join(self.dir, "bundle")
+        shutil.copytree(self.w.bundle(spec), path, dirs_exist_ok=True)
+        return path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.dir)
+
+    def run(self, *args):
+        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", self.runtime, "--rootless", *args]
+        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": self.dir}
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=self.dir,
+                                  timeout=60)
+            out.seek(0), err.seek(0)
+            return Outcome(command, done.returncode, out.read(), err.read(), 0)
+
+
+def test_do(w):
+    with User(w) as user:
+        expect_success(user.run("do", "/bin/sh", "-c", "id -u; echo there >/tmp/f; cat /tmp/f"), "0\nthere\n")
+
+
+def test_run(w):
+    with User(w) as user:
+        script = "id -u; touch /made && ls -n /made | cut -c1-10; chown 5 /made && echo chowned; exit 3"
+        outcome = user.run("run", "--bundle", user.bundle("/bin/sh", "-c", script), "c1")
+        expect(outcome.code == 3 and outcome.stdout == "0\n-rw-r--r--\nchowned\n", outcome)
+        expect(not os.path.exists(os.path.join(user.rootfs, "made")), "the root file system is as before")
+
+
+def test_whole_life(w):
+    with User(w) as user:
+        bundle = user.bundle("/bin/sleep", "600")
+        for network in ([], ["--network=none"]):
+            expect_success(user.run(*network, "create", "--bundle", bundle, "c1"))
+            expect_success(user.run("start", "c1"))
+            expect_success(user.run("exec", "c1", "sh", "-c", "id -u; cat /proc/1/comm"), "0\nsleep\n")
+            expect(user.run("list", "--quiet").stdout == "c1\n", "list")
+            expect_success(user.run("kill", "c1", "KILL"))
+            wait_until(lambda: '"stopped"' in user.run("state", "c1").stdout, "the end")
+            expect_success(user.run("delete", "c1"))
+            expect(user.run("list", "--quiet").stdout == "", "nothing left")
+
+
+def test_limits_that_may_not_be_set_are_a_warning(w):
+    with User(w) as user:
+        bundle = user.bundle("/bin/true", resources={"memory": {"limit": 64 << 20}})
+        outcome = user.run("run", "--bundle", bundle, "c1")
+        expect(outcome.code == 0 and "without a cgroup" in outcome.stderr, outcome)

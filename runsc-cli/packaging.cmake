@@ -17,6 +17,7 @@ install(FILES ${generated}/runsc.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/ve
 install(FILES ${generated}/runsc.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(FILES ${generated}/runsc.man DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 RENAME runsc.8)
 install(FILES ${CMAKE_SOURCE_DIR}/docs/install.md ${CMAKE_SOURCE_DIR}/docs/oci.md ${CMAKE_SOURCE_DIR}/docs/architecture.md
+        ${CMAKE_SOURCE_DIR}/docs/runtimeclass.yaml
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 file(STRINGS ${CMAKE_SOURCE_DIR}/runsc-cli/version.h version_line REGEX "kVersion")

@@ -75,6 +75,9 @@ if(NOT RUNSC_SANITIZE)
     --runtime ${RUNSC_TEST_RUNTIME} --driver $<TARGET_FILE:differential_driver>)
   set_tests_properties(differential PROPERTIES LABELS differential TIMEOUT 1200 PROCESSORS 2)
 
+  add_test(NAME packaging.deb COMMAND ${CMAKE_SOURCE_DIR}/tests/packaging/deb.py ${CMAKE_BINARY_DIR})
+  set_tests_properties(packaging.deb PROPERTIES LABELS cli TIMEOUT 300)
+
   if(EXISTS ${CMAKE_SOURCE_DIR}/tests/cli/run.py)
     add_test(NAME cli COMMAND ${CMAKE_SOURCE_DIR}/tests/cli/run.py --runtime ${RUNSC_TEST_RUNTIME})
     set_tests_properties(cli PROPERTIES LABELS cli TIMEOUT 600)

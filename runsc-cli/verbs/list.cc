@@ -16,7 +16,7 @@ namespace {
 constexpr FlagDef kFlags[] = {
     {"quiet", FlagKind::kBool, "false", "", "print ids only", "q"},
     {"format", FlagKind::kEnum, "table", "table|text|json", "output format", "f"},
-    {"sandbox", FlagKind::kBool, "false", "", "list sandboxes (each container is one for now)", "", false},
+    {"sandbox", FlagKind::kBool, "false", "", "only those with a sandbox of their own: no further containers of pods"},
 };
 
 struct Entry {
@@ -58,10 +58,11 @@ std::string JsonOf(const std::vector<Entry>& entries) {
 }
 
 // Containers that come and go while we look are left out; damaged ones are mentioned.
-std::vector<Entry> ReadAll(StateStore& store) {
+std::vector<Entry> ReadAll(StateStore& store, bool sandboxes) {
   std::vector<Entry> entries;
   for (const std::string& id : store.Ids()) {
     const absl::StatusOr<ContainerState> state = store.Read(id);
+    if (state.ok() && sandboxes && state->sandbox_id != id) continue;
     if (state.ok()) {
       entries.push_back({*state, QueryStatus(store, *state)});
     } else if (!absl::IsNotFound(state.status())) {
@@ -73,7 +74,7 @@ std::vector<Entry> ReadAll(StateStore& store) {
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
-  const std::vector<Entry> entries = ReadAll(store);
+  const std::vector<Entry> entries = ReadAll(store, invocation.flags.GetBool("sandbox"));
   std::string out;
   if (invocation.flags.GetBool("quiet")) {
     for (const Entry& entry : entries) out += entry.state.id + "\n";

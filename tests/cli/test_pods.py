@@ -68,6 +68,12 @@ def test_members_share_one_sandbox(w):
     expect(os.listdir(w.root) == [], os.listdir(w.root))
 
 
+def test_list_of_sandboxes(w):
+    member(w, "a", sandbox(w), "/bin/sleep", "600")
+    expect_success(w.run("list", "--quiet"), "a\npod\n")
+    expect_success(w.run("list", "--quiet", "--sandbox"), "pod\n")
+
+
 def test_exit_codes_are_their_own(w):
     pod = sandbox(w)
     a = member(w, "a", pod, "/bin/sh", "-c", "exit 3")

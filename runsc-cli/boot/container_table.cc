@@ -102,6 +102,7 @@ absl::Status ContainerTable::CreateNew(const CreateRequest& request, ContainerPa
   const absl::Status created = container->CreateMember(request.shared, joined.empty(), std::move(pid_ns));
   std::lock_guard<std::mutex> lock(mu_);
   if (!created.ok()) {
+    container->ForgetFamily();
     destroyed_.push_back(std::move(container));
     return created;
   }

@@ -228,11 +228,13 @@ absl::Status GuestContainer::Pause(bool paused) {
   return absl::OkStatus();
 }
 
+void GuestContainer::ForgetFamily() { SetAddressSpaceFamily(*sandbox_.kernel, parts_.number, nullptr); }
+
 void GuestContainer::Destroy() {
   (void)init_->Signal(SIGKILL);
   (void)SignalContainer(*sandbox_.kernel, parts_.number, SIGKILL);
   init_->Wait();
-  SetAddressSpaceFamily(*sandbox_.kernel, parts_.number, nullptr);
+  ForgetFamily();
   place_.namespaces.reset();
   place_.root = Path();
   gofer_->Disconnect();

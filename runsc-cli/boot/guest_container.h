@@ -64,6 +64,8 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   TasksReply Tasks();
   absl::Status Pause(bool paused);
   void Limit(int64_t tasks);
+  // Ends the processes that are kept for its programs.
+  void ForgetFamily();
   // Kills what is left of it and gives its files back.
   void Destroy();
   // Until its init has ended; the wait status.

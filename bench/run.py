@@ -58,7 +58,8 @@ class Bench:
         self.found, self.notes = runtimes(args)
 
     def launchers(self, root):
-        return {name: sandbox.Launcher(path, sandbox.runtime_flags(path), root, self.scratch)
+        profile = json.loads(self.args.seccomp.read_text()) if self.args.seccomp else None
+        return {name: sandbox.Launcher(path, sandbox.runtime_flags(path), root, self.scratch, profile)
                 for name, path in self.found.items()}
 
     def add(self, group, name, unit, values, rate=False, target=None):
@@ -233,6 +234,7 @@ def arguments():
     parser.add_argument("--timeout", type=int, default=180, help="seconds for one run of the microbenchmark")
     parser.add_argument("--cpus", type=int, default=0, help="run on so many CPUs")
     parser.add_argument("--busy", action="store_true", help="beside a process that never sleeps")
+    parser.add_argument("--seccomp", type=pathlib.Path, help="linux.seccomp of every container's config.json, as JSON")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("/tmp/runsc-bench"))
     parser.add_argument("--before", type=pathlib.Path, help="results.json of an earlier run")
     args = parser.parse_args()

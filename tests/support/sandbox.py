@@ -161,8 +161,9 @@ class Run:
 class Launcher:
     """Starts commands in one root, with one runtime."""
 
-    def __init__(self, runtime, flags, root, scratch):
+    def __init__(self, runtime, flags, root, scratch, seccomp=None):
         self.runtime = runtime
+        self.seccomp = seccomp  # config.json's linux.seccomp
         self.flags = list(flags)
         self.root = pathlib.Path(root)
         self.scratch = pathlib.Path(scratch)
@@ -198,8 +199,10 @@ class Launcher:
 
     def _start_runtime(self, args, env, cwd, binds, readonly, popen):
         bundle = pathlib.Path(tempfile.mkdtemp(prefix="bundle-", dir=self.scratch))
-        (bundle / "config.json").write_text(
-            json.dumps(spec(self.root, args, env, cwd, binds, readonly)))
+        config = spec(self.root, args, env, cwd, binds, readonly)
+        if self.seccomp:
+            config["linux"]["seccomp"] = self.seccomp
+        (bundle / "config.json").write_text(json.dumps(config))
         name = f"t{os.getpid()}-{bundle.name[7:]}"
         base = [self.runtime, "--root", str(self.scratch / "state"), *self.flags]
         process = subprocess.Popen([*base, "run", "--bundle", str(bundle), name], **popen)

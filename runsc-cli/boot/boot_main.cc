@@ -107,6 +107,9 @@ void LogPlatformLine(const char* line) { LogInfo("platform: ", line); }
 
 // The platform forks its first stub before the filter forbids it.
 absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
+  std::optional<ScopedOomScoreAdj> of_stubs;  // the host's procfs is out of reach later
+  if (const auto value = sentry.first.spec.process->oom_score_adj) of_stubs.emplace(*value);
+  if (of_stubs && !of_stubs->status().ok()) LogInfo("the container's OOM adjustment: ", MessageOf(of_stubs->status()));
   OpenHostFacts();
   if (!ClockWatch::Get().Open()) LogInfo("clock: jumps of the host's clock will not be noticed");
   ASSIGN_OR_RETURN(sentry.jail, EnterSentryJail());
@@ -117,12 +120,8 @@ absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   options.proc_fd = sentry.jail.proc_root.get();
   options.log = LogPlatformLine;
   options.on_stub_death = OnStubDeath;
-  {
-    std::optional<ScopedOomScoreAdj> of_stubs;
-    if (const auto value = sentry.first.spec.process->oom_score_adj) of_stubs.emplace(sentry.jail.proc_root.get(), *value);
-    if (of_stubs && !of_stubs->status().ok()) LogInfo("the container's OOM adjustment: ", MessageOf(of_stubs->status()));
-    ASSIGN_OR_RETURN(sentry.platform, NewSystrapPlatform(options));
-  }
+  ASSIGN_OR_RETURN(sentry.platform, NewSystrapPlatform(options));
+  of_stubs.reset();
   SetProcfsForReopen(sentry.jail.proc_root.get());
   return LockDownSentry(sentry.jail.proc_root.get());
 }

@@ -30,8 +30,7 @@ absl::Status SetOomScoreAdj(pid_t pid, int value) {
   return Write(file.get(), Cat(value));
 }
 
-ScopedOomScoreAdj::ScopedOomScoreAdj(int proc, int value)
-    : file_(openat(proc, "self/oom_score_adj", O_RDWR | O_CLOEXEC)) {
+ScopedOomScoreAdj::ScopedOomScoreAdj(int value) : file_(open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC)) {
   char text[16];
   const ssize_t size = file_.valid() ? pread(file_.get(), text, sizeof(text), 0) : -1;
   if (size < 0) {

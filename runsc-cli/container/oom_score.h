@@ -19,7 +19,7 @@ absl::Status SetOomScoreAdj(pid_t pid, int value);
 // This process' own, while it makes children that are to inherit it.
 class ScopedOomScoreAdj {
  public:
-  ScopedOomScoreAdj(int proc, int value);  // `proc`: a directory of a procfs that shows this process
+  explicit ScopedOomScoreAdj(int value);
   ~ScopedOomScoreAdj();
   ScopedOomScoreAdj(const ScopedOomScoreAdj&) = delete;
   const absl::Status& status() const { return status_; }  // as SetOomScoreAdj

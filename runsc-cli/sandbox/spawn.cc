@@ -2,7 +2,6 @@
 #include "runsc-cli/sandbox/spawn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -70,8 +69,7 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
 
 absl::Status Sandbox::SpawnWithOomScore(std::optional<int32_t> of_container, const SpawnOptions& options) {
   std::optional<ScopedOomScoreAdj> own;
-  const UniqueFd proc(of_container ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
-  if (of_container) own.emplace(proc.get(), OomScoreAdjOfSentry(*of_container));
+  if (of_container) own.emplace(OomScoreAdjOfSentry(*of_container));
   if (own && !own->status().ok()) LogDebug("the sandbox's OOM adjustment stays: ", MessageOf(own->status()));
   ASSIGN_OR_RETURN(sentry_, SpawnSelf(options));
   return absl::OkStatus();

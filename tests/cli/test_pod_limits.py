@@ -56,9 +56,10 @@ def test_running_out_of_memory_ends_one_process(w):
     pod = sandbox(w)
     limit = {"limit": 32 << 20, "swap": 32 << 20}
     b = member(w, "b", pod, "/bin/sleep", "600")
-    script = f"sh -c '{HOG}' >/dev/null 2>&1; echo ended $? >/told; sleep 600"
+    script = f"sleep 2; sh -c '{HOG}' >/dev/null 2>&1; echo ended $? >/told; sleep 600"
     limited_member(w, "a", pod, "/bin/sh", "-c", script, path=group + "/a", memory=limit)
     stream = w.popen("events", "--interval", "1h", "a")
+    expect(json.loads(stream.stdout.readline())["type"] == "stats", "the first sample")
     wait_until(lambda: w.run("exec", "a", "cat", "/told").stdout == "ended 137\n", "the death of the hog", 30)
     expect(json.loads(stream.stdout.readline()) == {"type": "oom", "id": "a"}, "the news")
     stream.kill()

@@ -16,7 +16,8 @@ class User:
     def __init__(self, w):
         self.w = w
         self.dir = tempfile.mkdtemp(prefix="runsc-user-", dir="/tmp")
-        self.runtime = shutil.copy(w.runtime, self.dir)
+        self.runtime = os.path.join(self.dir, "program")
+        shutil.copy(w.runtime, self.runtime)
         self.rootfs = os.path.join(self.dir, "rootfs")
         make_rootfs(self.rootfs)
         w.rootfs = self.rootfs

@@ -15,12 +15,11 @@ SYSTEMD = "/lib/systemd/systemd"
 # In cgroups of its own, $1, of every hierarchy, so that they can be removed.
 BOOT = r"""
 set -e
-for procs in /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs; do
-  test -e $procs || continue
-  group=${procs%/cgroup.procs}/$1
+for top in $(awk '/ - cgroup2? /{print $5}' /proc/self/mountinfo | sort -u); do
+  group=$top/$1
   mkdir $group
   for file in cpuset.cpus cpuset.mems; do
-    if test -e $group/$file; then cat ${procs%cgroup.procs}$file >$group/$file; fi
+    if test -e $group/$file; then cat $top/$file >$group/$file; fi
   done
   echo $$ >$group/cgroup.procs
 done
@@ -29,12 +28,12 @@ exec unshare -m -p -f -C --kill-child bash -c "$2"
 INNER = r"""
 set -e
 mount --make-rprivate /
-hierarchies=$(ls /sys/fs/cgroup)
+hierarchies=$(awk '/ - cgroup2? /{print $5}' /proc/self/mountinfo | sort -u)
 if test -e /sys/fs/cgroup/cgroup.procs; then
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
 else
   mount -t tmpfs tmpfs /sys/fs/cgroup
-  for name in $hierarchies; do
+  for name in $(basename -a $hierarchies); do
     mkdir /sys/fs/cgroup/$name
     case $name in
       unified) mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified ;;

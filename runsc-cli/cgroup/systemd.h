@@ -35,7 +35,8 @@ class IdleProcess {
 absl::Status StartSystemdUnit(const SystemdCgroup& unit, const std::string& id, pid_t pid, const CgroupSettings& limits);
 // Tells systemd of new limits, which it would undo with its next look at the unit.
 absl::Status UpdateSystemdUnit(const std::string& unit, const CgroupSettings& limits);
-// A slice stays until it is stopped; a scope that failed until it is forgotten.
+// A slice stays until it is stopped. A scope ends with its last process, if systemd hears of that before the cgroup is
+// removed.
 absl::Status StopSystemdUnit(const std::string& unit);
 
 // What systemd calls the limits it has names for: a number, or for sets of CPUs and nodes a mask of bytes.

@@ -38,8 +38,7 @@ absl::Status KillProcesses(StateStore& store, const ContainerState& state) {
 // Ends the processes of a container, its sandbox if that is its own, and what else it has on the host.
 absl::Status TakeDown(StateStore& store, const ContainerState& state) {
   RETURN_IF_ERROR(KillProcesses(store, state));
-  // A scope ends with its last process.
-  if (state.systemd_unit.ends_with(".slice")) StopSystemdUnit(state.systemd_unit).IgnoreError();
+  if (!state.systemd_unit.empty()) StopSystemdUnit(state.systemd_unit).IgnoreError();  // it may have ended by itself
   return RemoveCgroup(state.cgroups, /*kill=*/true);
 }
 

@@ -99,6 +99,7 @@ class Creation {
     KillAndReap(gofer_);
     EndMonitor(monitor_);
     cgroup_keeper_.reset();
+    if (!state_.systemd_unit.empty()) StopSystemdUnit(state_.systemd_unit).IgnoreError();
     RemoveCgroup(state_.cgroups, /*kill=*/false).IgnoreError();
     if (joined_) {
       (void)TellSandbox(store_, state_, ControlType::kDestroy, ToWire(ContainerRequest{options_.id}));

@@ -65,7 +65,7 @@ def usage(w):
 
 
 def test_usage(w):
-    script = "dd if=/dev/zero of=/dev/shm/f bs=1M count=20 2>/dev/null; x=$(head -c 12000000 /dev/zero | tr '\\0' x); echo made >/dev/shm/done; sleep 600"
+    script = "dd if=/dev/zero of=/dev/shm/f bs=1M count=20 2>/dev/null; x=$(head -c 12000000 /dev/zero | tr '\\0' x); echo made >/dev/shm/done; sleep 600; true"  # true: the shell stays
     spec = w.spec("/bin/sh", "-c", script.replace("tr ", "busybox tr ").replace("dd ", "busybox dd "))
     spec["mounts"].append({"destination": "/dev/shm", "type": "tmpfs", "source": "shm"})
     expect_success(w.run("create", "--bundle", w.bundle(spec), w.id()))

@@ -7,10 +7,15 @@
 
 #include <algorithm>
 
-#include "platform/systrap/futex_unsafe.h"
+#include "platform/stub/cpu_binding.h"
+#include "platform/stub/futex_unsafe.h"
 #include "platform/thread_cpus.h"
 
 namespace runsc::systrap {
+
+using stub::BindToCpu;
+using stub::FutexWait, stub::FutexWakeAll;
+
 namespace {
 
 constexpr uint64_t kSpinUs = 20;
@@ -29,14 +34,6 @@ uint32_t LoadState(const stub::ThreadPage* page) {
 }
 
 }  // namespace
-
-void BindToCpu(pid_t tid, uint32_t cpu) {
-  if (cpu >= CPU_SETSIZE) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  sched_setaffinity(tid, sizeof set, &set);
-}
 
 void Handoff::Attach(pid_t guest_tid) {
   guest_tid_ = guest_tid;

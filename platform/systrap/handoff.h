@@ -20,7 +20,7 @@
 #include <cstdint>
 
 #include "platform/base/cpu.h"
-#include "platform/systrap/stub_layout.h"
+#include "platform/stub/stub_layout.h"
 
 namespace runsc::systrap {
 
@@ -32,9 +32,6 @@ struct HandoffPolicy {
   cpu_set_t cpus{};  // the CPUs this process was started on
   std::atomic<int> spinners{0};
 };
-
-// Binds a thread (0: the calling one) to one CPU.
-void BindToCpu(pid_t tid, uint32_t cpu);
 
 class Handoff {
  public:

@@ -9,15 +9,17 @@
 #include <string>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "platform/systrap/futex_unsafe.h"
-#include "platform/systrap/guest_maps.h"
-#include "platform/systrap/guest_memory.h"
-#include "platform/systrap/guest_state.h"
-#include "platform/systrap/stub_symbols.h"
+#include "platform/stub/futex_unsafe.h"
+#include "platform/stub/guest_maps.h"
+#include "platform/stub/guest_memory.h"
+#include "platform/stub/guest_state.h"
+#include "platform/stub/stub_symbols.h"
 
 namespace runsc::systrap {
+
+using stub::CopyFromStub, stub::CopyToStub, stub::InitialFpState, stub::SanitizeFlags, stub::SanitizeFpState;
+using stub::StubProcess;
+
 namespace {
 
 using stub::StagedArg;
@@ -50,7 +52,7 @@ stub::ThreadRegs ReadRegsOnce(const stub::ThreadRegs& shared) {
 
 }  // namespace
 
-void SystrapContext::InitSlot(Engine& engine, uint8_t* memory, uint32_t slot,
+void SystrapContext::InitSlot(SystrapEngine& engine, uint8_t* memory, uint32_t slot,
                               const ThreadStart& start, SlotUse use) {
   auto* page = reinterpret_cast<stub::ThreadPage*>(memory);
   memset(static_cast<void*>(page), 0, offsetof(stub::ThreadPage, line));
@@ -73,7 +75,7 @@ void SystrapContext::InitSlot(Engine& engine, uint8_t* memory, uint32_t slot,
   if (use != SlotUse::kParkedThread) page->line.state = stub::kRequest;
 }
 
-SystrapContext::SystrapContext(Engine& engine, std::shared_ptr<StubProcess> process, uint32_t slot,
+SystrapContext::SystrapContext(SystrapEngine& engine, std::shared_ptr<stub::StubProcess> process, uint32_t slot,
                                const ThreadStart& start)
     : engine_(engine),
       process_(std::move(process)),
@@ -112,7 +114,7 @@ std::byte* SystrapContext::Staging(int index) const {
 void SystrapContext::OnDeath() {
   alive_.store(false);
   __atomic_store_n(&page()->line.state, stub::kDead, __ATOMIC_SEQ_CST);
-  FutexWakeAll(&page()->line.state);
+  stub::FutexWakeAll(&page()->line.state);
 }
 
 Event SystrapContext::Killed() {
@@ -162,7 +164,7 @@ void SystrapContext::WriteReply() {
     case Pending::kRestore:
       p->line.number = stub::kActionRestore;
       p->line.args[0] = fp_dirty_;
-      p->regs = ToThreadRegs(regs_);
+      p->regs = stub::ToThreadRegs(regs_);
       p->fs_base = regs_.fs_base;
       p->gs_base = regs_.gs_base;
       if (fp_dirty_) memcpy(memory_ + SLOT_FP, fp_.data(), fp_.size());
@@ -189,7 +191,7 @@ bool SystrapContext::WaitForEvent() {
 void SystrapContext::AnswerPatchQuery(uint64_t site) {
   stub::ThreadPage* const p = page();
   p->line.number = stub::kActionReturn;
-  p->line.args[0] = IsPrivateText(engine_, process_->pid(), site);
+  p->line.args[0] = stub::IsPrivateText(engine_, process_->pid(), site);
   for (int i = 1; i < 6; i++) p->line.args[i] = 0;
 }
 
@@ -266,7 +268,7 @@ const Registers& SystrapContext::ReadRegisters() {
   if (have_regs_) return regs_;
   const stub::ThreadRegs regs = ReadRegsOnce(page()->regs);
   const bool is_call = kind_ == stub::kEventSyscall;
-  regs_ = ToRegisters(regs, is_call ? request_.number : ~0UL, ReadOnce(page()->fs_base));
+  regs_ = stub::ToRegisters(regs, is_call ? request_.number : ~0UL, ReadOnce(page()->fs_base));
   regs_.gs_base = ReadOnce(page()->gs_base);
   if (is_call) {
     regs_.rip = CanonicalRip(regs_.rip);
@@ -459,16 +461,13 @@ void SystrapContext::Exit() {
   process_->ReleaseSlot(slot_, tid, park);
 }
 
-// Two numbers of the host's schedstat; the first is the time on a CPU.
 uint64_t SystrapContext::CpuTimeNs() {
   // The last thread of a process that was told to end accounts for all of it: /proc may no longer
   // show the threads, and looking there makes the end of a process dearer.
   if (process_->was_killed()) return process_->CpuTimeNs();
   const pid_t tid = tid_.load();
   if (tid == 0) return 0;
-  auto text = engine_.ReadProc(process_->pid(), absl::StrCat("task/", tid, "/schedstat"));
-  uint64_t ns = 0;
-  if (!text.ok() || !absl::SimpleAtoi(text->substr(0, text->find(' ')), &ns)) return 0;
+  const uint64_t ns = engine_.ThreadCpuNs(process_->pid(), tid);
   const uint64_t base = ReadOnce(page()->cpu_base_ns);
   return ns > base ? ns - base : 0;
 }

@@ -6,23 +6,23 @@
 #include <vector>
 
 #include "platform/platform.h"
-#include "platform/systrap/engine.h"
 #include "platform/systrap/handoff.h"
-#include "platform/systrap/marshal_table.h"
-#include "platform/systrap/stub_process.h"
+#include "platform/systrap/systrap_engine.h"
+#include "platform/stub/marshal_table.h"
+#include "platform/stub/stub_process.h"
 
 namespace runsc::systrap {
 
-class SystrapContext final : public Context {
+class SystrapContext final : public Context, private stub::StubThread {
  public:
   // A thread that waits in `slot` for its first Run, or will (a fork's child).
-  SystrapContext(Engine& engine, std::shared_ptr<StubProcess> process, uint32_t slot,
+  SystrapContext(SystrapEngine& engine, std::shared_ptr<stub::StubProcess> process, uint32_t slot,
                  const ThreadStart& start);
   ~SystrapContext() override;
 
   // Fills the slot before the host thread starts, or while a parked one waits in it.
   enum class SlotUse { kNewThread, kParkedThread, kForkedThread };
-  static void InitSlot(Engine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
+  static void InitSlot(SystrapEngine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
                        SlotUse use);
 
   // The host thread exists. False if `tid` is no thread of the stub.
@@ -54,10 +54,11 @@ class SystrapContext final : public Context {
   uint64_t CpuTimeNs() override;
   pid_t host_tid() const override { return tid_.load(); }
 
-  // The host thread or its whole process is gone. Also called by StubProcess, with its lock held.
-  void OnDeath();
 
  private:
+  // The host thread or its whole process is gone.
+  void OnDeath() override;
+
   enum class Pending { kReturn, kNative, kRestore };
 
   stub::ThreadPage* page() const { return reinterpret_cast<stub::ThreadPage*>(memory_); }
@@ -81,8 +82,8 @@ class SystrapContext final : public Context {
   void FlushOutputs();
   std::vector<std::byte> CopyFp(uint64_t slot_offset) const;
 
-  Engine& engine_;
-  const std::shared_ptr<StubProcess> process_;
+  SystrapEngine& engine_;
+  const std::shared_ptr<stub::StubProcess> process_;
   const uint32_t slot_;
   uint8_t* const memory_;
   Handoff handoff_;

@@ -4,13 +4,13 @@
 #include <cstring>
 
 #include "absl/status/status.h"
-#include "platform/systrap/engine.h"
 #include "platform/systrap/systrap_address_space.h"
+#include "platform/systrap/systrap_engine.h"
 
 namespace runsc {
 namespace {
 
-absl::StatusOr<std::unique_ptr<AddressSpace>> NewSpace(systrap::Engine& engine, systrap::StubFamily& family) {
+absl::StatusOr<std::unique_ptr<AddressSpace>> NewSpace(systrap::SystrapEngine& engine, stub::StubFamily& family) {
   auto process = family.NewProcess();
   if (!process.ok()) return absl::ErrnoToStatus(process.error().value(), "fork a stub");
   return std::unique_ptr<AddressSpace>(std::make_unique<systrap::SystrapAddressSpace>(engine, std::move(process).take()));
@@ -18,18 +18,18 @@ absl::StatusOr<std::unique_ptr<AddressSpace>> NewSpace(systrap::Engine& engine, 
 
 class Family final : public AddressSpaceFamily {
  public:
-  Family(systrap::Engine& engine, std::unique_ptr<systrap::StubFamily> stubs) : engine_(engine), stubs_(std::move(stubs)) {}
+  Family(systrap::SystrapEngine& engine, std::unique_ptr<stub::StubFamily> stubs) : engine_(engine), stubs_(std::move(stubs)) {}
   absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override { return NewSpace(engine_, *stubs_); }
   pid_t host_pid() const override { return stubs_->ancestor().pid(); }
 
  private:
-  systrap::Engine& engine_;
-  const std::unique_ptr<systrap::StubFamily> stubs_;
+  systrap::SystrapEngine& engine_;
+  const std::unique_ptr<stub::StubFamily> stubs_;
 };
 
 class SystrapPlatform final : public Platform {
  public:
-  explicit SystrapPlatform(std::unique_ptr<systrap::Engine> engine) : engine_(std::move(engine)) {}
+  explicit SystrapPlatform(std::unique_ptr<systrap::SystrapEngine> engine) : engine_(std::move(engine)) {}
 
   absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
     return NewSpace(*engine_, engine_->first_family());
@@ -42,13 +42,13 @@ class SystrapPlatform final : public Platform {
   const Layout& layout() const override { return engine_->layout(); }
 
  private:
-  std::unique_ptr<systrap::Engine> engine_;
+  std::unique_ptr<systrap::SystrapEngine> engine_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Platform>> NewSystrapPlatform(const SystrapOptions& options) {
-  auto engine = std::make_unique<systrap::Engine>(options);
+  auto engine = std::make_unique<systrap::SystrapEngine>(options);
   absl::Status status = engine->Start();
   if (!status.ok()) return status;
   return std::unique_ptr<Platform>(std::make_unique<SystrapPlatform>(std::move(engine)));

@@ -15,7 +15,7 @@
 
 #include "platform/base/unique_fd.h"
 #include "platform/systrap/mini_kernel_test.h"
-#include "platform/systrap/stub_symbols.h"
+#include "platform/stub/stub_symbols.h"
 
 namespace runsc::systrap {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "platform/systrap/stub_layout.h"
+#include "platform/stub/stub_layout.h"
 
 namespace runsc::systrap {
 

@@ -1,0 +1,16 @@
+// See cpu_binding.h.
+#include "platform/stub/cpu_binding.h"
+
+#include <sched.h>
+
+namespace runsc::stub {
+
+void BindToCpu(pid_t tid, uint32_t cpu) {
+  if (cpu >= CPU_SETSIZE) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(tid, sizeof set, &set);
+}
+
+}  // namespace runsc::stub

@@ -12,7 +12,7 @@ else()
   list(APPEND stub_cxx_flags -fno-builtin -Wno-unused-command-line-argument)
 endif()
 set(stub_headers ${stub_dir}/stub_unsafe.h ${CMAKE_SOURCE_DIR}/platform/stub/stub_layout.h
-    ${CMAKE_SOURCE_DIR}/platform/stub/marshal_table.h)
+    ${CMAKE_SOURCE_DIR}/platform/stub/marshal_table.h ${CMAKE_SOURCE_DIR}/platform/stub/pi_futex.h)
 set(stub_objects)
 foreach(name pi_futex remote calls signals patch)
   add_custom_command(OUTPUT ${stub_out}/stub_${name}.o

@@ -1,6 +1,7 @@
 // System calls the stub answers by itself: identity, signal mask, futex, anonymous private memory.
 #include <linux/mman.h>
 
+#include "platform/stub/pi_futex.h"
 #include "platform/stub/text/stub_unsafe.h"
 
 namespace runsc::stub {
@@ -123,7 +124,7 @@ bool FutexUsesSecondWord(uint64_t op) {
 
 // -EINTR stands for "interrupted": the caller reports the call to the sentry.
 int64_t Futex(ThreadPage* t, const uint64_t* a) {
-  if (IsPiFutex(a[1])) return PiFutex(t, a);
+  if (IsPiFutex(a[1])) return PiFutexOfThread(t, a);
   if (!IsPlainFutexOp(a[1])) return kForward;
   if (!InGuest(a[0], 4) || (FutexUsesSecondWord(a[1]) && !InGuest(a[4], 4))) return kEfault;
   return Native(t, __NR_futex, a);

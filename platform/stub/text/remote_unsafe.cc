@@ -1,5 +1,6 @@
 // The guest's side of the hand-off: posting a request, waiting for the answer, carrying it out.
 #include "platform/stub/marshal_table.h"
+#include "platform/stub/pi_futex.h"
 #include "platform/stub/text/stub_unsafe.h"
 
 namespace runsc::stub {
@@ -156,7 +157,7 @@ uint64_t ThreadCpuNs() {
 
 // Some calls the stub serves are more than one of the host's.
 int64_t Carry(ThreadPage* t, const Call& call) {
-  if (call.number == __NR_futex && IsPiFutex(call.args[1])) return PiFutex(t, call.args);
+  if (call.number == __NR_futex && IsPiFutex(call.args[1])) return PiFutexOfThread(t, call.args);
   if (call.number == __NR_brk) return Break(call.args[0]);
   return native_call(t, call.number, call.args);
 }

@@ -105,9 +105,8 @@ bool ServeSyscall(ThreadPage* t, uint32_t meta);
 // Resumes the guest at ThreadRegs.
 [[noreturn]] void Finish(ThreadPage* t);
 
-// futex(2) with an operation on a word that names its owner.
-bool IsPiFutex(uint64_t op);
-int64_t PiFutex(ThreadPage* t, const uint64_t* args);
+// futex(2) with an operation on a word that names its owner (pi_futex.h).
+int64_t PiFutexOfThread(ThreadPage* t, const uint64_t* args);
 
 // brk(2), where Info() says that the stub answers it.
 int64_t Break(uint64_t to);

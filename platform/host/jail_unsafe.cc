@@ -82,9 +82,9 @@ absl::StatusOr<SentryJail> EnterSentryJail() {
   return jail;
 }
 
-absl::Status LockDownSentry(int proc_root) {
+absl::Status LockDownSentry(int proc_root, bool traces_stubs) {
   RETURN_IF_ERROR(SetUndumpable());
-  ASSIGN_OR_RETURN(SeccompProgram program, CompileFilter(SentryFilter(proc_root)));
+  ASSIGN_OR_RETURN(SeccompProgram program, CompileFilter(SentryFilter(proc_root, traces_stubs)));
   return InstallFilter(program);
 }
 

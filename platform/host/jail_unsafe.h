@@ -29,8 +29,9 @@ absl::StatusOr<SentryJail> EnterSentryJail();
 
 // The last step: makes the process undumpable and installs the sentry's system call filter in all
 // threads. Stubs forked before stay readable by process_vm_readv and do not get this filter, so the
-// platform must exist already. `proc_root` is the only directory openat works on (-1: none).
-absl::Status LockDownSentry(int proc_root);
+// platform must exist already. `proc_root` is the only directory openat works on (-1: none). `traces_stubs`: the
+// platform drives them by ptrace.
+absl::Status LockDownSentry(int proc_root, bool traces_stubs);
 
 // One host directory or file tree the gofer serves, as an own detached mount: nodev, nosuid and, when
 // asked, read-only by the kernel too.

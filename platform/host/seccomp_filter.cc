@@ -137,6 +137,8 @@ absl::Status InstallFilter(const SeccompProgram& program) {
   return HostError(errno, "install a system call filter");
 }
 
+bool HostHasFilterAction(uint32_t action) { return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0; }
+
 std::vector<std::string> ReviewFilter(std::span<const AllowedCall> calls) {
   std::vector<std::string> complaints;
   std::set<int> unconditional;

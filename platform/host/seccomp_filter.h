@@ -46,6 +46,9 @@ absl::StatusOr<SeccompProgram> CompileFilter(std::span<const AllowedCall> calls)
 // Installs the program in every thread of the process, now and for good. Sets no_new_privs.
 absl::Status InstallFilter(const SeccompProgram& program);
 
+// Whether filters of this host may answer with `action` (SECCOMP_RET_*).
+bool HostHasFilterAction(uint32_t action);
+
 // What a review would reject: rows without a reason, or equal ones. Empty if all is well.
 std::vector<std::string> ReviewFilter(std::span<const AllowedCall> calls);
 

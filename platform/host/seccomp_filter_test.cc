@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
+#include <linux/ptrace.h>
 #include <seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -56,7 +57,7 @@ struct Filter {
 };
 
 const Filter& Sentry() {
-  static const Filter filter(SentryFilter(kProc));
+  static const Filter filter(SentryFilter(kProc, false));
   return filter;
 }
 const Filter& Gofer() {
@@ -188,7 +189,18 @@ TEST(SentryFilterTest, OpensOnlyItsOwnProcfsForReading) {
   EXPECT_TRUE(Sentry().Kills(SYS_openat, {kProc + 1, 0, O_RDONLY}));
   EXPECT_EQ(Sentry().Run(SYS_openat, {static_cast<uint64_t>(AT_FDCWD), 0, O_RDONLY}),
             SECCOMP_RET_ERRNO | uint32_t{ENOENT});
-  EXPECT_TRUE(Filter(SentryFilter(-1)).Kills(SYS_openat, {~0ull, 0, O_RDONLY}));
+  EXPECT_TRUE(Filter(SentryFilter(-1, false)).Kills(SYS_openat, {~0ull, 0, O_RDONLY}));
+}
+
+TEST(SentryFilterTest, PtraceOnlyForTheEngineThatNeedsIt) {
+  const Filter tracing(SentryFilter(kProc, true));
+  EXPECT_TRUE(Sentry().Kills(SYS_ptrace, {PTRACE_SEIZE}));
+  EXPECT_TRUE(tracing.Allows(SYS_ptrace, {PTRACE_SEIZE}));
+  for (uint64_t request : {PTRACE_TRACEME, PTRACE_ATTACH, PTRACE_POKETEXT, PTRACE_DETACH, PTRACE_SETOPTIONS}) {
+    EXPECT_TRUE(tracing.Kills(SYS_ptrace, {request})) << request;
+  }
+  EXPECT_TRUE(ReviewFilter(tracing.calls).empty());
+  EXPECT_EQ(CountCalls(tracing.calls), CountCalls(Sentry().calls) + 1);
 }
 
 TEST(SentryFilterTest, FewIoctls) {

@@ -1,11 +1,13 @@
 // The host system calls a running sentry may make, and why. Stubs have their own, smaller filter.
 //
-// Not here, and to stay so: execve, socket, connect, bind, ptrace, mount, setns, unshare, fork, open
+// Not here, and to stay so: execve, socket, connect, bind, mount, setns, unshare, fork, open
 // of anything but the sentry's own procfs, and any change of ids or capabilities.
 #include "platform/host/sentry_filter.h"
 
 #include <fcntl.h>
+#include <asm/ptrace-abi.h>
 #include <linux/fs.h>
+#include <linux/ptrace.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -135,6 +137,26 @@ void AddSockets(Calls& calls) {
   });
 }
 
+// Only for the engine that needs it (docs/adr/0011-ptrace-for-the-ptrace-engine.md). waitid is there already.
+void AddTracing(Calls& calls) {
+  const struct {
+    uint32_t request;
+    const char* reason;
+  } requests[] = {
+      {PTRACE_SEIZE, "becoming the tracer of a stub's new thread; pid namespace holds only stubs"},
+      {PTRACE_INTERRUPT, "stopping that thread where it waits"},
+      {PTRACE_CONT, "letting a stub's thread make a host call that its own filter judges"},
+      {PTRACE_SYSEMU, "running guest code up to its next call"},
+      {PTRACE_GETREGS, "arguments of guest calls"},
+      {PTRACE_SETREGS, "results of guest calls, signal frames"},
+      {PTRACE_GETREGSET, "floating point state for signal frames"},
+      {PTRACE_SETREGSET, "floating point state of new threads and from signal frames"},
+      {PTRACE_GETSIGINFO, "faults of guest code"},
+      {PTRACE_GET_SYSCALL_INFO, "telling 32-bit calls apart"},
+  };
+  for (const auto& [request, reason] : requests) calls.push_back({SYS_ptrace, reason, {ArgIs(0, request)}});
+}
+
 void AddProcfs(Calls& calls, int proc_root) {
   calls.push_back({SYS_openat, "probes of host files that are not there: the root is empty",
                    {ArgIs(0, static_cast<uint32_t>(AT_FDCWD))}, ENOENT});
@@ -146,7 +168,7 @@ void AddProcfs(Calls& calls, int proc_root) {
 
 }  // namespace
 
-std::vector<AllowedCall> SentryFilter(int proc_root) {
+std::vector<AllowedCall> SentryFilter(int proc_root, bool traces_stubs) {
   Calls calls;
   AddFileIo(calls);
   AddTerminal(calls);
@@ -156,6 +178,7 @@ std::vector<AllowedCall> SentryFilter(int proc_root) {
   AddWaiting(calls);
   AddSockets(calls);
   AddProcfs(calls, proc_root);
+  if (traces_stubs) AddTracing(calls);
   return calls;
 }
 

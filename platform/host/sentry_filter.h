@@ -7,8 +7,8 @@
 
 namespace runsc {
 
-// `proc_root`: the only directory descriptor openat may use; -1: none.
-std::vector<AllowedCall> SentryFilter(int proc_root);
+// `proc_root`: the only directory descriptor openat may use; -1: none. `traces_stubs`: it runs guests by ptrace.
+std::vector<AllowedCall> SentryFilter(int proc_root, bool traces_stubs);
 
 // An upper bound that keeps the list honest; a test holds it.
 inline constexpr size_t kMaxSentryCalls = 60;

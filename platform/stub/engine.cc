@@ -169,10 +169,11 @@ absl::Status Engine::SpawnFirst() {
   params.commands_read_only_fd = resources_.commands.read_only_fd();
   params.command_offset = (*record)->command_offset();
   params.secret = secret_;
+  params.traced = options_.traced;
   params.filter = BuildStubFilter(secret_);
   const pid_t pid = SpawnTemplate(params);
   if (pid < 0) return absl::ErrnoToStatus(-pid, "fork the first stub");
-  if (!(*record)->Adopt(pid) || !Watch(*record))
+  if (!(*record)->Adopt(pid, options_.traced) || !Watch(*record))
     return absl::ErrnoToStatus(errno, "watch the first stub");
   first_ = std::make_unique<StubFamily>(*this, std::move(record).take());
   return absl::OkStatus();
@@ -263,7 +264,7 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
   siginfo_t unused;
   const bool is_child = pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused,
                                           WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
-  if (!is_child || !child->Adopt(pid)) {
+  if (!is_child || !child->Adopt(pid, options_.traced)) {
     parent.Kill();
     return Errno(EAGAIN);
   }

@@ -67,17 +67,17 @@ void SetHandler(int signal, uint64_t handler, uint64_t flags) {
 }
 
 // Every signal is either ours or ignored: a terminal's ^C must not end a guest behind the sentry's
-// back.
-void SetHandlers() {
+// back. A tracer sees those that are ignored too; a thread that lost its tracer dies of the next forced one.
+void SetHandlers(bool traced) {
   constexpr uint64_t kFlags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (int signal = 1; signal <= 64; signal++) {
     if (signal == SIGKILL || signal == SIGSTOP) continue;
     SetHandler(signal, 1 /* SIG_IGN */, 0);
   }
-  SetHandler(SIGSYS, stub_symbol::on_sigsys, kFlags);
-  SetHandler(kKickSignal, stub_symbol::on_kick, kFlags);
-  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) {
-    SetHandler(signal, stub_symbol::on_fault, kFlags);
+  if (!traced) {
+    SetHandler(SIGSYS, stub_symbol::on_sigsys, kFlags);
+    SetHandler(kKickSignal, stub_symbol::on_kick, kFlags);
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) SetHandler(signal, stub_symbol::on_fault, kFlags);
   }
   const uint64_t all = ~0UL;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, 8);
@@ -89,7 +89,7 @@ void SetHandlers() {
   prctl(PR_SET_DUMPABLE, 1);  // or the sentry may not copy from and to it
   prctl(PR_SET_NAME, "stub");
   DropRseq();
-  SetHandlers();
+  SetHandlers(p.traced);
   MapRegion(p);
   syscall(kMsealSyscall, STUB_BASE, STUB_TEXT_SIZE, 0);
   const sock_fprog program{static_cast<unsigned short>(p.filter.size()),

@@ -63,6 +63,7 @@
 // Helper commands that are no plain system calls.
 #define HELPER_FORK 0x10000
 #define HELPER_THREAD 0x10001
+#define HELPER_TRACEE 0x10002
 
 #define COMMAND_OPS 0x40  // offset of the operations in the command page
 #define ACK_RESULTS 0x40

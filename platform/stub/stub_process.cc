@@ -1,6 +1,7 @@
 // See stub_process.h.
 #include "platform/stub/stub_process.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -41,10 +42,21 @@ StubProcess::~StubProcess() {
   resources_.commands.Free(command_index_);
 }
 
-bool StubProcess::Adopt(pid_t pid) {
+namespace {
+
+// A host that does not know of PIDFD_THREAD tells of a traced stub's death only when its threads run again.
+int OpenPidfd(pid_t pid, bool of_thread) {
+  constexpr int kPidfdThread = O_EXCL;
+  const long fd = of_thread ? syscall(SYS_pidfd_open, pid, kPidfdThread) : -1;
+  return static_cast<int>(fd >= 0 ? fd : syscall(SYS_pidfd_open, pid, 0));
+}
+
+}  // namespace
+
+bool StubProcess::Adopt(pid_t pid, bool traced) {
   if (!resources_.pids.Insert(pid)) return false;
   pid_ = pid;
-  pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  pidfd_.reset(OpenPidfd(pid, traced));
   helper_.Attach(pid);
   alive_.store(pidfd_.valid());
   return pidfd_.valid();

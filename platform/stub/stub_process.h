@@ -2,6 +2,7 @@
 // threads.
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include <array>
@@ -46,6 +47,10 @@ struct StubResources {
   PidTable pids;
 };
 
+// How a thread of a stub is cloned.
+inline constexpr uint64_t kThreadFlags =
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+
 class StubProcess {
  public:
   // Takes over a piece of the command pages. The host process is adopted later.
@@ -54,8 +59,9 @@ class StubProcess {
   ~StubProcess();
   StubProcess(const StubProcess&) = delete;
 
-  // `pid` is a child of ours, just made. False if it is another stub's or cannot be watched.
-  bool Adopt(pid_t pid);
+  // `pid` is a child of ours, just made. False if it is another stub's or cannot be watched. `traced`: its threads
+  // stay until their tracers reap them, so its end shows in its first thread.
+  bool Adopt(pid_t pid, bool traced);
 
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }

@@ -1,16 +1,15 @@
 // See thread_ops.h.
 #include "platform/systrap/thread_ops.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#include "platform/stub/stub_process.h"
 
 namespace runsc::systrap {
 
 std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32_t slot,
                                       bool mapped) {
-  constexpr uint64_t kFlags =
-      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
   const uint64_t base = STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE;
   std::vector<stub::HelperOp> ops;
   if (!mapped) {
@@ -23,7 +22,7 @@ std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32
     ops.push_back({SYS_madvise, {base, SLOT_FP + 0x1000, MADV_POPULATE_WRITE}, 0});
     ops.push_back({SYS_madvise, {base + SLOT_STACK_TOP - 0x1000, 0x1000, MADV_POPULATE_WRITE}, 0});
   }
-  ops.push_back({HELPER_THREAD, {kFlags, base + SLOT_STACK_TOP, 0, 0, base}, 1});
+  ops.push_back({HELPER_THREAD, {stub::kThreadFlags, base + SLOT_STACK_TOP, 0, 0, base}, 1});
   return ops;
 }
 

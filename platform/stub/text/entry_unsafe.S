@@ -80,6 +80,8 @@ helper_next:
   je helper_fork
   cmp $HELPER_THREAD, %eax
   je helper_thread
+  cmp $HELPER_TRACEE, %eax
+  je helper_tracee
   cmp $__NR_mmap, %eax
   jne 2f
   test $0x20, %r10d  // MAP_ANONYMOUS; a file mapping needs r9 for its offset and no secret
@@ -159,16 +161,8 @@ helper_die:
   syscall
   ud2
 
-// rdi clone flags, rsi stack, r10 clear-tid address, r8 the thread's slot.
-helper_thread:
-  mov %r14, %r9
-  mov $__NR_clone, %eax
-  syscall
-  test %eax, %eax
-  jnz helper_result
-  // The new thread shares the sentry's fd table and knows the secret until both are dropped:
-  // registers only.
-  mov %r8, %r13
+// A new thread shares the sentry's fd table and knows the secret until both are dropped: registers only.
+.macro DROP_DESCRIPTORS
   xor %edi, %edi
   mov $-1, %esi
   mov $2, %edx  // CLOSE_RANGE_UNSHARE
@@ -177,6 +171,62 @@ helper_thread:
   syscall
   test %rax, %rax
   jnz helper_die
+.endm
+.macro UNBLOCK_SIGNALS
+  mov $2, %edi  // SIG_SETMASK
+  lea empty_mask(%rip), %rsi
+  xor %edx, %edx
+  mov $8, %r10d
+  mov %r14, %r9
+  mov $__NR_rt_sigprocmask, %eax
+  syscall
+.endm
+
+// rdi clone flags. The thread has nothing in memory, not even a stack: its tracer gives it all registers.
+helper_tracee:
+  xor %esi, %esi
+  mov %r14, %r9
+  mov $__NR_clone, %eax
+  syscall
+  test %eax, %eax
+  jnz helper_result
+  DROP_DESCRIPTORS
+  UNBLOCK_SIGNALS
+  xor %r14d, %r14d
+  xor %r9d, %r9d
+.globl tracee_wait, tracee_wait_end
+tracee_wait:
+  lea empty_mask(%rip), %rdi
+  mov $128, %esi  // FUTEX_WAIT, private
+  xor %edx, %edx
+  xor %r10d, %r10d
+  mov $__NR_futex, %eax
+  syscall
+tracee_wait_end:
+  jmp tracee_wait
+
+// What a tracer has its thread execute.
+.globl tracee_call, tracee_called
+tracee_call:
+  syscall
+  int3
+tracee_called:
+.globl tracee_cmpxchg, tracee_cmpxchged
+tracee_cmpxchg:  // rdi address, eax old, edx new
+  lock cmpxchgl %edx, (%rdi)
+  int3
+tracee_cmpxchged:
+  ud2
+
+// rdi clone flags, rsi stack, r10 clear-tid address, r8 the thread's slot.
+helper_thread:
+  mov %r14, %r9
+  mov $__NR_clone, %eax
+  syscall
+  test %eax, %eax
+  jnz helper_result
+  mov %r8, %r13
+  DROP_DESCRIPTORS
   lea TP_ALT_STACK(%r13), %rdi
   xor %esi, %esi
   mov %r14, %r9
@@ -191,13 +241,7 @@ helper_thread:
   syscall
   test %rax, %rax
   jnz helper_die
-  mov $2, %edi  // SIG_SETMASK
-  lea empty_mask(%rip), %rsi
-  xor %edx, %edx
-  mov $8, %r10d
-  mov %r14, %r9
-  mov $__NR_rt_sigprocmask, %eax
-  syscall
+  UNBLOCK_SIGNALS
   mov %r13, %rdi
   xor %r14d, %r14d
   xor %r9d, %r9d

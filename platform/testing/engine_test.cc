@@ -1,6 +1,4 @@
-// The engine end to end: small programs under a small kernel.
-#include "platform/systrap/systrap_platform.h"
-
+// Each engine end to end: small programs under a small kernel.
 #include <elf.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -14,22 +12,33 @@
 #include <thread>
 
 #include "platform/base/unique_fd.h"
-#include "platform/systrap/mini_kernel_test.h"
+#include "platform/ptrace/ptrace_platform.h"
 #include "platform/stub/stub_symbols.h"
+#include "platform/systrap/systrap_platform.h"
+#include "platform/testing/mini_kernel.h"
 
-namespace runsc::systrap {
+namespace runsc {
 namespace {
 
-class SystrapTest : public testing::TestWithParam<bool> {
+enum class EngineKind { kSystrap, kSystrapWithoutPatching, kPtrace };
+
+std::unique_ptr<Platform> NewEngine(EngineKind kind, int proc_fd) {
+  absl::StatusOr<std::unique_ptr<Platform>> made;
+  constexpr auto kLog = [](const char* line) { fprintf(stderr, "%s\n", line); };
+  if (kind == EngineKind::kPtrace) {
+    made = NewPtracePlatform({.proc_fd = proc_fd, .log = kLog});
+  } else {
+    made = NewSystrapPlatform({.patching = kind == EngineKind::kSystrap, .proc_fd = proc_fd, .log = kLog});
+  }
+  EXPECT_TRUE(made.ok()) << made.status();
+  return made.ok() ? *std::move(made) : nullptr;
+}
+
+class EngineTest : public testing::TestWithParam<EngineKind> {
  protected:
   void SetUp() override {
-    SystrapOptions options;
-    options.proc_fd = proc_.get();
-    options.patching = GetParam();
-    options.log = [](const char* line) { fprintf(stderr, "%s\n", line); };
-    auto platform = NewSystrapPlatform(options);
-    ASSERT_TRUE(platform.ok()) << platform.status();
-    platform_ = *std::move(platform);
+    platform_ = NewEngine(GetParam(), proc_.get());
+    ASSERT_NE(platform_, nullptr);
   }
   void ExpectOk(const std::string& what, const std::string& argument = "") {
     MiniKernel kernel(*platform_);
@@ -41,15 +50,15 @@ class SystrapTest : public testing::TestWithParam<bool> {
   std::unique_ptr<Platform> platform_;
 };
 
-TEST_P(SystrapTest, Hello) { ExpectOk("hello"); }
-TEST_P(SystrapTest, Threads) { ExpectOk("threads"); }
-TEST_P(SystrapTest, Forks) { ExpectOk("forks"); }
-TEST_P(SystrapTest, Execs) { ExpectOk("execs"); }
-TEST_P(SystrapTest, FpState) { ExpectOk("fp"); }
-TEST_P(SystrapTest, Faults) { ExpectOk("faults"); }
-TEST_P(SystrapTest, Memory) { ExpectOk("memory"); }
-TEST_P(SystrapTest, OddEntries) { ExpectOk("odd_entries"); }
-TEST_P(SystrapTest, Futexes) { ExpectOk("futexes"); }
+TEST_P(EngineTest, Hello) { ExpectOk("hello"); }
+TEST_P(EngineTest, Threads) { ExpectOk("threads"); }
+TEST_P(EngineTest, Forks) { ExpectOk("forks"); }
+TEST_P(EngineTest, Execs) { ExpectOk("execs"); }
+TEST_P(EngineTest, FpState) { ExpectOk("fp"); }
+TEST_P(EngineTest, Faults) { ExpectOk("faults"); }
+TEST_P(EngineTest, Memory) { ExpectOk("memory"); }
+TEST_P(EngineTest, OddEntries) { ExpectOk("odd_entries"); }
+TEST_P(EngineTest, Futexes) { ExpectOk("futexes"); }
 
 // Where the program has code.
 bool IsProgramText(uint64_t addr) {
@@ -88,7 +97,7 @@ uint64_t RunInterrupted(Platform& platform, const std::string& calm, std::set<ui
 
 // A kick at every instruction sooner or later: registers, FP state and calls stay right, and what is
 // reported is an address of the program, never one of ours.
-TEST_P(SystrapTest, InterruptedAnywhere) {
+TEST_P(EngineTest, InterruptedAnywhere) {
   constexpr uint64_t kEnough = 1000;
   const std::string calm = MiniKernel(*platform_).Run(GUEST_PROGRAM, {GUEST_PROGRAM, "spin"}).output;
   std::set<uint64_t> where;
@@ -105,18 +114,18 @@ TEST_P(SystrapTest, InterruptedAnywhere) {
 }
 
 // Attacks from guest code. Enough positions for every run; ATTACK_STEP=1 tries every byte.
-TEST_P(SystrapTest, JumpsIntoTheStub) {
+TEST_P(EngineTest, JumpsIntoTheStub) {
   const char* step = getenv("ATTACK_STEP");
   ExpectOk("jumps", step ? step : "23");
 }
-TEST_P(SystrapTest, ScribblesOverItsSlot) { ExpectOk("scribbles"); }
-TEST_P(SystrapTest, RogueHelper) {
+TEST_P(EngineTest, ScribblesOverItsSlot) { ExpectOk("scribbles"); }
+TEST_P(EngineTest, RogueHelper) {
   char address[32];
   snprintf(address, sizeof address, "%lx", stub_symbol::helper_loop);
   ExpectOk("rogue_helper", address);
 }
 
-TEST_P(SystrapTest, KilledStub) {
+TEST_P(EngineTest, KilledStub) {
   MiniKernel kernel(*platform_);
   std::thread killer([&] {
     usleep(100000);
@@ -127,8 +136,8 @@ TEST_P(SystrapTest, KilledStub) {
   EXPECT_EQ(outcome.status, SIGKILL);
 }
 
-TEST_P(SystrapTest, Bench) {
-  const char* what = getenv("SYSTRAP_BENCH");  // "all", or the name of one
+TEST_P(EngineTest, Bench) {
+  const char* what = getenv("ENGINE_BENCH");  // "all", or the name of one
   if (!what) GTEST_SKIP() << "a measurement, run by hand";
   MiniKernel kernel(*platform_);
   std::vector<std::string> args{GUEST_PROGRAM, "bench"};
@@ -137,17 +146,15 @@ TEST_P(SystrapTest, Bench) {
 }
 
 // SIGKILL to the process that runs the engine takes every stub along, forked ones included.
-TEST(SystrapOrphanTest, StubsDieWithTheEngine) {
+TEST_P(EngineTest, StubsDieWithTheEngine) {
   int fds[2];
   ASSERT_EQ(pipe(fds), 0);
   const pid_t child = fork();
   if (child == 0) {
     const UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    SystrapOptions options;
-    options.proc_fd = proc.get();
-    auto platform = NewSystrapPlatform(options);
-    if (!platform.ok()) _exit(1);
-    MiniKernel kernel(**platform);
+    auto platform = NewEngine(GetParam(), proc.get());
+    if (platform == nullptr) _exit(1);
+    MiniKernel kernel(*platform);
     std::thread reporter([&] {
       usleep(200000);
       const pid_t pids[2] = {kernel.HostPid(1), kernel.HostPid(2)};
@@ -172,7 +179,7 @@ TEST(SystrapOrphanTest, StubsDieWithTheEngine) {
 constexpr uint8_t kGetpidLoop[] = {0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0x48, 0x83, 0xf8, 0x00, 0xeb, 0xf3};
 
 // What the stub answers by itself it forwards while asked to, and not longer.
-TEST_P(SystrapTest, ForwardsEverythingOnRequest) {
+TEST_P(EngineTest, ForwardsEverythingOnRequest) {
   constexpr GuestAddr kCode = 0x10000000;
   auto space = platform_->NewAddressSpace();
   ASSERT_TRUE(space.ok());
@@ -205,7 +212,7 @@ TEST_P(SystrapTest, ForwardsEverythingOnRequest) {
 }
 
 // In a process of its own: sealing is for good.
-TEST(SystrapVdsoTest, StartsWithASealedVdso) {
+TEST_P(EngineTest, StartsWithASealedVdso) {
   constexpr int kMseal = 462;
   FILE* maps = fopen("/proc/self/maps", "r");
   ASSERT_NE(maps, nullptr);
@@ -220,11 +227,9 @@ TEST(SystrapVdsoTest, StartsWithASealedVdso) {
   if (child == 0) {
     if (syscall(kMseal, from, to - from, 0) != 0) _exit(77);
     const UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    SystrapOptions options;
-    options.proc_fd = proc.get();
-    auto platform = NewSystrapPlatform(options);
-    if (!platform.ok() || (*platform)->layout().vdso_addr != 0) _exit(1);
-    MiniKernel kernel(**platform);
+    auto platform = NewEngine(GetParam(), proc.get());
+    if (platform == nullptr || platform->layout().vdso_addr != 0) _exit(1);
+    MiniKernel kernel(*platform);
     _exit(kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "hello", ""}).output == "ok\n" ? 0 : 2);
   }
   int status = -1;
@@ -233,7 +238,21 @@ TEST(SystrapVdsoTest, StartsWithASealedVdso) {
   EXPECT_EQ(status, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Patching, SystrapTest, testing::Bool());
+std::string NameOf(const testing::TestParamInfo<EngineKind>& info) {
+  switch (info.param) {
+    case EngineKind::kSystrap:
+      return "Systrap";
+    case EngineKind::kSystrapWithoutPatching:
+      return "SystrapWithoutPatching";
+    case EngineKind::kPtrace:
+      return "Ptrace";
+  }
+  return "";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EngineTest,
+                         testing::Values(EngineKind::kSystrap, EngineKind::kSystrapWithoutPatching, EngineKind::kPtrace),
+                         NameOf);
 
 }  // namespace
-}  // namespace runsc::systrap
+}  // namespace runsc

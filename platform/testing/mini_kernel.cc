@@ -1,5 +1,5 @@
-// See mini_kernel_test.h.
-#include "platform/systrap/mini_kernel_test.h"
+// See mini_kernel.h.
+#include "platform/testing/mini_kernel.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 #include "platform/base/unique_fd.h"
 
-namespace runsc::systrap {
+namespace runsc {
 namespace {
 
 constexpr uint64_t kStackTop = 0x7d0000000000, kStackSize = 8 << 20;
@@ -628,4 +628,4 @@ void MiniKernel::SignalReturn(Task& task) {
   task.context->WriteFpState(fp);
 }
 
-}  // namespace runsc::systrap
+}  // namespace runsc

@@ -1,5 +1,4 @@
-// A kernel of a few calls on top of Platform: enough to run small static programs in the engine's
-// tests.
+// A kernel of a few calls on top of Platform: enough to run small static programs in the tests of engines.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +15,7 @@
 
 #include "platform/platform.h"
 
-namespace runsc::systrap {
+namespace runsc {
 
 class MiniKernel {
  public:
@@ -85,4 +84,4 @@ class MiniKernel {
   std::set<uint64_t> interrupted_at_;
 };
 
-}  // namespace runsc::systrap
+}  // namespace runsc

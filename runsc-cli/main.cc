@@ -90,6 +90,7 @@ int Main(std::span<const std::string_view> args) {
   FlagSet globals(GlobalFlags());
   const absl::StatusOr<size_t> used = globals.Parse(args);
   if (!used.ok()) return UsageError(MessageOf(used.status()), "flags");
+  if (absl::Status s = TakeFlagsOfEnvironment(globals); !s.ok()) return UsageError(MessageOf(s), "flags");
   if (absl::Status s = Log::OpenErrorLog(globals); !s.ok()) {
     Log::ReportError(MessageOf(s));
     return kFailureStatus;

@@ -12,7 +12,7 @@ runsc_library(cli_install runsc-cli/install cli_base nlohmann_json::nlohmann_jso
 runsc_library(cli_control runsc-cli/control cli_base)
 runsc_library(cli_sandbox runsc-cli/sandbox cli_cgroup cli_hooks cli_control cli_container cli_oci cli_base platform_host)
 runsc_library(cli_verbs runsc-cli/verbs cli_sandbox cli_doctor cli_install cli_base syscalls)
-runsc_library(cli_boot runsc-cli/boot cli_seccomp cli_cgroup cli_control cli_oci cli_base platform_systrap platform_host
+runsc_library(cli_boot runsc-cli/boot cli_seccomp cli_cgroup cli_control cli_oci cli_base platform_systrap platform_ptrace platform_host
               syscalls sentry_net sentry_fs sentry_kernel sentry_vfs gofer_client gofer_server netbroker_server)
 
 # Debian's package names the shared libraries; the archives lie beside them.

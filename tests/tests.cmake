@@ -47,6 +47,12 @@ if(NOT RUNSC_SANITIZE)
   foreach(topic files file_ops error_order file_watch file_attrs memory sockets exec limits mappings)
     runsc_guest_test(guest_${topic} tests/guest/${topic}.cc guest tmpfs root)
   endforeach()
+  # What leans most on how guest code is run, by the other engine.
+  foreach(topic process signals threads futexes memory exec registers)
+    add_test(NAME guest.${topic}.ptrace COMMAND ${CMAKE_SOURCE_DIR}/tests/guest/run.py
+      --runtime ${RUNSC_TEST_RUNTIME} $<TARGET_FILE:guest_${topic}>)
+    set_tests_properties(guest.${topic}.ptrace PROPERTIES LABELS guest TIMEOUT 400 ENVIRONMENT RUNSC_PLATFORM=ptrace)
+  endforeach()
   file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/suites/fuzz/*.cc)
   add_executable(fuzz ${fuzz_sources})
   target_link_libraries(fuzz PRIVATE guest_flags)

@@ -60,7 +60,7 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("pod-init-config", kString, "", "", "file with trace sessions"),
     Inert("ref-leak-mode", kEnum, "disabled", "disabled|log-names|log-traces", "reference leak checks"),
     // Platform.
-    {"platform", kEnum, "systrap", "systrap|ptrace|kvm", "how guest code is run"},
+    {"platform", kEnum, "systrap", "systrap|ptrace|kvm", "how guest code is run; not given: ptrace where the host has no seccomp traps"},
     Inert("platform_device_path", kString, "", "", "device of the platform"),
     Inert("watchdog-action", kEnum, "log", "log|panic|LogWarning|Panic", "what a stuck task causes"),
     Inert("panic-signal", kInt, "-1", "", "signal that makes the sentry crash with a trace"),
@@ -205,6 +205,15 @@ absl::StatusOr<OverlayOption> ParseOverlayOption(std::string_view text) {
   }
   if (absl::Status s = ParseMedium(medium, option); !s.ok()) return s;
   return option;
+}
+
+absl::Status TakeFlagsOfEnvironment(FlagSet& globals) {
+  const char* platform = getenv("RUNSC_PLATFORM");
+  if (platform == nullptr || *platform == 0 || globals.IsSet("platform")) return absl::OkStatus();
+  const std::string flag = Cat("--platform=", platform);
+  const std::string_view args[] = {flag};
+  const auto used = globals.Parse(args);
+  return used.ok() ? absl::OkStatus() : InvalidArgument("RUNSC_PLATFORM: ", MessageOf(used.status()));
 }
 
 absl::Status CheckGlobalFlags(const FlagSet& globals) {

@@ -25,5 +25,7 @@ absl::StatusOr<OverlayOption> ParseOverlayOption(std::string_view text);
 
 // Rules that concern more than one flag or more than its type.
 absl::Status CheckGlobalFlags(const FlagSet& globals);
+// RUNSC_PLATFORM stands for --platform where that is not given.
+absl::Status TakeFlagsOfEnvironment(FlagSet& globals);
 
 }  // namespace runsc

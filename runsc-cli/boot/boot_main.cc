@@ -11,11 +11,11 @@
 
 #include "platform/host/jail_unsafe.h"
 #include "platform/host/status_util.h"
-#include "platform/systrap/systrap_platform.h"
 #include "runsc-cli/base/crash_report_unsafe.h"
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/boot/choose_platform.h"
 #include "runsc-cli/boot/container_table.h"
 #include "runsc-cli/boot/guest_container.h"
 #include "runsc-cli/boot/strace_log.h"
@@ -103,8 +103,6 @@ void OnStubDeath(pid_t host_pid) {
   if (Kernel* kernel = running_kernel.load()) kernel->OnAddressSpaceDeath(host_pid);
 }
 
-void LogPlatformLine(const char* line) { LogInfo("platform: ", line); }
-
 // The platform forks its first stub before the filter forbids it.
 absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   std::optional<ScopedOomScoreAdj> of_stubs;  // the host's procfs is out of reach later
@@ -114,16 +112,12 @@ absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   if (!ClockWatch::Get().Open()) LogInfo("clock: jumps of the host's clock will not be noticed");
   ASSIGN_OR_RETURN(sentry.jail, EnterSentryJail());
   if (!sentry.jail.warning.empty()) LogInfo("jail: ", sentry.jail.warning);
-  SystrapOptions options;
-  options.patching = !globals.GetBool("systrap-disable-syscall-patching");
-  options.spin = !globals.GetBool("systrap-disable-fast-path");
-  options.proc_fd = sentry.jail.proc_root.get();
-  options.log = LogPlatformLine;
-  options.on_stub_death = OnStubDeath;
-  ASSIGN_OR_RETURN(sentry.platform, NewSystrapPlatform(options));
+  const int proc_root = sentry.jail.proc_root.get();
+  ASSIGN_OR_RETURN(ChosenPlatform chosen, ChoosePlatform(globals, proc_root, OnStubDeath));
+  sentry.platform = std::move(chosen.platform);
   of_stubs.reset();
-  SetProcfsForReopen(sentry.jail.proc_root.get());
-  return LockDownSentry(sentry.jail.proc_root.get());
+  SetProcfsForReopen(proc_root);
+  return LockDownSentry(proc_root, chosen.traces_stubs);
 }
 
 void RegisterFiles() {

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "platform/host/child_process_unsafe.h"
+#include "platform/host/seccomp_filter.h"
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/cgroup/hierarchy.h"
@@ -43,7 +44,7 @@ int TryNamespaces() {
 }
 
 int TrySeccomp() {
-  for (const uint32_t action : {SECCOMP_RET_TRAP, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO}) {
+  for (const uint32_t action : {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO}) {
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) != 0) return errno;
   }
   return 0;
@@ -77,6 +78,12 @@ Finding CheckSeccomp(const Host& host) {
   const int error = host.try_seccomp();
   if (error == 0) return Good("seccomp", "the filter actions that sandboxes need are there");
   return {Severity::kProblem, "seccomp", strerror(error), "build the kernel with CONFIG_SECCOMP_FILTER"};
+}
+
+Finding CheckPlatform(const Host& host) {
+  if (host.has_traps()) return Good("platform", "systrap");
+  return {Severity::kWarning, "platform", "ptrace, which is slower: filters of this host cannot trap",
+          "use a kernel whose seccomp has the action \"trap\""};
 }
 
 // Sandboxes read each other's memory by process_vm_readv, parent and child.
@@ -133,6 +140,7 @@ Host::Host()
       exists([](const std::string& path) { return access(path.c_str(), F_OK) == 0; }),
       try_namespaces(TryNamespaces),
       try_seccomp(TrySeccomp),
+      has_traps([] { return HostHasFilterAction(SECCOMP_RET_TRAP); }),
       uid(geteuid()) {
   utsname name;
   if (uname(&name) == 0) release = name.release;
@@ -144,6 +152,7 @@ std::vector<Finding> RunChecks(const Host& host) {
       CheckProc(host),
       CheckNamespaces(host),
       CheckSeccomp(host),
+      CheckPlatform(host),
       CheckPtraceScope(host),
       CheckCgroups(host),
       CheckLimit(host, "/proc/sys/vm/max_map_count", "vm.max_map_count", 65530),

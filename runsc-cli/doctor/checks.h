@@ -22,6 +22,7 @@ struct Host {
   std::function<bool(const std::string& path)> exists;
   std::function<int()> try_namespaces;  // errno of making every namespace a sandbox needs
   std::function<int()> try_seccomp;     // errno of asking for the filter actions
+  std::function<bool()> has_traps;      // filters can raise SIGSYS
   std::string release;                  // uname -r
   unsigned uid = 0;
 };

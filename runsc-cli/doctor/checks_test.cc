@@ -17,6 +17,7 @@ struct FakeHost {
       {"/proc/self/exe", ""},
       {"/proc/sys/vm/max_map_count", "65530\n"}};
   int namespaces = 0, seccomp = 0;
+  bool traps = true;
   std::string release = "6.1.0-13-amd64";
 
   std::vector<Finding> Check() {
@@ -25,6 +26,7 @@ struct FakeHost {
     host.exists = [this](const std::string& path) { return files.contains(path); };
     host.try_namespaces = [this] { return namespaces; };
     host.try_seccomp = [this] { return seccomp; };
+    host.has_traps = [this] { return traps; };
     host.release = release;
     host.uid = 1000;
     return RunChecks(host);
@@ -53,6 +55,13 @@ TEST(Doctor, ExplainsMissingNamespaces) {
   host.namespaces = EPERM;
   host.files["/proc/sys/kernel/unprivileged_userns_clone"] = "0\n";
   EXPECT_EQ(host.On("namespaces").remedy, "sysctl -w kernel.unprivileged_userns_clone=1");
+}
+
+TEST(Doctor, NamesTheEngine) {
+  FakeHost host;
+  EXPECT_EQ(host.On("platform").observation, "systrap");
+  host.traps = false;
+  EXPECT_EQ(host.On("platform").severity, Severity::kWarning);
 }
 
 TEST(Doctor, FindsPtraceScopes) {

@@ -17,7 +17,7 @@ absl::Status NotYet(std::string_view what) {
 
 absl::Status CheckSandboxFlags(const FlagSet& globals) {
   const std::string& platform = globals.GetString("platform");
-  if (platform != "systrap") return NotYet(Cat("--platform=", platform));
+  if (platform == "kvm") return NotYet(Cat("--platform=", platform));
   const absl::StatusOr<OverlayOption> overlay = ParseOverlayOption(globals.GetString("overlay2"));
   if (overlay.ok() && overlay->medium == OverlayOption::Medium::kDirectory) return NotYet("--overlay2 with dir=");
   const std::string& network = globals.GetString("network");

@@ -17,7 +17,7 @@ endif()
 # What the engine costs alone.
 if(NOT RUNSC_SANITIZE)
   add_executable(engine_bench bench/engine_bench.cc)
-  target_link_libraries(engine_bench PRIVATE platform_systrap benchmark::benchmark)
+  target_link_libraries(engine_bench PRIVATE platform_systrap platform_ptrace benchmark::benchmark)
   set_target_properties(engine_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
 endif()
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "platform/base/unique_fd.h"
+#include "platform/ptrace/ptrace_platform.h"
 #include "platform/systrap/systrap_platform.h"
 
 namespace runsc {
@@ -48,14 +49,18 @@ ThreadStart Start() {
   return start;
 }
 
+enum class Engine { kSystrap, kSystrapWithoutPatching, kPtrace };
+
+absl::StatusOr<std::unique_ptr<Platform>> NewEngine(Engine engine, int proc_fd) {
+  if (engine == Engine::kPtrace) return NewPtracePlatform({.proc_fd = proc_fd});
+  return NewSystrapPlatform({.patching = engine == Engine::kSystrap, .proc_fd = proc_fd});
+}
+
 // An address space with the loop and some memory, and a thread in it that has made its first call.
 class Guest {
  public:
-  explicit Guest(bool patching) {
-    SystrapOptions options;
-    options.patching = patching;
-    options.proc_fd = proc_.get();
-    auto platform = NewSystrapPlatform(options);
+  explicit Guest(Engine engine = Engine::kSystrap) {
+    auto platform = NewEngine(engine, proc_.get());
     if (!platform.ok()) Die("starting the engine");
     platform_ = *std::move(platform);
     auto space = platform_->NewAddressSpace();
@@ -98,7 +103,7 @@ BENCHMARK(NativeCall);
 
 // A rewritten call site: to the sentry and back.
 void HandOff(benchmark::State& state) {
-  Guest guest(true);
+  Guest guest;
   for (int i = 0; i < 1000; i++) Guest::Call(guest.context());
   for (auto _ : state) Guest::Call(guest.context());
 }
@@ -106,10 +111,17 @@ BENCHMARK(HandOff)->UseRealTime();
 
 // The same with SIGSYS at each call.
 void Trap(benchmark::State& state) {
-  Guest guest(false);
+  Guest guest(Engine::kSystrapWithoutPatching);
   for (auto _ : state) Guest::Call(guest.context());
 }
 BENCHMARK(Trap)->UseRealTime();
+
+// By the ptrace engine.
+void PtraceStop(benchmark::State& state) {
+  Guest guest(Engine::kPtrace);
+  for (auto _ : state) Guest::Call(guest.context());
+}
+BENCHMARK(PtraceStop)->UseRealTime();
 
 void NativeMapUnmap(benchmark::State& state) {
   for (auto _ : state) {
@@ -121,7 +133,7 @@ BENCHMARK(NativeMapUnmap);
 
 // By the helper, as for file mappings; the guest maps anonymous memory without the sentry.
 void MapUnmap(benchmark::State& state) {
-  Guest guest(true);
+  Guest guest;
   const MapOp ops[] = {Map(0x30000000, 4096), {MapOp::kUnmap, 0x30000000, 4096}};
   for (auto _ : state) {
     if (!guest.space().Apply(ops, nullptr).ok()) Die("a mapping change");
@@ -141,7 +153,7 @@ BENCHMARK(NativeCopy)->Arg(8)->Arg(4096)->Arg(65536);
 
 void CopyIn(benchmark::State& state) {
   const auto size = static_cast<size_t>(state.range(0));
-  Guest guest(true);
+  Guest guest;
   std::vector<char> to(size);
   for (auto _ : state) {
     if (guest.space().CopyIn(kData, to.data(), size) != size) Die("a copy");
@@ -155,15 +167,18 @@ void NativeThread(benchmark::State& state) {
 BENCHMARK(NativeThread)->UseRealTime();
 
 // From its start to its first call, and its end. The host thread may be one that waited.
-void Thread(benchmark::State& state) {
-  Guest guest(true);
+void RunThread(benchmark::State& state, Engine engine) {
+  Guest guest(engine);
   for (auto _ : state) {
     auto context = guest.space().NewContext(Start());
     if (!context.ok()) Die("making a thread");
     Guest::Call(**context);
   }
 }
+void Thread(benchmark::State& state) { RunThread(state, Engine::kSystrap); }
+void PtraceThread(benchmark::State& state) { RunThread(state, Engine::kPtrace); }
 BENCHMARK(Thread)->UseRealTime();
+BENCHMARK(PtraceThread)->UseRealTime();
 
 void NativeFork(benchmark::State& state) {
   for (auto _ : state) {
@@ -175,8 +190,8 @@ void NativeFork(benchmark::State& state) {
 BENCHMARK(NativeFork)->UseRealTime();
 
 // A fork of 1 MiB, to the child's first call, and its end.
-void Fork(benchmark::State& state) {
-  Guest guest(true);
+void RunFork(benchmark::State& state, Engine engine) {
+  Guest guest(engine);
   for (auto _ : state) {
     auto child = guest.space().Fork(guest.context(), Start());
     if (!child.ok()) Die("a fork");
@@ -184,7 +199,10 @@ void Fork(benchmark::State& state) {
     child->context.reset();
   }
 }
+void Fork(benchmark::State& state) { RunFork(state, Engine::kSystrap); }
+void PtraceFork(benchmark::State& state) { RunFork(state, Engine::kPtrace); }
 BENCHMARK(Fork)->UseRealTime();
+BENCHMARK(PtraceFork)->UseRealTime();
 
 }  // namespace
 }  // namespace runsc

@@ -130,6 +130,7 @@ def syscalls(bench):
 ENGINE = {  # a case of engine_bench -> what the host takes for the like
     "HandOff": "NativeCall", "Trap": "NativeCall", "MapUnmap": "NativeMapUnmap", "CopyIn/8": "NativeCopy/8",
     "CopyIn/4096": "NativeCopy/4096", "CopyIn/65536": "NativeCopy/65536", "Thread": "NativeThread", "Fork": "NativeFork",
+    "PtraceStop": "NativeCall", "PtraceThread": "NativeThread", "PtraceFork": "NativeFork",
 }
 
 

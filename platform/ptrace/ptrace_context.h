@@ -34,7 +34,7 @@ class PtraceContext final : public Context {
   void SetClearChildTid(GuestAddr addr) override { clear_tid_ = addr; }
   GuestAddr RobustList() const override { return robust_list_.load(); }
   void SetRobustList(GuestAddr head) override { robust_list_.store(head); }
-  void SetForwardAll(bool) override {}     // every call is forwarded
+  void SetForwarded(const CallSet&) override {}  // every call is forwarded
   void ShowOriginalCode(bool) override {}  // no code is ever rewritten
   std::span<const std::byte> StagedInput(GuestAddr, size_t) override { return {}; }
   std::byte* StagedOutput(GuestAddr, size_t) override { return nullptr; }

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "platform/ptrace/ptrace_address_space.h"
 #include "platform/ptrace/ptrace_context.h"
+#include "platform/stub/stub_platform.h"
 
 namespace runsc {
 namespace {
@@ -23,7 +24,7 @@ class PtraceEngine final : public stub::Engine {
   ~PtraceEngine() override { StopMaking(); }
 };
 
-class PtracePlatform final : public Platform {
+class PtracePlatform final : public stub::StubPlatform {
  public:
   explicit PtracePlatform(const PtraceOptions& options) : engine_(options) {}
 
@@ -32,12 +33,12 @@ class PtracePlatform final : public Platform {
     const absl::Status status = engine_.Start();
     return status.ok() ? TryTracing() : status;
   }
-  absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override {
-    auto process = engine_.NewProcess();
-    if (!process.ok()) return absl::ErrnoToStatus(process.error().value(), "fork a stub");
-    return std::unique_ptr<AddressSpace>(std::make_unique<PtraceAddressSpace>(engine_, std::move(process).take()));
+
+ protected:
+  stub::Engine& engine() const override { return engine_; }
+  std::unique_ptr<AddressSpace> SpaceOf(std::shared_ptr<stub::StubProcess> process) const override {
+    return std::make_unique<PtraceAddressSpace>(engine_, std::move(process));
   }
-  const Layout& layout() const override { return engine_.layout(); }
 
  private:
   // Each stop of a tracee would send SIGCHLD to some thread of ours.
@@ -58,7 +59,7 @@ class PtracePlatform final : public Platform {
         "ptrace of an own child: the host does not allow it (kernel.yama.ptrace_scope above 1, or a seccomp profile)");
   }
 
-  PtraceEngine engine_;
+  mutable PtraceEngine engine_;
 };
 
 }  // namespace

@@ -99,7 +99,7 @@ int SentryRole() {
   Say("proc_entries_hidden", access("/proc/meminfo", F_OK) < 0 ? errno : 0);
   Say("socket_before", socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
   std::thread other([]() { std::this_thread::sleep_for(std::chrono::hours(1)); });
-  absl::Status locked = LockDownSentry(jail->proc_root.get());
+  absl::Status locked = LockDownSentry(jail->proc_root.get(), false);
   if (!locked.ok()) DieOf(locked);
   int maps = openat(jail->proc_root.get(), "self/status", O_RDONLY | O_CLOEXEC);
   Say("own_proc", maps >= 0);

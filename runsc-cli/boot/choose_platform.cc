@@ -49,7 +49,7 @@ absl::StatusOr<ChosenPlatform> ChoosePlatform(const FlagSet& globals, int proc_r
     LogInfo("platform: systrap", is_asked ? ", as asked" : "");
     return systrap;
   }
-  LogInfo("platform: ptrace, which is slower, because of systrap: ", systrap.status().message());
+  LogInfo("platform: ptrace, which is slower, because of systrap: ", MessageOf(systrap.status()));
   return UsePtrace(proc_root, on_stub_death);
 }
 

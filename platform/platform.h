@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -189,8 +190,8 @@ class AddressSpace {
   // Executes a batch; stops at the first failure and returns its errno. Results (addresses) of each
   // step executed are appended to *results when it is not null.
   virtual Result<void> Apply(std::span<const MapOp> ops, std::vector<uint64_t>* results) = 0;
-  // exec: drops every guest mapping, then applies the batch.
-  virtual Result<void> Replace(std::span<const MapOp> ops) = 0;
+  // exec: drops every guest mapping, then applies the batch. `name`: what who looks at the host's processes sees.
+  virtual Result<void> Replace(std::span<const MapOp> ops, std::string_view name) = 0;
 
   // brk(2) by the engine: true if it answers by itself from now on, moving the break from `start` on and up to
   // `limit`. Called again when the limit changes; a fork inherits it, Replace ends it. The kernel passes a

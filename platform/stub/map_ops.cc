@@ -2,9 +2,11 @@
 #include "platform/stub/map_ops.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <cstddef>
 
 namespace runsc::stub {
 namespace {
@@ -78,5 +80,7 @@ std::vector<stub::HelperOp> ClearOps() {
   return {Op(SYS_munmap, {0, GUEST_MAX_ADDR}),
           Op(SYS_madvise, {STUB_LOCAL, STUB_LOCAL_SIZE, MADV_DONTNEED})};
 }
+
+stub::HelperOp NameOp() { return Op(SYS_prctl, {PR_SET_NAME, STUB_INFO + offsetof(stub::InfoPage, name)}); }
 
 }  // namespace runsc::stub

@@ -15,5 +15,7 @@ namespace runsc::stub {
 Result<stub::HelperOp> ToHelperOp(const MapOp& op);
 // Clears the guest's part of the address space.
 std::vector<stub::HelperOp> ClearOps();
+// Gives the stub the name in its InfoPage.
+stub::HelperOp NameOp();
 
 }  // namespace runsc::stub

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include "platform/stub/guest_maps.h"
@@ -76,7 +77,7 @@ Result<void> StubAddressSpace::Apply(std::span<const MapOp> ops,
   return ApplyAll(ops, translated, results);
 }
 
-Result<void> StubAddressSpace::Replace(std::span<const MapOp> ops) {
+Result<void> StubAddressSpace::Replace(std::span<const MapOp> ops, std::string_view name) {
   std::vector<HelperOp> translated = ClearOps();
   GuestAddr reserved_from = GUEST_MAX_ADDR;
   process_->file_ranges().Clear();
@@ -85,8 +86,12 @@ Result<void> StubAddressSpace::Replace(std::span<const MapOp> ops) {
     if (op.kind == MapOp::kReserve) reserved_from = op.addr;
     if (op.kind == MapOp::kMap && op.host_fd >= 0) process_->file_ranges().Add(op.addr, op.addr + op.length);
   }
-  process_->helper().info().reserved_from = reserved_from;
-  process_->helper().info().break_start = 0;
+  stub::InfoPage& info = process_->helper().info();
+  info.reserved_from = reserved_from;
+  info.break_start = 0;
+  std::memset(info.name, 0, sizeof(info.name));
+  name.copy(info.name, sizeof(info.name) - 1);
+  translated.push_back(NameOp());
   return RunAll(translated, nullptr);
 }
 

@@ -236,6 +236,7 @@ struct InfoPage {
   // Where files may be mapped: the sentry must hear of what unmaps them. Kept by FileRanges.
   uint32_t file_range_count;
   GuestRange file_ranges[kMaxFileRanges];
+  char name[16];  // of the program, for the host's list of processes
 };
 static_assert(sizeof(InfoPage) <= 0x1000);
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <thread>
 
@@ -185,7 +186,11 @@ TEST_P(EngineTest, ForwardsEverythingOnRequest) {
   ASSERT_TRUE(space.ok());
   const MapOp map{MapOp::kMap, kCode, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED};
   const MapOp protect{MapOp::kProtect, kCode, 4096, PROT_READ | PROT_EXEC};
-  ASSERT_TRUE((*space)->Replace({&map, 1}).ok());
+  ASSERT_TRUE((*space)->Replace({&map, 1}, "loop").ok());
+  const std::string comm = "/proc/" + std::to_string((*space)->host_pid()) + "/comm";
+  std::string name;
+  std::getline(std::ifstream(comm), name);
+  EXPECT_EQ(name, "loop") << "the host's list of processes";
   ASSERT_EQ((*space)->CopyOut(kCode, kGetpidLoop, sizeof kGetpidLoop), sizeof kGetpidLoop);
   ASSERT_TRUE((*space)->Apply({&protect, 1}, nullptr).ok());
   ThreadStart start;

@@ -121,6 +121,7 @@ Registers InitialRegisters(GuestAddr entry, GuestAddr sp) {
 struct Task::ExecRequest {
   std::vector<std::string> argv, envp;
   std::string filename;  // as the caller named it
+  std::string comm;
   Opened program;
   ElfImage image;
   std::optional<ElfImage> interpreter;
@@ -306,7 +307,7 @@ Result<void> Task::SwitchImage(ExecRequest& request) {
   if (mm_ && mm_->ref_count() == 1 && !request.creds.privileged) {
     mm_->ForgetMappings();
     mm_->LiftLimits();
-    TRY(mm_->address_space().Replace(request.ops));
+    TRY(mm_->address_space().Replace(request.ops, request.comm));
     context_->WriteFpState(InitialFpState(mm_->layout().xsave_size));
     context_->WriteRegisters(regs);
     context_->SetClearChildTid(0);
@@ -314,7 +315,7 @@ Result<void> Task::SwitchImage(ExecRequest& request) {
   }
   auto made = kernel_.NewAddressSpace(thread_group_->container);
   if (!made.ok()) return Errno(ENOMEM);
-  TRY((*made)->Replace(request.ops));
+  TRY((*made)->Replace(request.ops, request.comm));
   ThreadStart start;
   start.regs = regs;
   const ThreadIdentity who = IdentityOf(*this, *request.creds.creds);
@@ -417,7 +418,7 @@ Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flag
 Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::string> argv,
                         std::vector<std::string> envp, int flags) {
   ExecRequest request;
-  const std::string comm = BaseName(path);
+  request.comm = BaseName(path);
   request.argv = std::move(argv);
   request.envp = std::move(envp);
   request.filename = std::move(path);
@@ -435,7 +436,7 @@ Result<void> Task::Exec(const Path& start, std::string path, std::vector<std::st
     ReleaseVforkParent();
     return switched;
   }
-  set_name(comm);
+  set_name(request.comm);
   FinishExec(request);
   mm_->ApplyLimits(*this);
   StopAtExec(*this, old_tid);

@@ -180,7 +180,7 @@ class FakeAddressSpace : public AddressSpace {
     }
     return {};
   }
-  Result<void> Replace(std::span<const MapOp> ops) override {
+  Result<void> Replace(std::span<const MapOp> ops, std::string_view) override {
     {
       std::lock_guard<std::mutex> l(mu_);
       pages_.clear();

@@ -73,6 +73,7 @@ class Creation {
     RETURN_IF_ERROR(MakeCgroup());
     MonitorOptions monitor = MonitorOptionsOf(options_, created_.streams);
     monitor.cgroup = &cgroup_;
+    monitor.view = options_.bundle;
     ASSIGN_OR_RETURN(monitor_, StartMonitor(monitor));
     const bool own_network = monitor.network == MonitorOptions::Network::kNew;
     // The sandbox, and hooks, are to find its network namespace.
@@ -86,7 +87,7 @@ class Creation {
       RETURN_IF_ERROR(MakeSandbox(own_network));
     }
     mounts.Leave();
-    RETURN_IF_ERROR(AwaitMonitor(monitor_));
+    RETURN_IF_ERROR(FinishMonitor(monitor_, state_.sandbox.pid));
     cgroup_keeper_.reset();
     monitor_.link.reset();  // the sandbox has it: its death must be seen
     RETURN_IF_ERROR(Record());

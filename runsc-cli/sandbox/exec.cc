@@ -43,7 +43,7 @@ absl::Status Launch(StateStore& store, const ContainerState& state, const ExecOp
   RETURN_IF_ERROR(WritePid(options.pid_file, monitor.pid));
   RETURN_IF_ERROR(SendPidfd(options.pidfd_socket, monitor.pid));
   ASSIGN_OR_RETURN(const ExecReply reply, SendExec(store, state, options, monitor.link.get(), streams));
-  RETURN_IF_ERROR(AwaitMonitor(monitor));
+  RETURN_IF_ERROR(FinishMonitor(monitor, 0));
   monitor.link.reset();  // the sandbox has it: its death must be seen
   return WritePid(options.internal_pid_file, reply.pid);
 }
@@ -68,6 +68,7 @@ absl::StatusOr<ExecutedProcess> ExecInContainer(StateStore& store, const ExecOpt
   if (geteuid() == 0) {
     monitor_options.network = MonitorOptions::Network::kPath;
     monitor_options.netns_path = Cat("/proc/", state.monitor.pid, "/ns/net");
+    monitor_options.mounts_path = Cat("/proc/", state.monitor.pid, "/ns/mnt");
   }
   ASSIGN_OR_RETURN(Monitor monitor, StartMonitor(monitor_options));
   const absl::Status status = Launch(store, state, options, monitor, streams);

@@ -22,7 +22,9 @@
 #include "platform/host/capabilities_unsafe.h"
 #include "platform/host/monitor_filter.h"
 #include "platform/host/status_util.h"
+#include "runsc-cli/base/log.h"
 #include "runsc-cli/control/channel.h"
+#include "runsc-cli/sandbox/container_view_unsafe.h"
 
 namespace runsc {
 namespace {
@@ -38,8 +40,14 @@ struct Failure {
 [[noreturn]] void Fail(int report, const char* step) {
   Failure failure{{}, errno};
   strncpy(failure.step, step, sizeof(failure.step) - 1);
-  (void)!write(report, &failure, sizeof(failure));
+  (void)send(report, &failure, sizeof(failure), MSG_NOSIGNAL);
   _exit(1);
+}
+
+// A step is done; whoever waits for it may be gone.
+void Report(int report) {
+  const Failure none{};
+  if (send(report, &none, sizeof(none), MSG_NOSIGNAL) != sizeof(none)) _exit(1);
 }
 
 void EnterNetwork(const MonitorOptions& options, int report) {
@@ -59,6 +67,31 @@ void EnterNetwork(const MonitorOptions& options, int report) {
   if (setns(ns.get(), CLONE_NEWNET) != 0) Fail(report, "join network namespace");
 }
 
+// Best effort: a monitor without a view serves the container as well.
+bool EnterView(const MonitorOptions& options, ContainerView& view) {
+  if (geteuid() != 0) return false;
+  if (!options.mounts_path.empty()) {
+    const UniqueFd mounts(open(options.mounts_path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (mounts.valid() && setns(mounts.get(), CLONE_NEWNS) != 0) LogDebug("monitor: no view of the container: errno ", errno);
+  }
+  if (options.view == nullptr) return false;
+  const absl::Status entered = view.Enter(*options.view);
+  if (!entered.ok()) LogDebug("monitor: no view of the container: ", MessageOf(entered));
+  return entered.ok();
+}
+
+// The sandbox exists by now, or never will.
+void AwaitSandbox(ContainerView* view, int report) {
+  int32_t sandbox = 0;
+  ssize_t size;
+  do {
+    size = recv(report, &sandbox, sizeof(sandbox), 0);
+  } while (size < 0 && errno == EINTR);
+  if (size != sizeof(sandbox) || sandbox <= 0 || view == nullptr) return;
+  const absl::Status shown = view->ShowProcesses(sandbox);
+  if (!shown.ok()) LogDebug("monitor: ", MessageOf(shown));
+}
+
 // "0" is who writes it.
 void JoinCgroup(const CgroupEntrance& cgroup, int report) {
   for (const UniqueFd& procs : cgroup.v1_procs) {
@@ -70,8 +103,7 @@ void JoinCgroup(const CgroupEntrance& cgroup, int report) {
 }
 
 // Only the link stays; standard streams lead nowhere, so that nobody waits for our end of theirs.
-void KeepOnly(int link) {
-  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+void KeepOnly(int link, int null) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) dup2(null, fd);
   if (link == kLink) {
     fcntl(kLink, F_SETFD, FD_CLOEXEC);
@@ -132,22 +164,27 @@ void PassOn(const signalfd_siginfo& info) {
 
 [[noreturn]] void Run(const MonitorOptions& options, int link, int report) {
   const sigset_t signals_set = BlockSignals();
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);  // while it is the host's
+  if (null < 0) Fail(report, "open /dev/null");
   if (setsid() < 0) Fail(report, "setsid");
   if (options.terminal >= 0 && ioctl(options.terminal, TIOCSCTTY, 0) != 0) Fail(report, "controlling terminal");
   if (options.cgroup != nullptr) JoinCgroup(*options.cgroup, report);
   EnterNetwork(options, report);
+  ContainerView view;
+  const bool has_view = EnterView(options, view);
+  if (chdir("/") != 0) Fail(report, "chdir");
+  const absl::StatusOr<SeccompProgram> filter = CompileFilter(MonitorFilter(getpid()));
+  if (!filter.ok()) Fail(report, "compile the filter");
+  Report(report);
+  AwaitSandbox(has_view ? &view : nullptr, report);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   if (geteuid() == 0 && !LimitCapabilities(0).ok()) Fail(report, "drop capabilities");
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   prctl(PR_SET_NAME, "runsc-monitor");
   prctl(PR_SET_DUMPABLE, 1);  // its namespaces are looked up in /proc
-  if (chdir("/") != 0) Fail(report, "chdir");
-  const absl::StatusOr<SeccompProgram> filter = CompileFilter(MonitorFilter(getpid()));
-  if (!filter.ok()) Fail(report, "compile the filter");
-  const Failure none{};
-  if (write(report, &none, sizeof(none)) != sizeof(none)) _exit(1);
-  KeepOnly(link);
+  Report(report);
+  KeepOnly(link, null);
   const pid_t self = getpid();
   const int signals = signalfd(-1, &signals_set, SFD_CLOEXEC);
   malloc_trim(0);
@@ -159,29 +196,47 @@ void PassOn(const signalfd_siginfo& info) {
 
 absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options) {
   ASSIGN_OR_RETURN(ControlPair link, NewControlPair());
-  int report[2];
-  if (pipe2(report, O_CLOEXEC) != 0) return HostError(errno, "pipe2");
-  UniqueFd read_end(report[0]), write_end(report[1]);
+  ASSIGN_OR_RETURN(ControlPair report, NewControlPair());
   const pid_t pid = fork();
   if (pid < 0) return HostError(errno, "fork the monitor process");
   if (pid == 0) {
     link.theirs.reset();  // or the sandbox's death would go unnoticed
-    Run(options, link.ours.get(), write_end.get());
+    report.ours.reset();
+    Run(options, link.ours.get(), report.theirs.get());
   }
-  return Monitor{pid, std::move(link.theirs), std::move(read_end)};
+  return Monitor{pid, std::move(link.theirs), std::move(report.ours)};
 }
 
-absl::Status AwaitMonitor(Monitor& monitor) {
-  if (!monitor.report.valid()) return absl::OkStatus();
-  const UniqueFd report = std::move(monitor.report);
+namespace {
+
+absl::Status ReceiveReport(const Monitor& monitor) {
   Failure failure{};
   ssize_t size;
   do {
-    size = read(report.get(), &failure, sizeof(failure));
+    size = recv(monitor.report.get(), &failure, sizeof(failure), 0);
   } while (size < 0 && errno == EINTR);
   if (size != sizeof(failure)) return absl::InternalError("the monitor process ended before it was ready");
   if (failure.step[0] == '\0') return absl::OkStatus();
   return HostError(failure.error, "monitor process: %s", failure.step);
+}
+
+}  // namespace
+
+absl::Status AwaitMonitor(Monitor& monitor) {
+  if (monitor.in_place) return absl::OkStatus();
+  RETURN_IF_ERROR(ReceiveReport(monitor));
+  monitor.in_place = true;
+  return absl::OkStatus();
+}
+
+absl::Status FinishMonitor(Monitor& monitor, pid_t sandbox) {
+  RETURN_IF_ERROR(AwaitMonitor(monitor));
+  const int32_t number = sandbox;
+  // An error shows in the report that does not come.
+  (void)send(monitor.report.get(), &number, sizeof(number), MSG_NOSIGNAL);
+  const absl::Status finished = ReceiveReport(monitor);
+  monitor.report.reset();
+  return finished;
 }
 
 void EndMonitor(Monitor& monitor) {

@@ -167,3 +167,35 @@ def test_pidfd_socket(w):
     _, fds, _, _ = socket.recv_fds(listener.accept()[0], 64, 4)
     signal.pidfd_send_signal(fds[0], signal.SIGKILL)
     wait_until(lambda: len(w.run("ps", "c1").stdout.splitlines()) == 2, "the end of the process")
+
+
+def test_it_sees_the_container_and_nothing_of_the_host(w):
+    given = os.path.join(w.dir, "given")
+    os.makedirs(given)
+    open(os.path.join(given, "mark"), "w").close()
+    spec = w.spec("/bin/sleep", "60")
+    spec["mounts"].append({"destination": "/etc", "type": "bind", "source": given, "options": ["rbind", "ro"]})
+    pid_file = os.path.join(w.dir, "pid")
+    become_subreaper()
+    expect_success(w.run("create", "--bundle", w.bundle(spec), "--pid-file", pid_file, w.id()), "")
+    expect_success(w.run("start", "c1"))
+    pid = read_pid(pid_file)
+    root = f"/proc/{pid}/root"
+    expect(set(os.listdir(root)) == set(os.listdir(w.rootfs)), os.listdir(root))
+    expect(os.listdir(f"{root}/etc") == ["mark"], os.listdir(f"{root}/etc"))
+    wait_until(lambda: "sleep" in comms(f"{root}/proc"), f"the guest's program among {comms(f'{root}/proc')}")
+    mounts = os.readlink(f"/proc/{pid}/ns/mnt")
+    expect(mounts != os.readlink("/proc/self/ns/mnt"), "the host's mounts")
+    expect(os.readlink(f"/proc/{exec_detached(w, 'sleep', '60')}/ns/mnt") == mounts, "the mounts of exec's monitor")
+
+
+def comms(proc):
+    """Names of the processes a procfs shows."""
+    found = set()
+    for number in filter(str.isdigit, os.listdir(proc)):
+        try:
+            with open(f"{proc}/{number}/comm") as file:
+                found.add(file.read().strip())
+        except OSError:
+            pass  # it ended
+    return found

@@ -97,6 +97,7 @@ class Posture:
 
     def monitor(self, pid):
         self.thread(pid, pathlib.Path(f"/proc/{pid}/task/{pid}"), "monitor")
+        self.expect(namespace(pid, "mnt") != namespace("self", "mnt"), f"monitor {pid}: host's mnt namespace")
         for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
             target = os.readlink(fd)
             known = target == "/dev/null" or target.startswith("socket:") or target == "anon_inode:[signalfd]"

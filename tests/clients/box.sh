@@ -112,5 +112,6 @@ cd "$r"
 pivot_root . .
 umount -l .
 cd /
+mapfile -t settings < <(env | grep '^RUNSC_CLIENTS_')
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=xterm \
-  tini -- "$@"
+  "${settings[@]}" tini -- "$@"

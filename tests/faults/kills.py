@@ -100,7 +100,8 @@ class Life(World):
             else:
                 found["monitor" if comm_of(pid) == "runsc-monitor" else "command"].append(pid)
         if role == "stub":
-            return [pid for sandbox in found["sandbox"] for pid in members(namespace_of(sandbox)) if pid != sandbox]
+            inner = {namespace_of(sandbox) for sandbox in found["sandbox"]} - {None, namespace_of("self")}
+            return [pid for namespace in inner for pid in members(namespace) if pid not in found["sandbox"]]
         return found[role]
 
 

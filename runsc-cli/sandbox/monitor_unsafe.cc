@@ -17,11 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
 
 #include "platform/host/capabilities_unsafe.h"
 #include "platform/host/monitor_filter.h"
 #include "platform/host/status_util.h"
+#include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/control/channel.h"
 #include "runsc-cli/sandbox/container_view_unsafe.h"
@@ -133,7 +135,8 @@ void PassOn(const signalfd_siginfo& info) {
   (void)send(kLink, &signo, sizeof(signo), MSG_NOSIGNAL);
 }
 
-// As the guest process ended, so that who waits for us learns of it.
+// As the guest process ended, so that who waits for us learns of it. The first process of a pid namespace cannot kill
+// itself; its status is what a shell would make of the signal.
 [[noreturn]] void EndLike(pid_t self, int wait_status) {
   if (!WIFSIGNALED(wait_status)) _exit(WEXITSTATUS(wait_status));
   const int signo = WTERMSIG(wait_status);
@@ -192,12 +195,27 @@ void PassOn(const signalfd_siginfo& info) {
   Watch(self, signals);
 }
 
+// The first user namespace maps every id to itself; no other can.
+bool InFirstUserNamespace() {
+  const absl::StatusOr<std::string> map = ReadFileAt(AT_FDCWD, "/proc/self/uid_map", 4096);
+  unsigned inner = 1, outer = 1, size = 0;
+  return map.ok() && sscanf(map->c_str(), "%u %u %u", &inner, &outer, &size) == 3 && inner == 0 && outer == 0 && size == ~0u;
+}
+
+// Who has no rights over the host's processes (podman as an ordinary user) cannot join the host's pid namespace, as
+// `podman cp` wants to do with that of this process: it gets one that can be joined.
+pid_t ForkMonitor() {
+  if (geteuid() != 0 || InFirstUserNamespace()) return fork();
+  const long pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  return pid < 0 ? fork() : static_cast<pid_t>(pid);
+}
+
 }  // namespace
 
 absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options) {
   ASSIGN_OR_RETURN(ControlPair link, NewControlPair());
   ASSIGN_OR_RETURN(ControlPair report, NewControlPair());
-  const pid_t pid = fork();
+  const pid_t pid = ForkMonitor();
   if (pid < 0) return HostError(errno, "fork the monitor process");
   if (pid == 0) {
     link.theirs.reset();  // or the sandbox's death would go unnoticed

@@ -351,6 +351,75 @@ TEST(InitAlsoTakesTheChildrenOfOthers) {
   }), 0);
 }
 
+// An init that waits for a member whose parent, outside of its namespace, reaps nothing; the end of the namespace
+// around both frees it.
+TEST(TwoInitsEndTogether) {
+  int fds[2];
+  ASSERT_OK(pipe(fds));
+  EXPECT_EQ(InNew(CLONE_NEWPID, [&] {
+    close(fds[0]);
+    const pid_t middle = fork();
+    if (middle == 0) {
+      if (unshare(CLONE_NEWPID) != 0) _exit(1);
+      const pid_t inner = fork();
+      if (inner == 0) {
+        usleep(20000);
+        _exit(4);
+      }
+      if (fork() == 0) {
+        for (;;) pause();  // killed by the inner init's end, and nobody's to reap
+      }
+      char c = 'm';
+      if (write(fds[1], &c, 1) != 1) _exit(1);
+      for (;;) pause();
+    }
+    usleep(60000);
+    CHECK(kill(middle, 0) == 0);
+    return 8;
+  }), 8);
+  close(fds[1]);
+  char c;
+  EXPECT_EQ(read(fds[0], &c, 1), 1);
+  EXPECT_EQ(read(fds[0], &c, 1), 0);
+}
+
+// Each init has children and grandchildren, and all of the inits are killed at the same time.
+TEST(NestedInitsKilledAtOnceAllEnd) {
+  int fds[2];
+  ASSERT_OK(pipe(fds));
+  for (int round = 0; round < 5; ++round) {
+    int ready[2];
+    ASSERT_OK(pipe(ready));
+    const long outer = CloneInto(CLONE_NEWPID);
+    if (outer == 0) {
+      for (int i = 0; i < 2; ++i) {
+        if (fork() == 0) {
+          for (;;) pause();
+        }
+      }
+      if (syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0) == 0) {
+        for (int i = 0; i < 2; ++i) {
+          if (fork() == 0) {
+            for (;;) pause();
+          }
+        }
+        if (syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0) == 0) _exit(write(ready[1], "x", 1) == 1 ? 0 : 1);
+        for (;;) pause();
+      }
+      for (;;) pause();
+    }
+    char c;
+    EXPECT_EQ(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    EXPECT_OK(kill(static_cast<int>(outer), SIGKILL));
+    EXPECT_EQ(WTERMSIG(WaitStatus(static_cast<int>(outer))), SIGKILL);
+  }
+  close(fds[1]);
+  char c;
+  EXPECT_EQ(read(fds[0], &c, 1), 0);  // nobody is left who holds the other end
+}
+
 TEST(InitIsNotKilledFromInside) {
   EXPECT_EQ(InNew(CLONE_NEWPID, [] {
     const pid_t child = fork();

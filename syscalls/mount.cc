@@ -34,7 +34,7 @@ Result<RefPtr<FileSystem>> NewFileSystem(Task& task, std::string_view type, std:
   if (type == "tmpfs" || type == "ramfs") return NewTmpfsFrom(task, data);
   if (type == "proc") return NewProcfs(task.kernel(), task.thread_group().pid_ns);
   if (type == "sysfs") return NewSysfs(task.kernel());
-  if (type == "devpts") return NewDevptsView(TRY(ParseDevptsOptions(data)).ptmx_mode);
+  if (type == "devpts") return RefPtr<FileSystem>(Devpts::New(TRY(ParseDevptsOptions(data))));
   if (type == "mqueue") return RefPtr<FileSystem>(MqueuesOf(task));
   return Errno(ENODEV);
 }
@@ -75,6 +75,7 @@ SyscallResult Remount(Task& task, const Path& target, uint64_t flags, const std:
   if (target.dentry != target.mount->root()) return Errno(EINVAL);
   FileSystem& fs = *target.mount->fs();
   if (!(flags & MS_BIND) && !data.empty() && fs.type() == "tmpfs") TRY(RemountTmpfs(fs, data));
+  if (Devpts* devpts = Devpts::From(fs); devpts && !(flags & MS_BIND)) devpts->Change(TRY(ParseDevptsOptions(data)));
   TRY(task.vfs().Remount(target, flags & kMountFlags));
   return 0;
 }

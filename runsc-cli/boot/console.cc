@@ -28,6 +28,14 @@ constexpr size_t kChunk = 4096;
 // After POLLOUT a terminal has room for this much.
 constexpr size_t kSafeWrite = 512;
 
+// Of a container without one: an instance that nobody sees.
+RefPtr<Devpts> DevptsOf(Task& task) {
+  const Resolver resolver = RuntimeResolver(task);
+  const auto path = task.vfs().Lookup(resolver, resolver.root, "/dev/pts", 0);
+  Devpts* const mounted = path.ok() ? Devpts::From(*path->mount->fs()) : nullptr;
+  return mounted != nullptr ? RefPtr<Devpts>(mounted) : Devpts::New({});
+}
+
 }  // namespace
 
 // Wakes the console's thread when either terminal has news.
@@ -60,8 +68,9 @@ class Console::Wakeup {
   std::atomic<unsigned> state_{kQuiet};
 };
 
-absl::StatusOr<std::shared_ptr<Console>> Console::Open(Kernel& kernel, UniqueFd host, uid_t owner) {
-  Result<RefPtr<Tty>> tty = NewPty(kernel, owner, 0);
+absl::StatusOr<std::shared_ptr<Console>> Console::Open(Task& task, UniqueFd host, uid_t owner) {
+  Kernel& kernel = task.kernel();
+  Result<RefPtr<Tty>> tty = DevptsOf(task)->NewPty(kernel, owner, 0);
   if (!tty.ok()) return HostError(tty.error().value(), "terminal");
   (*tty)->locked = false;
   std::shared_ptr<Console> console(new Console(kernel, std::move(host), std::move(tty).take()));
@@ -70,22 +79,28 @@ absl::StatusOr<std::shared_ptr<Console>> Console::Open(Kernel& kernel, UniqueFd 
 }
 
 RefPtr<File> Console::OpenStdio(Task& task) {
-  const Resolver resolver = RuntimeResolver(task);
-  auto file = task.vfs().Open(resolver, resolver.root, name(), {.flags = O_RDWR | O_NOCTTY});
+  const Path path = Slave(task);
+  auto file = path ? path.dentry->inode()->Open(task, path, O_RDWR | O_NOCTTY) : Errno(ENOENT);
   if (file.ok()) return std::move(file).take();
   return MakeRef<TtySlaveFile>(tty_, Path(), O_RDWR);  // no devpts in this container
 }
 
+Path Console::Slave(Task& task) const {
+  const Resolver resolver = RuntimeResolver(task);
+  const auto path = task.vfs().Lookup(resolver, resolver.root, name(), 0);
+  return path.ok() && path->mount->fs().get() == &tty_->devpts() ? *path : Path();
+}
+
 void Console::MountOnDevConsole(Task& task) {
   const Resolver resolver = RuntimeResolver(task);
-  const auto source = task.vfs().Lookup(resolver, resolver.root, name(), 0);
-  if (!source.ok()) return;
+  const Path source = Slave(task);
+  if (!source) return;
   auto target = task.vfs().Lookup(resolver, resolver.root, "/dev/console", 0);
   if (!target.ok()) {
     if (!task.vfs().Mknod(resolver, resolver.root, "/dev/console", S_IFREG | 0600, 0).ok()) return;
     target = task.vfs().Lookup(resolver, resolver.root, "/dev/console", 0);
   }
-  if (target.ok()) (void)task.vfs().BindMount(*source, *target, 0);
+  if (target.ok()) (void)task.vfs().BindMount(source, *target, 0);
 }
 
 bool Console::Start() {

@@ -20,7 +20,8 @@ class Task;
 class Console : public std::enable_shared_from_this<Console> {
  public:
   // `host`: the end of a terminal that the user is not at, in raw mode.
-  static absl::StatusOr<std::shared_ptr<Console>> Open(Kernel& kernel, UniqueFd host, uid_t owner);
+  // The sandbox's terminal is one of the devpts at /dev/pts that `task` sees.
+  static absl::StatusOr<std::shared_ptr<Console>> Open(Task& task, UniqueFd host, uid_t owner);
 
   const RefPtr<Tty>& tty() const { return tty_; }
   std::string name() const { return "/dev/pts/" + std::to_string(tty_->index()); }
@@ -39,6 +40,7 @@ class Console : public std::enable_shared_from_this<Console> {
   class Wakeup;
   Console(Kernel& kernel, UniqueFd host, RefPtr<Tty> tty) : kernel_(kernel), host_(std::move(host)), tty_(std::move(tty)) {}
   static void ThreadMain(void* self);
+  Path Slave(Task& task) const;  // its node, if `task` sees one
   void Pump();
   bool MoveInput();
   bool MoveOutput();

@@ -75,7 +75,7 @@ absl::StatusOr<RefPtr<FileSystem>> NewDev(const PlannedMount& mount, BackingStor
 absl::StatusOr<RefPtr<FileSystem>> NewPts(const PlannedMount& mount) {
   const Result<DevptsOptions> options = ParseDevptsOptions(mount.data);
   if (!options.ok()) return Failed("devpts options", options.error());
-  return NewDevpts(*options);
+  return RefPtr<FileSystem>(Devpts::New(*options));
 }
 
 absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount& mount, GoferClient& gofer,

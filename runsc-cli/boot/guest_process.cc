@@ -41,7 +41,7 @@ absl::Status GuestProcess::Make(Kernel& kernel, OutsidePlace place) {
 }
 
 absl::Status GuestProcess::TakeTerminal(UniqueFd host) {
-  ASSIGN_OR_RETURN(console_, Console::Open(task().kernel(), std::move(host), spec_.user.uid));
+  ASSIGN_OR_RETURN(console_, Console::Open(task(), std::move(host), spec_.user.uid));
   outside_->set_terminal(console_->tty());
   const RefPtr<File> file = console_->OpenStdio(task());
   for (int fd = 0; fd < 3; ++fd) {

@@ -1,12 +1,12 @@
-// The table of pseudo-terminals, its file system and its devices.
+// Instances of devpts, the nodes in them and the terminal devices.
 #include "sentry/fs/devpts.h"
 
 #include <sys/sysmacros.h>
 
 #include <charconv>
-#include <map>
 
-#include "sentry/fs/simple_fs.h"
+#include "sentry/fs/proc_sys.h"
+#include "sentry/fs/simple_fs_text.h"
 #include "sentry/fs/tty_file.h"
 #include "sentry/fs/tty_session.h"
 #include "sentry/kernel/task.h"
@@ -18,35 +18,31 @@ namespace {
 
 constexpr unsigned kTtyMajor = 5, kPtsMajor = 136;
 constexpr unsigned kTtyMinor = 0, kPtmxMinor = 2;
-constexpr int kMaxPtys = 4096;      // kernel.pty.max
 constexpr long kDevptsMagic = 0x1cd1;
-constexpr uint64_t kPtmxIno = 2, kFirstPtyIno = 3;
+constexpr uint64_t kRootIno = 1, kPtmxIno = 2, kFirstPtyIno = 3;
 
-struct PtyTable {
-  Mutex mu{LockRank::kInode};
-  std::map<int, Tty*> ptys ABSL_GUARDED_BY(mu);  // an entry goes with its master
-  DevptsOptions options ABSL_GUARDED_BY(mu);
-};
+std::atomic<int> pty_count{0};
 
-PtyTable& ThePtys() {
-  static PtyTable* const table = new PtyTable;
-  return *table;
+Devpts& InstanceOf(Inode& node) { return static_cast<Devpts&>(node.fs()); }
+
+Result<RefPtr<File>> OpenSlave(Task& task, RefPtr<Tty> tty, const Path& path, int flags) {
+  if (tty->hung_up() || tty->locked) return Errno(EIO);
+  RefPtr<File> file = MakeRef<TtySlaveFile>(tty, path, flags);
+  if (!(flags & O_NOCTTY)) AcquireTerminalOnOpen(task, *tty);
+  return file;
 }
 
-RefPtr<Tty> FindPty(int index) {
-  PtyTable& table = ThePtys();
-  MutexLock l(table.mu);
-  auto it = table.ptys.find(index);
-  if (it == table.ptys.end() || !it->second->TryIncRef()) return nullptr;
-  return RefPtr<Tty>::Adopt(it->second);
+Result<RefPtr<File>> OpenMaster(Task& task, Devpts& devpts, const Path& path, int flags) {
+  const CredentialsRef creds = task.creds();
+  RefPtr<Tty> tty = TRY(devpts.NewPty(task.kernel(), creds->fsuid, creds->fsgid));
+  return RefPtr<File>(MakeRef<TtyMasterFile>(task.kernel(), std::move(tty), path, flags));
 }
 
 // /dev/pts/N.
 class PtyNode : public SimpleNode {
  public:
-  PtyNode(SimpleFs& fs, RefPtr<Tty> tty)
+  PtyNode(Devpts& fs, RefPtr<Tty> tty)
       : SimpleNode(fs, S_IFCHR | 0620, kFirstPtyIno + static_cast<uint64_t>(tty->index())), tty_(std::move(tty)) {}
-  const Tty* tty() const { return tty_.get(); }
 
   Result<Attr> GetAttr() override {
     Attr attr = TRY(SimpleNode::GetAttr());
@@ -66,7 +62,7 @@ class PtyNode : public SimpleNode {
   }
 
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
-    return OpenSpecial(task, RefPtr<Inode>(this), TRY(GetAttr()), path, flags);
+    return OpenSlave(task, tty_, path, flags);
   }
 
  private:
@@ -75,36 +71,33 @@ class PtyNode : public SimpleNode {
 
 class PtmxNode : public SimpleNode {
  public:
-  PtmxNode(SimpleFs& fs, uint32_t mode) : SimpleNode(fs, S_IFCHR | mode, kPtmxIno) {}
+  explicit PtmxNode(Devpts& fs) : SimpleNode(fs, S_IFCHR, kPtmxIno) {}
   Result<Attr> GetAttr() override {
     Attr attr = TRY(SimpleNode::GetAttr());
+    attr.mode = S_IFCHR | InstanceOf(*this).settings().ptmx_mode;
     attr.rdev = makedev(kTtyMajor, kPtmxMinor);
     return attr;
   }
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
-    return OpenSpecial(task, RefPtr<Inode>(this), TRY(GetAttr()), path, flags);
+    return OpenMaster(task, InstanceOf(*this), path, flags);
   }
 };
 
 class DevptsDir : public SimpleDir {
  public:
-  DevptsDir(SimpleFs& fs, uint32_t ptmx_mode) : SimpleDir(fs, 0755, 1) {
-    Add("ptmx", MakeRef<PtmxNode>(fs, ptmx_mode));
-  }
+  explicit DevptsDir(Devpts& fs) : SimpleDir(fs, 0755, kRootIno) { Add("ptmx", MakeRef<PtmxNode>(fs)); }
 
   Result<RefPtr<Inode>> Lookup(std::string_view name) override {
     const int index = ParseIndex(name);
     if (index < 0) return SimpleDir::Lookup(name);
-    RefPtr<Tty> tty = FindPty(index);
+    RefPtr<Tty> tty = InstanceOf(*this).Find(index);
     if (!tty) return Errno(ENOENT);
-    return RefPtr<Inode>(MakeRef<PtyNode>(simple_fs(), std::move(tty)));
+    return RefPtr<Inode>(MakeRef<PtyNode>(InstanceOf(*this), std::move(tty)));
   }
 
   Result<std::vector<DirEntry>> Entries() override {
     std::vector<DirEntry> entries = TRY(SimpleDir::Entries());
-    PtyTable& table = ThePtys();
-    MutexLock l(table.mu);
-    for (const auto& [index, tty] : table.ptys) {
+    for (const int index : InstanceOf(*this).Indexes()) {
       entries.push_back({kFirstPtyIno + static_cast<uint64_t>(index), 0, DirType(S_IFCHR), std::to_string(index)});
     }
     return entries;
@@ -125,53 +118,42 @@ class DevptsDir : public SimpleDir {
   }
 };
 
-Result<RefPtr<File>> OpenSlave(Task& task, RefPtr<Tty> tty, const Path& path, int flags) {
-  if (!tty || tty->hung_up() || tty->locked) return Errno(EIO);
-  RefPtr<File> file = MakeRef<TtySlaveFile>(tty, path, flags);
-  if (!(flags & O_NOCTTY)) AcquireTerminalOnOpen(task, *tty);
-  return file;
-}
-
-Result<RefPtr<File>> OpenPts(Task& task, const Path& path, int flags) {
-  const Attr attr = TRY(path.dentry->inode()->GetAttr());
-  return OpenSlave(task, FindPty(static_cast<int>(minor(attr.rdev))), path, flags);
-}
-
-// The slave's name: beside the master in devpts, or below "pts" beside a device node.
-Result<Path> PeerPath(Task& task, const Path& master, int index) {
+// The root of the instance that a master's path stands for: its mount, or "pts" beside the device node. ENODEV.
+Result<Path> InstanceAt(Task& task, const Path& master) {
   if (!master) return Errno(EIO);  // a console, which has no name here
-  const bool in_devpts = master.mount->fs()->type() == "devpts";
+  if (Devpts::From(*master.mount->fs()) != nullptr) return Path(master.mount, master.dentry->parent());
   const Path directory(master.mount, master.dentry->parent());
-  return task.vfs().Lookup(task.resolver(), directory, (in_devpts ? "" : "pts/") + std::to_string(index), Vfs::kNoFollow);
+  Path pts = TRY(task.vfs().Lookup(task.resolver(), directory, "pts", Vfs::kNoFollow));
+  if (Devpts::From(*pts.mount->fs()) == nullptr || pts.dentry != pts.mount->root()) return Errno(ENODEV);
+  return pts;
 }
 
+// A device node of /dev/ptmx outside of devpts.
 Result<RefPtr<File>> OpenPtmx(Task& task, const Path& path, int flags) {
-  gid_t group = task.creds()->fsgid;
-  {
-    PtyTable& table = ThePtys();
-    MutexLock l(table.mu);
-    if (table.options.has_gid) group = table.options.gid;
-  }
-  RefPtr<Tty> tty = TRY(NewPty(task.kernel(), task.creds()->fsuid, group));
-  return NewPtyMaster(task.kernel(), std::move(tty), path, flags);
+  const Path root = TRY(InstanceAt(task, path));
+  return OpenMaster(task, *Devpts::From(*root.mount->fs()), path, flags);
 }
+
+// A slave's device node outside of devpts tells nothing of the instance.
+Result<RefPtr<File>> OpenPts(Task&, const Path&, int) { return Errno(EIO); }
 
 // /dev/tty: the caller's controlling terminal. Every terminal is a pseudo-terminal here.
 Result<RefPtr<File>> OpenControlling(Task& task, const Path& path, int flags) {
-  const RefPtr<Terminal> terminal = ControllingTerminal(task);
+  RefPtr<Terminal> terminal = ControllingTerminal(task);
   if (!terminal) return Errno(ENXIO);
-  return OpenSlave(task, FindPty(static_cast<int>(minor(terminal->rdev))), path, flags | O_NOCTTY);
+  return OpenSlave(task, RefPtr<Tty>(static_cast<Tty*>(terminal.get())), path, flags | O_NOCTTY);
 }
-
-}  // namespace
-
-namespace {
 
 Result<uint32_t> ParseNumber(std::string_view text, int base) {
   uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (error != std::errc() || end != text.data() + text.size()) return Errno(EINVAL);
   return value;
+}
+
+Result<int> ParseMax(std::string_view text) {
+  const uint32_t max = TRY(ParseNumber(text, 10));
+  return max <= DevptsOptions::kMaxPtys ? Result<int>(static_cast<int>(max)) : Errno(EINVAL);
 }
 
 Result<void> ApplyOption(std::string_view option, DevptsOptions& options) {
@@ -184,8 +166,11 @@ Result<void> ApplyOption(std::string_view option, DevptsOptions& options) {
     options.ptmx_mode = TRY(ParseNumber(value, 8)) & 07777;
   } else if (name == "gid") {
     options.gid = TRY(ParseNumber(value, 10));
-    options.has_gid = true;
-  } else if (name != "newinstance" && name != "max" && name != "uid" && !name.empty()) {
+  } else if (name == "uid") {
+    options.uid = TRY(ParseNumber(value, 10));
+  } else if (name == "max") {
+    options.max = TRY(ParseMax(value));
+  } else if (name != "newinstance" && !name.empty()) {
     return Errno(EINVAL);
   }
   return {};
@@ -203,58 +188,96 @@ Result<DevptsOptions> ParseDevptsOptions(std::string_view data) {
   return options;
 }
 
-RefPtr<FileSystem> NewDevpts(const DevptsOptions& options) {
-  {
-    PtyTable& table = ThePtys();
-    MutexLock l(table.mu);
-    table.options = options;
-  }
-  return NewDevptsView(options.ptmx_mode);
+Devpts::Devpts(const DevptsOptions& options) : SimpleFs({"devpts", kDevptsMagic, EACCES}), options_(options) {}
+
+RefPtr<Devpts> Devpts::New(const DevptsOptions& options) {
+  RefPtr<Devpts> fs = RefPtr<Devpts>::Adopt(new Devpts(options));
+  fs->set_root(MakeRef<DevptsDir>(*fs));
+  return fs;
 }
 
-RefPtr<FileSystem> NewDevptsView(uint32_t ptmx_mode) {
-  RefPtr<SimpleFs> fs = MakeRef<SimpleFs>(SimpleFs::Kind{"devpts", kDevptsMagic, EACCES});
-  fs->set_root(MakeRef<DevptsDir>(*fs, ptmx_mode));
-  return fs;
+int Devpts::Count() { return pty_count; }
+
+DevptsOptions Devpts::settings() const {
+  MutexLock l(mu_);
+  return options_;
+}
+
+void Devpts::Change(const DevptsOptions& options) {
+  MutexLock l(mu_);
+  options_ = options;
+}
+
+std::string Devpts::options() const {
+  const DevptsOptions now = settings();
+  std::string out;
+  if (now.uid) AppendFormat(&out, ",uid=%u", *now.uid);
+  if (now.gid) AppendFormat(&out, ",gid=%u", *now.gid);
+  AppendFormat(&out, ",mode=%03o,ptmxmode=%03o", now.mode, now.ptmx_mode);
+  if (now.max < DevptsOptions::kMaxPtys) AppendFormat(&out, ",max=%d", now.max);
+  return out;
+}
+
+Result<int> Devpts::FreeIndexLocked() const {
+  int index = 0;
+  for (const auto& [taken, tty] : ptys_) {
+    if (taken != index) break;
+    ++index;
+  }
+  return index < options_.max ? Result<int>(index) : Errno(ENOSPC);
+}
+
+Result<RefPtr<Tty>> Devpts::NewPty(Kernel& kernel, uid_t owner, gid_t group) {
+  MutexLock l(mu_);
+  const int index = TRY(FreeIndexLocked());
+  if (++pty_count > DevptsOptions::kMaxPtys) {
+    --pty_count;
+    return Errno(ENOSPC);
+  }
+  RefPtr<Tty> tty = MakeRef<Tty>(kernel.timers(), RefPtr<FileSystem>(this), index, options_.uid.value_or(owner),
+                                 options_.gid.value_or(group));
+  tty->mode = options_.mode;
+  ptys_.emplace(index, tty.get());
+  return tty;
+}
+
+RefPtr<Tty> Devpts::Find(int index) {
+  MutexLock l(mu_);
+  auto it = ptys_.find(index);
+  if (it == ptys_.end() || !it->second->TryIncRef()) return nullptr;
+  return RefPtr<Tty>::Adopt(it->second);
+}
+
+std::vector<int> Devpts::Indexes() {
+  MutexLock l(mu_);
+  std::vector<int> indexes;
+  for (const auto& [index, tty] : ptys_) indexes.push_back(index);
+  return indexes;
+}
+
+void RemovePty(Tty& tty) {
+  Devpts& devpts = static_cast<Devpts&>(tty.devpts());
+  MutexLock l(devpts.mu_);
+  auto it = devpts.ptys_.find(tty.index());
+  if (it == devpts.ptys_.end() || it->second != &tty) return;
+  devpts.ptys_.erase(it);
+  --pty_count;
 }
 
 void RegisterTerminals() {
   RegisterCharDevice(kTtyMajor, kTtyMinor, OpenControlling);
   RegisterCharDevice(kTtyMajor, kPtmxMinor, OpenPtmx);
   RegisterCharMajor(kPtsMajor, OpenPts);
-}
-
-Result<RefPtr<Tty>> NewPty(Kernel& kernel, uid_t owner, gid_t group) {
-  PtyTable& table = ThePtys();
-  MutexLock l(table.mu);
-  int index = 0;
-  for (const auto& [taken, tty] : table.ptys) {
-    if (taken != index) break;
-    ++index;
-  }
-  if (index >= kMaxPtys) return Errno(ENOSPC);
-  RefPtr<Tty> tty = MakeRef<Tty>(kernel.timers(), index, owner, group);
-  tty->mode = table.options.mode;
-  table.ptys.emplace(index, tty.get());
-  return tty;
-}
-
-void RemovePty(Tty& tty) {
-  PtyTable& table = ThePtys();
-  MutexLock l(table.mu);
-  auto it = table.ptys.find(tty.index());
-  if (it != table.ptys.end() && it->second == &tty) table.ptys.erase(it);
+  SetProcSysKnob({"kernel/pty/nr", [](Task&) { return std::to_string(Devpts::Count()); }, nullptr});
 }
 
 Result<int> OpenPeer(Task& task, const File& master, Tty& tty, int flags) {
-  const Path path = TRY(PeerPath(task, master.path(), tty.index()));
+  const Path root = TRY(InstanceAt(task, master.path()));
+  if (root.mount->fs().get() != &tty.devpts()) return Errno(ENODEV);
+  const Path path = TRY(task.vfs().Lookup(task.resolver(), root, std::to_string(tty.index()), Vfs::kNoFollow));
   constexpr int kKept = O_ACCMODE | O_NONBLOCK;
   RefPtr<File> slave = TRY(OpenSlave(task, RefPtr<Tty>(&tty), path, (flags & kKept) | O_NOCTTY));
   return task.fds().Install(std::move(slave), flags & O_CLOEXEC, 0, task.rlimit(RLIMIT_NOFILE));
-}
-
-RefPtr<File> NewPtyMaster(Kernel& kernel, RefPtr<Tty> tty, const Path& path, int flags) {
-  return MakeRef<TtyMasterFile>(kernel, std::move(tty), path, flags);
 }
 
 }  // namespace runsc

@@ -23,8 +23,8 @@ bool IsWordChar(uint8_t c) { return c >= 128 || c == '_' || isalnum(c); }
 
 }  // namespace
 
-Tty::Tty(TimerQueue& timers, int index, uid_t owner, gid_t group)
-    : uid(owner), gid(group), made_at(RealtimeNow()), index_(index), read_timer_(timers, [this] {
+Tty::Tty(TimerQueue& timers, RefPtr<FileSystem> devpts, int index, uid_t owner, gid_t group)
+    : uid(owner), gid(group), made_at(RealtimeNow()), devpts_(std::move(devpts)), index_(index), read_timer_(timers, [this] {
         {
           MutexLock l(mu_);
           timed_out_ = true;
@@ -88,14 +88,22 @@ Result<size_t> Tty::Write(IoSource& src) {
   return done;
 }
 
+// In packet mode with the byte that says what it is; a status alone, before any data.
+Result<std::string> Tty::TakePacketLocked(size_t size) {
+  if (packet_status_ != 0) return std::string(1, static_cast<char>(std::exchange(packet_status_, 0)));
+  if (output_.empty() || stopped_) return slaves_closed_ ? Errno(EIO) : Errno(EAGAIN);
+  std::string taken(packets_ ? 1 : 0, TIOCPKT_DATA);
+  const size_t n = std::min(size - taken.size(), output_.size());
+  taken += output_.substr(0, n);
+  output_.erase(0, n);
+  return taken;
+}
+
 Result<size_t> Tty::TakeOutput(IoSink& dst) {
   std::string taken;
   {
     MutexLock l(mu_);
-    if (output_.empty() || stopped_) return slaves_closed_ ? Errno(EIO) : Errno(EAGAIN);
-    const size_t n = std::min(dst.remaining(), output_.size());
-    taken = output_.substr(0, n);
-    output_.erase(0, n);
+    taken = TRY(TakePacketLocked(dst.remaining()));
   }
   slave_queue_.Notify(kOut);
   return dst.Write(std::as_bytes(std::span(taken)));
@@ -204,14 +212,14 @@ void Tty::InputCanonical(uint8_t c) {
 bool Tty::HandleFlow(uint8_t c) {
   if (!(settings_.iflag & IXON)) return false;
   if (settings_.Is(VSTOP, c) && !(stopped_ && settings_.cc[VSTOP] == settings_.cc[VSTART])) {
-    stopped_ = true;
+    StopLocked(true);
     return true;
   }
   if (settings_.Is(VSTART, c)) {
-    stopped_ = false;
+    StopLocked(false);
     return true;
   }
-  if (stopped_ && (settings_.iflag & IXANY)) stopped_ = false;
+  if (settings_.iflag & IXANY) StopLocked(false);
   return false;
 }
 
@@ -265,7 +273,7 @@ Result<Tty::Typed> Tty::Input(std::string_view bytes) {
     if (typed.taken == 0) return Errno(EAGAIN);
   }
   slave_queue_.Notify(kIn | kOut);
-  master_queue_.Notify(kIn);  // echo
+  master_queue_.Notify(kIn | EPOLLPRI);  // echo, a packet's status
   return typed;
 }
 
@@ -324,6 +332,7 @@ EventMask Tty::MasterReadiness() const {
   MutexLock l(mu_);
   EventMask ready = 0;
   if (!output_.empty() && !stopped_) ready |= kIn;
+  if (packet_status_ != 0) ready |= kIn | EPOLLPRI;
   if (slaves_closed_) ready |= EPOLLHUP;
   if (RoomLocked() > 0) ready |= kOut;
   return ready;
@@ -354,10 +363,12 @@ void Tty::SetSettings(const TtySettings& settings, bool flush_input) {
       lines_.clear();
       if (settings.canonical() && !input_.empty()) lines_.push_back(input_.size());
     }
-    settings_ = settings;
-    if (!(settings_.iflag & IXON)) stopped_ = false;
+    const TtySettings old = std::exchange(settings_, settings);
+    ReportSettingsLocked(old);
+    if (!(settings_.iflag & IXON)) StopLocked(false);
   }
   slave_queue_.Notify(kIn | kOut);
+  master_queue_.Notify(kIn | EPOLLPRI);
 }
 
 winsize Tty::window() const {
@@ -378,8 +389,41 @@ void Tty::FlushLocked(bool input, bool output) {
     line_.clear();
     input_.clear();
     lines_.clear();
+    ReportLocked(TIOCPKT_FLUSHREAD);
   }
-  if (output) output_.clear();
+  if (output) {
+    output_.clear();
+    ReportLocked(TIOCPKT_FLUSHWRITE);
+  }
+}
+
+void Tty::StopLocked(bool stopped) {
+  if (stopped_ == stopped) return;
+  stopped_ = stopped;
+  ReportLocked(stopped ? TIOCPKT_STOP : TIOCPKT_START, stopped ? TIOCPKT_START : TIOCPKT_STOP);
+}
+
+void Tty::ReportLocked(uint8_t set, uint8_t clear) {
+  if (packets_) packet_status_ = static_cast<uint8_t>((packet_status_ & ~clear) | set);
+}
+
+void Tty::ReportSettingsLocked(const TtySettings& old) {
+  if (old.usual_flow() != settings_.usual_flow()) {
+    const bool now = settings_.usual_flow();
+    ReportLocked(now ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP, now ? TIOCPKT_NOSTOP : TIOCPKT_DOSTOP);
+  }
+  if ((old.lflag | settings_.lflag) & EXTPROC) ReportLocked(TIOCPKT_IOCTL);
+}
+
+void Tty::SetPacketMode(bool on) {
+  MutexLock l(mu_);
+  if (on != packets_) packet_status_ = 0;
+  packets_ = on;
+}
+
+bool Tty::packet_mode() const {
+  MutexLock l(mu_);
+  return packets_;
 }
 
 void Tty::Flush(bool input, bool output) {
@@ -387,18 +431,17 @@ void Tty::Flush(bool input, bool output) {
     MutexLock l(mu_);
     FlushLocked(input, output);
   }
-  if (input) master_queue_.Notify(kOut);
+  master_queue_.Notify(kOut | kIn | EPOLLPRI);
   if (output) slave_queue_.Notify(kOut);
 }
 
 void Tty::SetStopped(bool stopped) {
   {
     MutexLock l(mu_);
-    stopped_ = stopped;
+    StopLocked(stopped);
   }
-  if (stopped) return;
   slave_queue_.Notify(kOut);
-  master_queue_.Notify(kIn);
+  master_queue_.Notify(kIn | EPOLLPRI);
 }
 
 size_t Tty::QueuedInput() const {

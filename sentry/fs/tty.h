@@ -10,6 +10,7 @@
 #include "sentry/kernel/terminal.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/vfs/credentials.h"
+#include "sentry/vfs/inode.h"
 #include "sentry/vfs/io.h"
 #include "sentry/vfs/wait_queue.h"
 
@@ -20,8 +21,10 @@ namespace runsc {
 // sends them without the terminal's lock.
 class Tty : public Terminal {
  public:
-  Tty(TimerQueue& timers, int index, uid_t owner, gid_t group);
+  // `devpts`: the instance it is a terminal of, kept while it lives.
+  Tty(TimerQueue& timers, RefPtr<FileSystem> devpts, int index, uid_t owner, gid_t group);
   int index() const { return index_; }
+  FileSystem& devpts() const { return *devpts_; }
 
   // The signals (SIGINT, SIGQUIT, SIGTSTP) typed since, for the foreground group.
   struct Typed {
@@ -31,6 +34,9 @@ class Tty : public Terminal {
   // Master side. EAGAIN: no room, or nothing there. EIO: every slave is closed.
   Result<Typed> Input(std::string_view bytes);
   Result<size_t> TakeOutput(IoSink& dst);
+  // TIOCPKT (tty_ioctl(2)): every read of the master begins with a byte, of a status alone or of data.
+  void SetPacketMode(bool on);
+  bool packet_mode() const;
   size_t InputRoom() const;
 
   // Slave side. EAGAIN. EIO after hang-up (reading gives end of file).
@@ -79,11 +85,16 @@ class Tty : public Terminal {
   void FinishLine() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Put(uint8_t c) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutProcessed(uint8_t c) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StopLocked(bool stopped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReportLocked(uint8_t set, uint8_t clear = 0) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReportSettingsLocked(const TtySettings& old) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Result<std::string> TakePacketLocked(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FlushLocked(bool input, bool output) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool ReadableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<std::string> TakeInput(size_t size, Deadline* timeout);
   size_t RoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  const RefPtr<FileSystem> devpts_;
   const int index_;
   mutable Mutex mu_{LockRank::kTty};
   TtySettings settings_ ABSL_GUARDED_BY(mu_);
@@ -98,6 +109,8 @@ class Tty : public Terminal {
   bool timed_out_ ABSL_GUARDED_BY(mu_) = false;    // VTIME passed without input
   int slaves_ ABSL_GUARDED_BY(mu_) = 0;
   bool slaves_closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool packets_ ABSL_GUARDED_BY(mu_) = false;
+  uint8_t packet_status_ ABSL_GUARDED_BY(mu_) = 0;  // TIOCPKT_*, since the master last read it
   bool hung_up_ ABSL_GUARDED_BY(mu_) = false;
   WaitQueue master_queue_, slave_queue_;
   Timer read_timer_;

@@ -175,6 +175,12 @@ Result<int64_t> TtyMasterFile::Ioctl(Task& task, uint32_t request, uint64_t arg)
     case TIOCSPTLCK:
       tty_->locked = TRY(task.CopyInObject<int>(arg)) != 0;
       return int64_t{0};
+    case TIOCPKT:
+      tty_->SetPacketMode(TRY(task.CopyInObject<int>(arg)) != 0);
+      return int64_t{0};
+    case TIOCGPKT:
+      value = tty_->packet_mode() ? 1 : 0;
+      break;
     case TIOCGPTLCK:
       value = tty_->locked ? 1 : 0;
       break;
@@ -197,7 +203,7 @@ Result<int64_t> TtyMasterFile::Ioctl(Task& task, uint32_t request, uint64_t arg)
     case TIOCGPTPEER:
       return int64_t{TRY(OpenPeer(task, *this, *tty_, static_cast<int>(arg)))};
     default:
-      return CommonIoctl(task, request, arg);  // TIOCPKT: not served yet
+      return CommonIoctl(task, request, arg);
   }
   TRY(task.CopyOutObject(arg, value));
   return int64_t{0};

@@ -17,6 +17,8 @@ struct TtySettings {
   uint8_t cc[19] = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0};
 
   bool canonical() const { return lflag & ICANON; }
+  // ^S and ^Q stop and start output: what a remote terminal can do by itself.
+  bool usual_flow() const { return (iflag & IXON) && cc[VSTOP] == 19 && cc[VSTART] == 17; }
   // A control character that is set and equals `c`.
   bool Is(int index, uint8_t c) const { return cc[index] != 0 && cc[index] == c; }
 };

@@ -23,7 +23,7 @@ class TtyTest : public testing::Test {
   Result<std::string> Screen() { return Drain(&Tty::TakeOutput); }
 
   TimerQueue timers_;
-  RefPtr<Tty> tty_ = MakeRef<Tty>(timers_, 0, 0, 5);
+  RefPtr<Tty> tty_ = MakeRef<Tty>(timers_, nullptr, 0, 0, 5);
 };
 
 TEST_F(TtyTest, LinesAreEditedAndEchoed) {

@@ -24,6 +24,7 @@
 #include "sentry/fs/clock_watch.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
+#include "sentry/fs/core_sysctl.h"
 #include "sentry/fs/ipc_sysctl.h"
 #include "sentry/fs/pipe_file.h"
 #include "sentry/fs/simple_fs_host.h"
@@ -127,6 +128,7 @@ void RegisterFiles() {
   PublishProcNet();
   PublishNetSysctls();
   PublishIpcSysctls();
+  PublishCoreSysctls();
 }
 
 // The host's network, if we were given a way to it. --network=sandbox will be a stack of our own for the links of the

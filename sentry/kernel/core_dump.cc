@@ -9,6 +9,8 @@
 #include <cstring>
 #include <string>
 
+#include "sentry/kernel/core_pattern.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/vfs/io.h"
 
 namespace runsc {
@@ -40,10 +42,13 @@ struct Ids {
   int pid, ppid, pgid, sid, nice;
 };
 
+// In the numbers of its own pid namespace.
 Ids IdsOf(Task& task) {
   MutexLock l(task.kernel().task_set_mu());
   const ThreadGroup& group = task.thread_group();
-  return {group.pid(), group.parent != nullptr ? group.parent->pid() : 0, group.pgid, group.sid, task.nice};
+  const auto number = [&task](int id) ABSL_NO_THREAD_SAFETY_ANALYSIS { return PidToGuestLocked(task, id); };
+  return {number(group.pid()), group.parent != nullptr ? number(group.parent->pid()) : 0, number(group.pgid),
+          number(group.sid), task.nice};
 }
 
 void AddStatus(std::string& out, Task& task, const siginfo_t& info, const Ids& ids) {
@@ -53,7 +58,7 @@ void AddStatus(std::string& out, Task& task, const siginfo_t& info, const Ids& i
   status.pr_cursig = static_cast<short>(info.si_signo);
   status.pr_sigpend = task.PendingSignals();
   status.pr_sighold = task.signal_mask();
-  status.pr_pid = task.tid();
+  status.pr_pid = PidToGuest(task, task.tid());
   status.pr_ppid = ids.ppid;
   status.pr_pgrp = ids.pgid;
   status.pr_sid = ids.sid;
@@ -220,9 +225,9 @@ bool CoreWriter::WriteMemory(const Elf64_Phdr& segment) {
 }
 
 // A regular file of the process' own, with one name.
-Result<RefPtr<File>> CreateCoreFile(Task& task) {
+Result<RefPtr<File>> CreateCoreFile(Task& task, const std::string& name) {
   const OpenHow how{O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0600, 0};
-  RefPtr<File> file = TRY(task.vfs().Open(task.resolver(), task.fs().cwd(), "core", how));
+  RefPtr<File> file = TRY(task.vfs().Open(task.resolver(), task.fs().cwd(), name, how));
   const Attr attr = TRY(file->GetAttr());
   if (!attr.IsRegular() || attr.nlink != 1 || attr.uid != task.creds()->fsuid) return Errno(EPERM);
   TRY(task.vfs().Truncate(task.resolver(), file->path(), 0));
@@ -258,7 +263,9 @@ bool DumpCore(Task& task, const siginfo_t& info) {
   }
   const auto mappings = task.mm().Mappings();
   if (!mappings.ok()) return false;
-  const auto file = CreateCoreFile(task);
+  const auto name = CoreFileName(task, info);
+  if (!name.ok()) return false;
+  const auto file = CreateCoreFile(task, *name);
   if (!file.ok()) return false;
   std::vector<Elf64_Phdr> segments;
   const std::string head = Head(task, info, *mappings, &segments);

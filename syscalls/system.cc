@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "sentry/fs/load_average.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/kernel/linux_version.h"
 #include "sentry/kernel/namespaces.h"
@@ -97,6 +98,8 @@ SyscallResult SysSysinfo(Task& task, GuestAddr buf) {
   info.sharedram = memory.shared;
   info.bufferram = memory.buffers;
   info.mem_unit = 1;
+  const LoadAverage::Averages loads = LoadOf(task.kernel());
+  for (size_t i = 0; i < loads.size(); ++i) info.loads[i] = static_cast<unsigned long>(loads[i] * (1 << SI_LOAD_SHIFT));
   info.procs = static_cast<unsigned short>(CountTasks(task.kernel()));
   TRY(task.CopyOutObject(buf, info));
   return int64_t{0};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sentry/fs/load_average.h"
 #include "sentry/fs/proc_cpuinfo.h"
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/simple_fs_host.h"
@@ -13,6 +14,7 @@ namespace runsc {
 namespace {
 
 constexpr int64_t kNsPerTick = kNsPerSecond / 100;
+const int64_t started_ns = Kernel::MonotonicNs();  // the process, and with it the sandbox
 
 uint64_t NsOf(const timeval& tv) { return tv.tv_sec * uint64_t{kNsPerSecond} + tv.tv_usec * 1000; }
 
@@ -82,11 +84,23 @@ Result<std::string> Uptime(Task& reader) {
   return Format("%ld.%02ld %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
 }
 
-// The averages need a sampling tick, which an idle sandbox must not have.
+LoadAverage::Averages AverageOf(const Load& load) {
+  static LoadAverage& averages = *new LoadAverage(started_ns);
+  return averages.At(Kernel::MonotonicNs(), load.user_ns + load.system_ns);
+}
+
 Result<std::string> Loadavg(Task& reader) {
   const Load load = MeasureLoad(reader.kernel());
-  return Format("0.00 0.00 0.00 %d/%d %d\n", load.running, load.threads, load.last_pid);
+  const LoadAverage::Averages average = AverageOf(load);
+  return Format("%.2f %.2f %.2f %d/%d %d\n", average[0], average[1], average[2], load.running, load.threads,
+                load.last_pid);
 }
+
+}  // namespace
+
+LoadAverage::Averages LoadOf(Kernel& kernel) { return AverageOf(MeasureLoad(kernel)); }
+
+namespace {
 
 constexpr const char* kMemoryLines[] = {
     "MemTotal:", "MemFree:", "MemAvailable:", "Buffers:", "Cached:", "SwapCached:", "Active:", "Inactive:",

@@ -20,6 +20,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 
 #include <vector>
 
@@ -407,4 +408,22 @@ TEST(PriorityAndNice) {
   EXPECT_EQ(RunInChild([] { return getpriority(PRIO_PROCESS, 0); }) >> 8, 8);
   errno = 0;
   EXPECT_ERRNO(getpriority(99, 0), EINVAL);
+}
+
+TEST(LoadComesFromWhatRuns) {
+  auto used = [] {
+    timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+  };
+  while (used() < 3) {
+  }
+  double minute = 0, minutes5 = -1, minutes15 = -1;
+  int running = 0, threads = 0, last = 0;
+  const std::string text = ReadAll("/proc/loadavg");
+  EXPECT_EQ(sscanf(text.c_str(), "%lf %lf %lf %d/%d %d\n", &minute, &minutes5, &minutes15, &running, &threads, &last), 6);
+  EXPECT(minute > 0 && minutes5 >= 0 && minutes15 >= 0 && running >= 1 && threads >= running && last > 0);
+  struct sysinfo info;
+  ASSERT_OK(sysinfo(&info));
+  EXPECT(info.loads[0] > 0);
 }

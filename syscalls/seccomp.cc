@@ -10,8 +10,10 @@
 namespace runsc {
 namespace {
 
+constexpr uint32_t kWaitKillable = 1 << 5;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 constexpr uint32_t kFilterFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-                                  SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+                                  SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+                                  kWaitKillable;
 
 // struct sock_fprog.
 struct ProgramHeader {
@@ -33,6 +35,7 @@ Result<BpfProgram> CopyInProgram(Task& task, GuestAddr addr) {
 Result<void> CheckFilterFlags(uint32_t flags) {
   constexpr uint32_t kBoth = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_NEW_LISTENER;
   if (flags & ~kFilterFlags) return Errno(EINVAL);
+  if ((flags & kWaitKillable) && !(flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)) return Errno(EINVAL);
   if ((flags & kBoth) == kBoth && !(flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH)) return Errno(EINVAL);
   return {};
 }
@@ -45,7 +48,7 @@ SyscallResult SetFilter(Task& task, uint32_t flags, GuestAddr addr) {
   int fd = -1;
   if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
     if (HasSeccompListener(task)) return Errno(EBUSY);
-    listener = MakeRef<SeccompListener>();
+    listener = MakeRef<SeccompListener>((flags & kWaitKillable) != 0);
     fd = static_cast<int>(TRY(InstallFd(task, MakeRef<SeccompFile>(NewAnonInode(task), listener), true)));
   }
   const auto added = AddSeccompFilter(task, std::move(program), std::move(listener), flags & SECCOMP_FILTER_FLAG_LOG,

@@ -21,6 +21,8 @@ struct SeccompNotice {
 // Between the tasks under a filter with a listener and the supervisor that holds its descriptor.
 class SeccompListener : public RefCounted {
  public:
+  // `patient`: once the supervisor has seen a call, only SIGKILL makes its caller give up.
+  explicit SeccompListener(bool patient) : patient_(patient) {}
   // The guest side: waits for the answer. Nothing: the call goes on.
   std::optional<SyscallResult> Ask(Task& task, const seccomp_data& data);
   void Hangup();  // the last task under the filter is gone
@@ -35,10 +37,13 @@ class SeccompListener : public RefCounted {
   WaitQueue& events() { return events_; }
 
  private:
+  Result<seccomp_notif_resp> AwaitAnswer(Task& task, uint64_t id);
+  bool IsHeld(uint64_t id);
   SeccompNotice* FindLocked(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<seccomp_notif_resp> TryAnswer(uint64_t id);
   void Forget(uint64_t id);
 
+  const bool patient_;
   Mutex mu_{LockRank::kFile};
   std::list<SeccompNotice> notices_ ABSL_GUARDED_BY(mu_);
   uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;

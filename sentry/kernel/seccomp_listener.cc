@@ -28,6 +28,27 @@ void SeccompListener::Forget(uint64_t id) {
   notices_.remove_if([id](const SeccompNotice& notice) { return notice.id == id; });
 }
 
+bool SeccompListener::IsHeld(uint64_t id) {
+  if (!patient_) return false;
+  MutexLock l(mu_);
+  const SeccompNotice* notice = FindLocked(id);
+  return notice != nullptr && notice->state != SeccompNotice::kNew;
+}
+
+Result<seccomp_notif_resp> SeccompListener::AwaitAnswer(Task& task, uint64_t id) {
+  TaskWaiter waiter(task, EPOLLIN);
+  answers_.Add(waiter);
+  auto answer = TryAnswer(id);
+  while (!answer.ok() && answer.error() == Errno(EAGAIN)) {
+    const bool held = IsHeld(id);
+    const Result<void> slept = held ? task.BlockKillable() : task.Block();
+    const bool gives_up = !slept.ok() && (held || !IsHeld(id));  // it may have been seen just before the signal
+    answer = gives_up ? Result<seccomp_notif_resp>(slept.error()) : TryAnswer(id);
+  }
+  answers_.Remove(waiter);
+  return answer;
+}
+
 std::optional<SyscallResult> SeccompListener::Ask(Task& task, const seccomp_data& data) {
   uint64_t id;
   {
@@ -40,7 +61,7 @@ std::optional<SyscallResult> SeccompListener::Ask(Task& task, const seccomp_data
     notice.data = data;
   }
   events_.Notify(EPOLLIN);
-  const auto answer = BlockUntil(task, answers_, EPOLLIN, kNever, [&] { return TryAnswer(id); });
+  const auto answer = AwaitAnswer(task, id);
   Forget(id);
   events_.Notify(EPOLLIN | EPOLLOUT);
   if (!answer.ok()) return SyscallResult(answer.error());

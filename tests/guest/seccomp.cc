@@ -332,6 +332,57 @@ TEST(SupervisorGivesADescriptor) {
   EXPECT_EQ(std::string(text), "given");
 }
 
+// A signal that comes while the supervisor works: whether the call is given up depends on what was asked for.
+TEST(ASupervisorMayBeWaitedForThroughSignals) {
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+  NoNewPrivs();
+  EXPECT_ERRNO(Install(ForCall(SYS_getppid, SECCOMP_RET_ALLOW), SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), EINVAL);
+  for (const bool patient : {true, false}) {
+    int ready[2];
+    ASSERT_OK(pipe(ready));
+    EXPECT_EQ(RunInChild([&] {
+      const unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | (patient ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
+      const int listener = static_cast<int>(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), flags));
+      if (listener < 0) return 1;
+      const pid_t child = fork();
+      if (child == 0) {
+        static int caught;
+        struct sigaction action = {};
+        action.sa_handler = [](int) { ++caught; };
+        sigaction(SIGUSR1, &action, nullptr);
+        const long result = syscall(SYS_getppid);
+        if (caught != 1) _exit(2);
+        _exit(patient ? (result == 4711 ? 0 : 3) : (result == -1 && errno == EINTR ? 0 : 4));
+      }
+      seccomp_notif request{};
+      if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) return 5;
+      kill(child, SIGUSR1);
+      usleep(50000);
+      if ((ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id) == 0) != patient) return 6;
+      seccomp_notif_resp answer{};
+      answer.id = request.id;
+      answer.val = 4711;
+      if ((ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0) != patient) return 7;
+      return WaitStatus(child) == 0 ? 0 : 8;
+    }), 0);
+  }
+}
+
+TEST(APatientCallerIsKilledAllTheSame) {
+  NoNewPrivs();
+  const unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+  const int listener = static_cast<int>(ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), flags)));
+  const pid_t child = fork();
+  if (child == 0) _exit(static_cast<int>(syscall(SYS_getppid)));
+  seccomp_notif request{};
+  ASSERT_OK(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request));
+  ASSERT_OK(kill(child, SIGKILL));
+  const int status = WaitStatus(child);
+  EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 TEST(WithoutSupervisorItIsEnosys) {
   NoNewPrivs();
   const int listener = static_cast<int>(ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));

@@ -7,16 +7,23 @@
 
 #include "sentry/fs/memory_attr.h"
 #include "sentry/ipc/ipc_wait.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/signal_send.h"
+#include "sentry/vfs/user_namespace.h"
 
 namespace runsc {
 namespace {
 
 constexpr uint64_t kStatusSize = 80;  // what stat shows
 
-siginfo_t NoticeSignal(const Task& sender, const sigevent& event) {
+// The sender as `receiver` knows him.
+siginfo_t NoticeSignal(const Task& sender, const ThreadGroup& receiver, const sigevent& event) {
   siginfo_t info = UserSignal(sender, event.sigev_signo, SI_MESGQ);
   info.si_value = event.sigev_value;
+  MutexLock l(sender.kernel().task_set_mu());
+  if (receiver.leader == nullptr) return info;
+  info.si_pid = PidToGuestLocked(*receiver.leader, sender.pid());
+  info.si_uid = UidToGuest(receiver.leader->CredsSnapshot()->user_ns.get(), info.si_uid);
   return info;
 }
 
@@ -77,7 +84,7 @@ Result<void> MqueueInode::Send(Task& task, std::string text, uint32_t priority, 
   }));
   queue_.Notify(EPOLLIN | EPOLLRDNORM);
   if (due && due->event.sigev_notify == SIGEV_SIGNAL && due->event.sigev_signo != 0) {
-    (void)SendToGroup(*due->process, NoticeSignal(task, due->event));
+    (void)SendToGroup(*due->process, NoticeSignal(task, *due->process, due->event));
   }
   return {};
 }
@@ -125,13 +132,19 @@ void MqueueInode::CancelNotice(const ThreadGroup& process) {
   if (notice_ && notice_->process.get() == &process) old.swap(notice_);
 }
 
-std::string MqueueInode::StatusLine() {
-  MutexLock l(mu_);
-  const bool signals = notice_ && notice_->event.sigev_notify == SIGEV_SIGNAL;
+std::string MqueueInode::StatusLine(const Task& reader) {
+  std::optional<Notice> notice;
+  size_t bytes;
+  {
+    MutexLock l(mu_);
+    notice = notice_;
+    bytes = bytes_;
+  }
+  const bool signals = notice && notice->event.sigev_notify == SIGEV_SIGNAL;
   char text[kStatusSize + 1];
-  std::snprintf(text, sizeof(text), "QSIZE:%-10zu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", bytes_,
-                notice_ ? notice_->event.sigev_notify : 0, signals ? notice_->event.sigev_signo : 0,
-                notice_ ? notice_->process->pid() : 0);
+  std::snprintf(text, sizeof(text), "QSIZE:%-10zu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", bytes,
+                notice ? notice->event.sigev_notify : 0, signals ? notice->event.sigev_signo : 0,
+                notice ? PidToGuest(reader, notice->process->pid()) : 0);
   return text;
 }
 
@@ -146,10 +159,10 @@ EventMask MqueueInode::Readiness(EventMask mask) {
 MqueueFile::MqueueFile(RefPtr<MqueueInode> queue, const Path& path, int flags)
     : File(path, flags), fs_(RefPtr<FileSystem>(&queue->fs())), queue_(std::move(queue)) {}
 
-Result<size_t> MqueueFile::Read(Task&, IoSink& dst, const int64_t* offset) {
+Result<size_t> MqueueFile::Read(Task& task, IoSink& dst, const int64_t* offset) {
   const int64_t at = offset != nullptr ? *offset : offset_.load();
   if (at < 0) return Errno(EINVAL);
-  const std::string text = queue_->StatusLine();
+  const std::string text = queue_->StatusLine(task);
   if (static_cast<uint64_t>(at) >= text.size()) return size_t{0};
   const auto rest = std::as_bytes(std::span(text)).subspan(at);
   const size_t n = TRY(dst.Write(rest.first(std::min(rest.size(), dst.remaining()))));

@@ -51,7 +51,7 @@ class MqueueInode : public SimpleNode {
   // Whom to tell once when a message comes to the empty queue. EBUSY when somebody else is to be told.
   Result<void> RequestNotice(Task& task, const sigevent& event);
   void CancelNotice(const ThreadGroup& process);
-  std::string StatusLine();
+  std::string StatusLine(const Task& reader);
   EventMask Readiness(EventMask mask);
   WaitQueue& queue() { return queue_; }
 

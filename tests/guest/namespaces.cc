@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
+#include <mqueue.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ipc.h>
@@ -347,6 +348,33 @@ TEST(InitAlsoTakesTheChildrenOfOthers) {
     CHECK(write(fds[1], "x", 1) == 1);
     CHECK(WTERMSIG(WaitStatus(member)) == SIGKILL);  // first: init waits until it is reaped
     CHECK(WEXITSTATUS(WaitStatus(init)) == 1);
+    return 0;
+  }), 0);
+}
+
+TEST(MessageQueuesNameTheSenderAsTheReceiverKnowsHim) {
+  EXPECT_EQ(InNew(CLONE_NEWPID | CLONE_NEWIPC, [] {
+    mq_attr attr = {};
+    attr.mq_maxmsg = 1, attr.mq_msgsize = 8;
+    const mqd_t queue = mq_open("/told", O_CREAT | O_RDWR, 0600, &attr);
+    CHECK(queue >= 0);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CHECK(sigprocmask(SIG_BLOCK, &set, nullptr) == 0);
+    sigevent event = {};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGUSR1;
+    CHECK(mq_notify(queue, &event) == 0);
+    char status[100] = {};
+    CHECK(read(queue, status, sizeof(status) - 1) > 0);
+    CHECK(std::string(status).find("NOTIFY_PID:1 ") != std::string::npos);
+    const pid_t child = fork();
+    if (child == 0) _exit(mq_send(queue, "x", 1, 0) == 0 ? 0 : 1);
+    siginfo_t info = {};
+    CHECK(sigwaitinfo(&set, &info) == SIGUSR1);
+    CHECK(info.si_code == SI_MESGQ && info.si_pid == child && child == 2);
+    CHECK(WaitStatus(child) == 0);
     return 0;
   }), 0);
 }

@@ -251,15 +251,7 @@ SyscallResult SysSetgroups(Task& task, int size, GuestAddr addr);
 SyscallResult SysCapget(Task& task, GuestAddr header_addr, GuestAddr data_addr);
 SyscallResult SysCapset(Task& task, GuestAddr header_addr, GuestAddr data_addr);
 
-// resources.cc (limits, usage, priorities, scheduling)
-SyscallResult SysGetrlimit(Task& task, int resource, GuestAddr addr);
-SyscallResult SysSetrlimit(Task& task, int resource, GuestAddr addr);
-SyscallResult SysPrlimit64(Task& task, int pid, int resource, GuestAddr new_addr, GuestAddr old_addr);
-SyscallResult SysGetrusage(Task& task, int who, GuestAddr addr);
-SyscallResult SysGetpriority(Task& task, int which, int who);
-SyscallResult SysIoprioSet(Task& task, int which, int who, int priority);
-SyscallResult SysIoprioGet(Task& task, int which, int who);
-SyscallResult SysSetpriority(Task& task, int which, int who, int nice);
+// scheduling.cc
 SyscallResult SysSchedSetscheduler(Task& task, int pid, int policy, GuestAddr param_addr);
 SyscallResult SysSchedGetscheduler(Task& task, int pid);
 SyscallResult SysSchedSetparam(Task& task, int pid, GuestAddr param_addr);
@@ -268,6 +260,21 @@ SyscallResult SysSchedGetPriorityMax(Task&, int policy);
 SyscallResult SysSchedGetPriorityMin(Task&, int policy);
 SyscallResult SysSchedRrGetInterval(Task& task, int pid, GuestAddr addr);
 SyscallResult SysSchedYield(Task& task);
+SyscallResult SysSchedSetattr(Task& task, int pid, GuestAddr attr, uint32_t flags);
+SyscallResult SysSchedGetattr(Task& task, int pid, GuestAddr attr, uint32_t size, uint32_t flags);
+
+// kcmp.cc
+SyscallResult SysKcmp(Task& task, int pid1, int pid2, int type, uint64_t index1, uint64_t index2);
+
+// resources.cc (limits, usage, priorities, affinity)
+SyscallResult SysGetrlimit(Task& task, int resource, GuestAddr addr);
+SyscallResult SysSetrlimit(Task& task, int resource, GuestAddr addr);
+SyscallResult SysPrlimit64(Task& task, int pid, int resource, GuestAddr new_addr, GuestAddr old_addr);
+SyscallResult SysGetrusage(Task& task, int who, GuestAddr addr);
+SyscallResult SysGetpriority(Task& task, int which, int who);
+SyscallResult SysIoprioSet(Task& task, int which, int who, int priority);
+SyscallResult SysIoprioGet(Task& task, int which, int who);
+SyscallResult SysSetpriority(Task& task, int which, int who, int nice);
 SyscallResult SysSchedSetaffinity(Task& task, int pid, uint32_t size, GuestAddr addr);
 SyscallResult SysSchedGetaffinity(Task& task, int pid, uint32_t size, GuestAddr addr);
 SyscallResult SysGetcpu(Task& task, GuestAddr cpu_addr, GuestAddr node_addr);

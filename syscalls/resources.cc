@@ -1,4 +1,4 @@
-// Limits, usage, priorities and scheduling.
+// Limits, usage and priorities.
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -12,6 +12,7 @@
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/wait.h"
 #include "syscalls/handlers.h"
+#include "syscalls/scheduling.h"
 
 namespace runsc {
 namespace {
@@ -67,19 +68,6 @@ void LimitChanged(Task& target, int resource) {
   }
 }
 
-Result<RefPtr<Task>> FindOrSelf(Task& task, int pid) {
-  if (pid < 0) return Errno(EINVAL);
-  if (pid == 0) return RefPtr<Task>(&task);
-  RefPtr<Task> other = task.kernel().FindTask(PidFromGuest(task, pid));
-  if (!other) return Errno(ESRCH);
-  return other;
-}
-
-bool MaySchedule(const Task& task, const Task& other) {
-  const CredentialsRef me = task.creds(), you = other.CredsSnapshot();
-  return me->euid == you->euid || me->euid == you->ruid || me->Has(CAP_SYS_NICE);
-}
-
 // The threads that `which` and `who` mean in getpriority, setpriority and their io namesakes.
 enum class Whom { kThread, kGroup, kUser };
 Result<std::vector<RefPtr<Task>>> PriorityTargets(Task& task, Whom which, int who) {
@@ -103,16 +91,6 @@ Result<std::vector<RefPtr<Task>>> PriorityTargets(Task& task, Whom which, int wh
 Result<Whom> WhomOf(int which) {
   if (which < PRIO_PROCESS || which > PRIO_USER) return Errno(EINVAL);
   return which == PRIO_PROCESS ? Whom::kThread : which == PRIO_PGRP ? Whom::kGroup : Whom::kUser;
-}
-
-// Lower than before needs CAP_SYS_NICE or RLIMIT_NICE.
-Result<void> SetNice(Task& task, Task& target, int nice) {
-  if (!MaySchedule(task, target)) return Errno(EPERM);
-  const auto limit = static_cast<int64_t>(std::min<uint64_t>(target.rlimit(RLIMIT_NICE), 40));
-  if (nice < target.nice && !task.creds()->Has(CAP_SYS_NICE) && 20 - nice > limit) return Errno(EACCES);
-  target.nice = nice;
-  HostPriorityChanged(target);
-  return {};
 }
 
 // --- the priority of I/O: a class and a level, in the 16 bits Linux keeps.
@@ -142,17 +120,8 @@ Result<void> SetIoPriority(Task& task, Task& target, int priority) {
 int EffectiveIoPriority(const Task& task) {
   const int set = task.io_priority;
   if (set >> kIoClassShift != kIoNone) return set;
-  if (task.sched_policy == SCHED_IDLE) return kIoIdle << kIoClassShift;
+  if (PolicyOf(task) == SCHED_IDLE) return kIoIdle << kIoClassShift;
   return kIoBestEffort << kIoClassShift | (task.nice + 20) / 5;
-}
-
-bool IsNormalPolicy(int policy) { return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE; }
-
-Result<void> CheckPolicy(int policy, int priority) {
-  if (IsNormalPolicy(policy)) return priority == 0 ? Result<void>() : Errno(EINVAL);
-  if (policy != SCHED_FIFO && policy != SCHED_RR) return Errno(EINVAL);
-  if (priority < 1 || priority > 99) return Errno(EINVAL);
-  return Errno(EPERM);  // no real-time time is ever given to a sandbox
 }
 
 std::array<uint64_t, 16> AllCpus(const Kernel& kernel) {
@@ -244,62 +213,6 @@ SyscallResult SysIoprioGet(Task& task, int which, int who) {
   int best = kIoIdle << kIoClassShift | (kIoLevels - 1);
   for (const auto& thread : targets) best = std::min(best, EffectiveIoPriority(*thread));
   return int64_t{best};
-}
-
-// sched_setscheduler(2)
-SyscallResult SysSchedSetscheduler(Task& task, int pid, int policy, GuestAddr param_addr) {
-  if (policy < 0 || param_addr == 0) return Errno(EINVAL);
-  const int priority = TRY(task.CopyInObject<int32_t>(param_addr));
-  const RefPtr<Task> target = TRY(FindOrSelf(task, pid));
-  TRY(CheckPolicy(policy & ~SCHED_RESET_ON_FORK, priority));
-  if (!MaySchedule(task, *target)) return Errno(EPERM);
-  target->sched_policy = policy & ~SCHED_RESET_ON_FORK;
-  HostPriorityChanged(*target);
-  return int64_t{0};
-}
-
-// sched_getscheduler(2)
-SyscallResult SysSchedGetscheduler(Task& task, int pid) { return int64_t{TRY(FindOrSelf(task, pid))->sched_policy.load()}; }
-
-// sched_setparam(2)
-SyscallResult SysSchedSetparam(Task& task, int pid, GuestAddr param_addr) {
-  if (param_addr == 0) return Errno(EINVAL);
-  const int priority = TRY(task.CopyInObject<int32_t>(param_addr));
-  TRY(FindOrSelf(task, pid));
-  return priority == 0 ? SyscallResult(int64_t{0}) : Errno(EINVAL);
-}
-
-// sched_getparam(2)
-SyscallResult SysSchedGetparam(Task& task, int pid, GuestAddr param_addr) {
-  if (param_addr == 0) return Errno(EINVAL);
-  TRY(FindOrSelf(task, pid));
-  TRY(task.CopyOutObject<int32_t>(param_addr, 0));
-  return int64_t{0};
-}
-
-// sched_get_priority_max(2)
-SyscallResult SysSchedGetPriorityMax(Task&, int policy) {
-  if (policy == SCHED_FIFO || policy == SCHED_RR) return int64_t{99};
-  return IsNormalPolicy(policy) || policy == SCHED_DEADLINE ? SyscallResult(int64_t{0}) : Errno(EINVAL);
-}
-
-// sched_get_priority_min(2)
-SyscallResult SysSchedGetPriorityMin(Task&, int policy) {
-  if (policy == SCHED_FIFO || policy == SCHED_RR) return int64_t{1};
-  return IsNormalPolicy(policy) || policy == SCHED_DEADLINE ? SyscallResult(int64_t{0}) : Errno(EINVAL);
-}
-
-// sched_rr_get_interval(2)
-SyscallResult SysSchedRrGetInterval(Task& task, int pid, GuestAddr addr) {
-  TRY(FindOrSelf(task, pid));
-  TRY(task.CopyOutObject(addr, timespec{0, 4'000'000}));
-  return int64_t{0};
-}
-
-// sched_yield(2)
-SyscallResult SysSchedYield(Task&) {
-  sched_yield();
-  return int64_t{0};
 }
 
 // sched_setaffinity(2)

@@ -4,6 +4,7 @@
 #include "sentry/fs/dir_file.h"
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/proc_pid_dir.h"
+#include "sentry/fs/simple_fs_text.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/vfs/file.h"
 
@@ -65,7 +66,8 @@ Result<std::string> Unset(const ProcTarget&, Task&) { return std::string("429496
 Result<std::string> Wchan(const ProcTarget&, Task&) { return std::string("0"); }
 Result<std::string> Personality(const ProcTarget& target, Task& reader) {
   TRY(target.CheckMayInspect(reader));
-  return std::string("00000000\n");
+  MutexLock l(target.kernel().task_set_mu());
+  return Format("%08x\n", target.group().personality);
 }
 
 constexpr ProcEntry kEntries[] = {

@@ -258,7 +258,7 @@ Result<std::string> ProcStat(const ProcTarget& target, Task& reader) {
   out += StatProcess(*task, s);
   out += StatMemory(mm.get(), permitted);
   AppendFormat(&out, " %lu %lu %lu %lu 0 0 0 %d 0 0 %d 0 0 0", s.pending & kShown, blocked & kShown,
-               s.ignored & kShown, s.caught & kShown, s.exit_signal, task->sched_policy.load());
+               s.ignored & kShown, s.caught & kShown, s.exit_signal, task->sched_policy & ~SCHED_RESET_ON_FORK);
   out += StatImage(mm.get(), permitted, s.exit_status);
   return out + "\n";
 }

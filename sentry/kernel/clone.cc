@@ -1,6 +1,8 @@
 // New threads and processes: clone(2) in all its forms.
 #include <linux/sched.h>
 
+#include <algorithm>
+
 #include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
@@ -136,8 +138,9 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, int tid) {
   TRY(NumberChild(*child, args.set_tid));
   if (!(args.flags & CLONE_VM) || (args.flags & CLONE_VFORK)) child->sigaltstack = sigaltstack;
   child->affinity = affinity;
-  child->sched_policy = sched_policy.load();
-  child->nice = nice.load();
+  const bool reset = sched_policy & SCHED_RESET_ON_FORK;  // no child is better off than others
+  child->sched_policy = sched_policy & ~SCHED_RESET_ON_FORK;
+  child->nice = reset ? std::max(nice.load(), 0) : nice.load();
   child->io_priority = io_priority.load();
   HostCpusChanged(*child, affinity);
   child->timer_slack_ns = timer_slack_ns;

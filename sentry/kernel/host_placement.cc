@@ -25,7 +25,7 @@ bool IsAll(const std::array<uint64_t, 16>& mask) {
 // The host may refuse more than it gave the sandbox: then the thread stays as it is.
 void ApplyPriority(pid_t host_tid, int policy, int nice) {
   const sched_param param{};
-  (void)sched_setscheduler(host_tid, policy, &param);
+  (void)sched_setscheduler(host_tid, policy & ~SCHED_RESET_ON_FORK, &param);
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(host_tid), nice);
 }
 

@@ -44,7 +44,7 @@ constexpr FlagDef kFlags[] = {
     {"control-fd", FlagKind::kInt, "-1", "", "listening control socket"},
     {"network-fd", FlagKind::kInt, "-1", "", "channel to the network broker"},
     {"link-fd", FlagKind::kInt, "-1", "", "link to the container's monitor"},
-    {"preserved-fd", FlagKind::kList, "", "", "descriptor the container inherits, from 3 on"},
+    {"inherited-fd", FlagKind::kList, "", "", "FD,NUMBER: descriptor the container inherits"},
     {"cgroup-file", FlagKind::kList, "", "", "FD,NAME: file of the container's cgroup that the guest may see"},
     {"gofer-fd", FlagKind::kList, "", "", "channel to the gofer"},
 };
@@ -89,7 +89,12 @@ absl::Status ReadConfiguration(const Invocation& invocation, Sentry& sentry) {
   }
   first.link = FdFlag(invocation, "link-fd");
   for (int fd = 0; fd < 3; ++fd) first.fds.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  for (UniqueFd& fd : FdFlags(invocation, "preserved-fd")) first.fds.push_back(std::move(fd));
+  for (const std::string_view text : invocation.flags.GetList("inherited-fd")) {
+    const size_t comma = std::min(text.find(','), text.size() - 1);
+    const std::optional<int> number = ParseNumber<int>(text.substr(comma + 1));
+    if (!number) return InvalidArgument("--inherited-fd: malformed");
+    first.inherited.push_back({*number, UniqueFd(ParseNumber<int>(text.substr(0, comma)).value_or(-1))});
+  }
   ASSIGN_OR_RETURN(sentry.parts.overlay, ParseOverlayOption(invocation.globals.GetString("overlay2")));
   sentry.parts.keep_net_raw = invocation.globals.GetBool("net-raw");
   sentry.parts.honour_seccomp = invocation.globals.GetBool("oci-seccomp");

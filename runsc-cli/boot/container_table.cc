@@ -32,6 +32,15 @@ class FdList {
   size_t next_ = 0;
 };
 
+absl::StatusOr<std::vector<InheritedFd>> Inherited(FdList& list, const std::vector<int32_t>& numbers) {
+  std::vector<InheritedFd> inherited;
+  for (const int32_t number : numbers) {
+    if (number < 0) return absl::InvalidArgumentError("a negative descriptor");
+    inherited.push_back({number, list.Take()});
+  }
+  return inherited;
+}
+
 }  // namespace
 
 void ContainerTable::AddFirst(std::shared_ptr<GuestContainer> container) {
@@ -50,7 +59,7 @@ absl::StatusOr<std::shared_ptr<GuestContainer>> ContainerTable::Find(const std::
 }
 
 absl::Status ContainerTable::Create(const CreateRequest& request, std::vector<UniqueFd> fds) {
-  const uint64_t wanted = 2 + kStdio + uint64_t{request.preserved_fds} + request.gofer_channels + request.cgroup_files.size();
+  const uint64_t wanted = 2 + kStdio + request.inherited.size() + request.gofer_channels + request.cgroup_files.size();
   if (fds.size() != wanted) return absl::InvalidArgumentError("create: wrong number of descriptors");
   FdList list(std::move(fds));
   ASSIGN_OR_RETURN(const std::string json, ReadFd(list.Take().get(), kMaxSpecBytes));
@@ -61,7 +70,8 @@ absl::Status ContainerTable::Create(const CreateRequest& request, std::vector<Un
   if (!parts.spec.process || !parts.spec.root) return absl::InvalidArgumentError("create: no process or root");
   ASSIGN_OR_RETURN(parts.plan, PlanMounts(parts.spec, request.bundle));
   parts.link = list.Take();
-  parts.fds = list.Take(kStdio + request.preserved_fds);
+  parts.fds = list.Take(kStdio);
+  ASSIGN_OR_RETURN(parts.inherited, Inherited(list, request.inherited));
   parts.gofer_channels = list.Take(request.gofer_channels);
   for (const std::string& name : request.cgroup_files) parts.cgroup_files.push_back({name, list.Take()});
   {
@@ -116,7 +126,7 @@ absl::Status ContainerTable::Start(const std::string& id) {
 }
 
 absl::StatusOr<ExecReply> ContainerTable::Exec(const ExecRequest& request, std::vector<UniqueFd> fds) {
-  if (fds.size() != 2 + kStdio + uint64_t{request.preserved_fds}) {
+  if (fds.size() != 2 + kStdio + request.inherited.size()) {
     return absl::InvalidArgumentError("exec: wrong number of descriptors");
   }
   ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(request.container));
@@ -124,7 +134,9 @@ absl::StatusOr<ExecReply> ContainerTable::Exec(const ExecRequest& request, std::
   ASSIGN_OR_RETURN(const std::string json, ReadFd(list.Take().get(), kMaxSpecBytes));
   ASSIGN_OR_RETURN(SpecProcess process, ParseProcess(json));
   UniqueFd link = list.Take();
-  return container->Exec(std::move(process), list.Take(list.left()), std::move(link));
+  std::vector<UniqueFd> stdio = list.Take(kStdio);
+  ASSIGN_OR_RETURN(std::vector<InheritedFd> inherited, Inherited(list, request.inherited));
+  return container->Exec(std::move(process), std::move(stdio), std::move(inherited), std::move(link));
 }
 
 absl::Status ContainerTable::Signal(const SignalRequest& request) {

@@ -102,7 +102,7 @@ absl::Status GuestContainer::Create() {
   RETURN_IF_ERROR(MountAll(task, *gofer_, sandbox_.memory, parts_.plan, sandbox_.overlay, make_cgroup));
   RETURN_IF_ERROR(MakeDeviceNodes(task, spec));
   RETURN_IF_ERROR(ApplySysctls(task, spec));
-  RETURN_IF_ERROR(init_->TakeFds(std::move(parts_.fds)));
+  RETURN_IF_ERROR(init_->TakeFds(std::move(parts_.fds), std::move(parts_.inherited)));
   if (Console* console = init_->console()) console->MountOnDevConsole(task);
   const Result<Path> cwd = MakeGuestDirectories(task, init_->cwd());
   if (!cwd.ok()) return HostError(cwd.error().value(), "working directory %s", init_->cwd().c_str());
@@ -128,11 +128,12 @@ absl::Status GuestContainer::Start() {
   return hooks;
 }
 
-absl::StatusOr<ExecReply> GuestContainer::Exec(SpecProcess spec, std::vector<UniqueFd> fds, UniqueFd link) {
+absl::StatusOr<ExecReply> GuestContainer::Exec(SpecProcess spec, std::vector<UniqueFd> stdio,
+                                               std::vector<InheritedFd> inherited, UniqueFd link) {
   if (init_->phase() != ContainerPhase::kRunning) return absl::FailedPreconditionError("container not running");
   auto process = std::make_shared<GuestProcess>(sandbox_.links, std::move(spec), sandbox_.keep_net_raw);
   RETURN_IF_ERROR(process->Make(*sandbox_.kernel, place_));
-  RETURN_IF_ERROR(process->TakeFds(std::move(fds)));
+  RETURN_IF_ERROR(process->TakeFds(std::move(stdio), std::move(inherited)));
   RETURN_IF_ERROR(process->FindProgram());
   RETURN_IF_ERROR(ApplyProcessAttributes(process->task(), process->spec(), parts_.spec.linux_, sandbox_.honour_seccomp));
   const int pid = process->pid();

@@ -39,7 +39,8 @@ struct ContainerParts {
   std::vector<UniqueFd> gofer_channels;
   std::vector<CgroupFd> cgroup_files;
   std::shared_ptr<AddressSpaceFamily> family;  // null: the sandbox's
-  std::vector<UniqueFd> fds;  // as GuestProcess::TakeFds
+  std::vector<UniqueFd> fds;  // of stdio; these and the next as GuestProcess::TakeFds
+  std::vector<InheritedFd> inherited;
   UniqueFd link;              // as GuestProcess::Attach
 };
 
@@ -56,7 +57,7 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   const std::string& id() const { return parts_.id; }
   const RefPtr<PidNamespace>& pid_ns() const { return place_.pid_ns; }
   absl::Status Start();
-  absl::StatusOr<ExecReply> Exec(SpecProcess spec, std::vector<UniqueFd> fds, UniqueFd link);
+  absl::StatusOr<ExecReply> Exec(SpecProcess spec, std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited, UniqueFd link);
   absl::Status Signal(int pid, int signo, bool all);
   absl::StatusOr<WaitReply> Wait(int pid);
   StateReply State();

@@ -80,7 +80,7 @@ absl::Status RunHook(const Spec& spec, const SpecHook& hook, const GuestHookPlac
   }
   auto process = std::make_shared<GuestProcess>(*place.links, ProcessOf(spec, hook), place.keep_net_raw);
   RETURN_IF_ERROR(process->Make(*place.kernel, place.place));
-  RETURN_IF_ERROR(process->TakeFds(std::move(fds)));
+  RETURN_IF_ERROR(process->TakeFds(std::move(fds), {}));
   RETURN_IF_ERROR(process->FindProgram(hook.path));
   RETURN_IF_ERROR(process->Start(nullptr));
   const std::optional<int> ended = process->WaitFor(hook.timeout_seconds);

@@ -51,17 +51,20 @@ absl::Status GuestProcess::TakeTerminal(UniqueFd host) {
   return absl::OkStatus();
 }
 
-absl::Status GuestProcess::TakeFds(std::vector<UniqueFd> fds) {
-  size_t next = 0;
+absl::Status GuestProcess::TakeFds(std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited) {
   if (spec_.terminal) {
-    RETURN_IF_ERROR(TakeTerminal(std::move(fds[0])));
-    next = 3;
+    RETURN_IF_ERROR(TakeTerminal(std::move(stdio[0])));
+  } else {
+    for (int number = 0; number < static_cast<int>(stdio.size()); ++number) {
+      inherited.push_back({number, std::move(stdio[static_cast<size_t>(number)])});
+    }
   }
-  for (; next < fds.size(); ++next) {
-    Result<RefPtr<File>> file = NewStdioFile(std::move(fds[next]));
-    if (!file.ok()) return HostError(file.error().value(), "inherited descriptor %zu", next);
-    const int fd = static_cast<int>(next);
-    if (!init_.fds->InstallAt(fd, *file, false, RLIM_INFINITY).ok()) return absl::InternalError("stdio");
+  for (InheritedFd& fd : inherited) {
+    Result<RefPtr<File>> file = NewStdioFile(std::move(fd.host));
+    if (!file.ok()) return HostError(file.error().value(), "inherited descriptor %d", fd.number);
+    if (!init_.fds->InstallAt(fd.number, *file, false, RLIM_INFINITY).ok()) {
+      return absl::InternalError(Cat("inherited descriptor ", fd.number));
+    }
   }
   return absl::OkStatus();
 }

@@ -18,6 +18,12 @@
 
 namespace runsc {
 
+// A descriptor of the host, and the guest's number for it.
+struct InheritedFd {
+  int number = -1;
+  UniqueFd host;
+};
+
 // created --Start()--> (starting) --> running --> exited. Signals that come before the start act on a process that
 // does not exist yet: deadly ones end it. Thread-safe from Attach() on; its lock is never held while the kernel is
 // called.
@@ -29,8 +35,8 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   absl::Status Make(Kernel& kernel, OutsidePlace place);
   Task& task() const { return outside_->task(); }
   const SpecProcess& spec() const { return spec_; }
-  // `fds`: stdin, stdout, stderr (with process.terminal: a host terminal, three times), then what is preserved.
-  absl::Status TakeFds(std::vector<UniqueFd> fds);
+  // `stdio`: stdin, stdout, stderr; with process.terminal a host terminal, three times.
+  absl::Status TakeFds(std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited);
   // `path`: not to be looked for; "" means args[0].
   absl::Status FindProgram(std::string path = {});
   // Its monitor; it need not have one.

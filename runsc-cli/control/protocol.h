@@ -128,20 +128,21 @@ struct SharedNamespaces {
   template <class V> void Visit(V& v) { v(uts, ipc, net, pid_of); }
 };
 
-// Descriptors: config.json, the link, three of stdio, those to preserve, the gofer's channels, files of the cgroup.
+// Descriptors: config.json, the link, three of stdio, those to inherit, the gofer's channels, files of the cgroup.
 struct CreateRequest {
   std::string container, bundle;
   SharedNamespaces shared;
-  uint32_t preserved_fds = 0, gofer_channels = 0;
+  std::vector<int32_t> inherited;  // the guest's numbers of those to inherit
+  uint32_t gofer_channels = 0;
   std::vector<std::string> cgroup_files;  // their names
-  template <class V> void Visit(V& v) { v(container, bundle, shared, preserved_fds, gofer_channels, cgroup_files); }
+  template <class V> void Visit(V& v) { v(container, bundle, shared, inherited, gofer_channels, cgroup_files); }
 };
 
-// Descriptors: the process as JSON, the link, three of stdio, those to preserve.
+// Descriptors: the process as JSON, the link, three of stdio, those to inherit.
 struct ExecRequest {
   std::string container;
-  uint32_t preserved_fds = 0;
-  template <class V> void Visit(V& v) { v(container, preserved_fds); }
+  std::vector<int32_t> inherited;  // as CreateRequest's
+  template <class V> void Visit(V& v) { v(container, inherited); }
 };
 
 struct ExecReply {

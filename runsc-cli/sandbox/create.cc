@@ -122,7 +122,7 @@ class Creation {
     streams.detached = !options_.foreground;
     streams.console_socket = options_.console_socket;
     streams.size = {process.console_height, process.console_width};
-    streams.preserved = options_.preserved_fds;
+    streams.inherited = options_.inherited_fds;
     ASSIGN_OR_RETURN(created_.streams, GuestStreams::Open(streams));
     return absl::OkStatus();
   }
@@ -155,6 +155,7 @@ class Creation {
     request.control_listener = listener.get();
     request.link = monitor_.link.get();
     request.streams = created_.streams.fds();
+    request.inherited_numbers = created_.streams.inherited_numbers();
     if (own_network) request.network_of = Cat("/proc/", monitor_.pid, "/ns/net");
     request.cgroup = &cgroup_;
     request.die_with_caller = options_.foreground;
@@ -201,7 +202,7 @@ class Creation {
     request.container = options_.id;
     request.bundle = options_.bundle->path;
     request.shared = NamespacesToShare(store_, options_.bundle->spec, state_.sandbox_id);
-    request.preserved_fds = static_cast<uint32_t>(options_.preserved_fds);
+    request.inherited = created_.streams.inherited_numbers();
     request.gofer_channels = static_cast<uint32_t>(channels.sentry_ends.size());
     for (const CgroupFd& file : cgroup_.view) request.cgroup_files.push_back(file.name);
     std::vector<int> fds = {config.get(), monitor_.link.get()};

@@ -18,7 +18,7 @@ struct CreateOptions {
   std::string pid_file;          // "" for none
   std::string console_socket;    // "" for none
   std::string pidfd_socket;      // gets a pidfd of the monitor; "" for none
-  int preserved_fds = 0;
+  std::vector<FdMapping> inherited_fds;
   bool start_now = false;        // run: start init as soon as the container is on record
   bool foreground = false;       // run: the caller stays, and the sandbox goes with it
 };

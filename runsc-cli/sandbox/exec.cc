@@ -27,7 +27,7 @@ absl::StatusOr<ExecReply> SendExec(StateStore& store, const ContainerState& stat
   ASSIGN_OR_RETURN(const UniqueFd json, SealedCopy(options.json));
   ExecRequest request;
   request.container = options.id;
-  request.preserved_fds = static_cast<uint32_t>(options.preserved_fds);
+  request.inherited = streams.inherited_numbers();
   std::vector<int> fds = {json.get(), link};
   for (int fd : streams.fds()) fds.push_back(fd);
   ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state));
@@ -58,7 +58,7 @@ absl::StatusOr<ExecutedProcess> ExecInContainer(StateStore& store, const ExecOpt
   wanted.detached = options.detached;
   wanted.console_socket = options.console_socket;
   wanted.size = {options.process.console_height, options.process.console_width};
-  wanted.preserved = options.preserved_fds;
+  wanted.inherited = options.inherited_fds;
   ASSIGN_OR_RETURN(GuestStreams streams, GuestStreams::Open(wanted));
   MonitorOptions monitor_options;
   monitor_options.terminal = streams.controlling();

@@ -20,7 +20,7 @@ struct ExecOptions {
   std::string internal_pid_file;  // gets the pid in the container; "" for none
   std::string console_socket;     // "" for none
   std::string pidfd_socket;       // gets a pidfd of the monitor; "" for none
-  int preserved_fds = 0;
+  std::vector<FdMapping> inherited_fds;
 };
 
 struct ExecutedProcess {

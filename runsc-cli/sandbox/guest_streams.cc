@@ -8,16 +8,34 @@
 namespace runsc {
 namespace {
 
-constexpr int kFirstPreserved = 3;
+constexpr int kFirst = 3;  // after standard input, output and error
+constexpr int kMost = 65535;
 
-absl::Status CheckPreserved(int count) {
-  for (int fd = kFirstPreserved; fd < kFirstPreserved + count; ++fd) {
-    if (fcntl(fd, F_GETFD) < 0) return InvalidArgument("--preserve-fds: descriptor ", fd, " is not open");
+absl::Status AddFd(std::vector<FdMapping>& list, std::string_view flag, FdMapping added) {
+  if (fcntl(added.fd, F_GETFD) < 0) return InvalidArgument(flag, ": descriptor ", added.fd, " is not open");
+  for (const FdMapping& other : list) {
+    if (other.target == added.target) return InvalidArgument(flag, ": number ", added.target, " is given twice");
   }
+  list.push_back(added);
   return absl::OkStatus();
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<FdMapping>> InheritedFds(int64_t preserved, const std::vector<std::string>& passed) {
+  std::vector<FdMapping> list;
+  for (int fd = kFirst; fd < kFirst + preserved; ++fd) RETURN_IF_ERROR(AddFd(list, "--preserve-fds", {fd, fd}));
+  for (std::string_view text : passed) {
+    const size_t colon = text.find(':');
+    const auto host = ParseNumber<int>(text.substr(0, colon));
+    const auto guest = colon == text.npos ? std::nullopt : ParseNumber<int>(text.substr(colon + 1));
+    if (!host || *host < 0 || !guest || *guest < kFirst || *guest > kMost) {
+      return InvalidArgument("--pass-fd: \"", text, "\" is not HOST:GUEST with a guest's number from 3 to ", kMost);
+    }
+    RETURN_IF_ERROR(AddFd(list, "--pass-fd", {*host, *guest}));
+  }
+  return list;
+}
 
 absl::StatusOr<GuestStreams> GuestStreams::Open(const StreamOptions& options) {
   const bool has_socket = !options.console_socket.empty();
@@ -27,9 +45,8 @@ absl::StatusOr<GuestStreams> GuestStreams::Open(const StreamOptions& options) {
   if (has_socket && !(options.terminal && options.detached)) {
     return InvalidArgument("cannot use console socket if runc will not detach or allocate tty");
   }
-  RETURN_IF_ERROR(CheckPreserved(options.preserved));
   GuestStreams streams;
-  streams.preserved_ = options.preserved;
+  streams.inherited_ = options.inherited;
   if (has_socket) {
     ASSIGN_OR_RETURN(streams.made_, OpenTerminalFor(options.console_socket, options.size));
   } else if (options.terminal) {
@@ -42,8 +59,14 @@ std::vector<int> GuestStreams::fds() const {
   std::vector<int> fds = {0, 1, 2};
   if (made_.valid()) fds.assign(3, made_.get());
   if (user_.fd() >= 0) fds.assign(3, user_.fd());
-  for (int i = 0; i < preserved_; ++i) fds.push_back(kFirstPreserved + i);
+  for (const FdMapping& fd : inherited_) fds.push_back(fd.fd);
   return fds;
+}
+
+std::vector<int32_t> GuestStreams::inherited_numbers() const {
+  std::vector<int32_t> numbers;
+  for (const FdMapping& fd : inherited_) numbers.push_back(fd.target);
+  return numbers;
 }
 
 }  // namespace runsc

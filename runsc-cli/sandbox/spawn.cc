@@ -56,7 +56,9 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   for (const CgroupFd& file : request.cgroup->view) child.Add(Cat("--cgroup-file=", child.Pass(file.fd.get()), ",", file.name));
   if (network.valid()) child.Add(Cat("--network-fd=", child.Pass(network.get())));
   for (size_t i = 0; i < 3; ++i) child.PassAs(request.streams[i], static_cast<int>(i));
-  for (size_t i = 3; i < request.streams.size(); ++i) child.Add(Cat("--preserved-fd=", child.Pass(request.streams[i])));
+  for (size_t i = 3; i < request.streams.size(); ++i) {
+    child.Add(Cat("--inherited-fd=", child.Pass(request.streams[i]), ",", request.inherited_numbers[i - 3]));
+  }
   child.Add(request.id);
   SpawnOptions& options = child.options();
   options.namespaces = kHelperNamespaces;

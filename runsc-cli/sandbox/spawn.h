@@ -21,7 +21,8 @@ struct SandboxRequest {
   const Bundle* bundle = nullptr;
   int control_listener = -1;              // bound control socket
   int link = -1;                          // to the container's monitor
-  std::vector<int> streams = {0, 1, 2};   // host descriptors of the container's stdio, then those preserved
+  std::vector<int> streams = {0, 1, 2};   // host descriptors of the container's stdio, then those inherited
+  std::vector<int32_t> inherited_numbers;  // what the container calls these
   std::string network_of;                 // the network namespace to use instead of config.json's; "" for none
   const CgroupEntrance* cgroup = nullptr; // never null: where all processes of the sandbox belong
   bool die_with_caller = false;           // foreground: SIGKILL when this process is gone

@@ -15,7 +15,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   WarnOfUnapplied(bundle.spec);
   CreateOptions options;
   options.bundle = &bundle;
-  SetCreateOptions(invocation, options);
+  RETURN_IF_ERROR(SetCreateOptions(invocation, options));
   RETURN_IF_ERROR(CreateContainer(store, options).status());
   return 0;
 }

@@ -33,13 +33,15 @@ absl::Status CheckCreateFlags(const Invocation& invocation) {
   return CheckSandboxFlags(invocation.globals);
 }
 
-void SetCreateOptions(const Invocation& invocation, CreateOptions& options) {
+absl::Status SetCreateOptions(const Invocation& invocation, CreateOptions& options) {
   options.globals = &invocation.globals;
   options.id = invocation.args[0];
   options.pid_file = invocation.flags.GetString("pid-file");
   options.console_socket = invocation.flags.GetString("console-socket");
   options.pidfd_socket = invocation.flags.GetString("pidfd-socket");
-  options.preserved_fds = static_cast<int>(invocation.flags.GetInt("preserve-fds"));
+  ASSIGN_OR_RETURN(options.inherited_fds,
+                   InheritedFds(invocation.flags.GetInt("preserve-fds"), invocation.flags.GetList("pass-fd")));
+  return absl::OkStatus();
 }
 
 void WarnOfUnapplied(const Spec& spec) {

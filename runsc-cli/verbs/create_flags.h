@@ -20,14 +20,15 @@ namespace runsc {
       {"pidfd-socket", FlagKind::kString, "", "", "socket that gets a pidfd of the process"},        \
       {"no-pivot", FlagKind::kBool, "false", "", "runc's", "", false},                               \
       {"no-new-keyring", FlagKind::kBool, "false", "", "runc's", "", false},                         \
-      {"preserve-fds", FlagKind::kUint, "0", "", "descriptors from 3 on that the container inherits"}
+      {"preserve-fds", FlagKind::kUint, "0", "", "descriptors from 3 on that the container inherits"}, \
+      {"pass-fd", FlagKind::kList, "", "", "M:N: descriptor M is the container's N"}
 
 // Errors for what is asked for but not there yet; a warning for --network.
 absl::Status CheckCreateFlags(const Invocation& invocation);
 // Platform and network choices every sandbox obeys.
 absl::Status CheckSandboxFlags(const FlagSet& globals);
 // What RUNSC_CREATE_FLAGS say, but for the bundle.
-void SetCreateOptions(const Invocation& invocation, CreateOptions& options);
+absl::Status SetCreateOptions(const Invocation& invocation, CreateOptions& options);
 // What of config.json is not honoured and yet no reason to refuse it.
 void WarnOfUnapplied(const Spec& spec);
 

@@ -37,13 +37,6 @@ constexpr FlagDef kFlags[] = {
     {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run"},
 };
 
-absl::Status RefuseUnsupported(const FlagSet& flags) {
-  for (const char* name : {"pass-fd", "exec-fd"}) {
-    if (flags.IsSet(name)) return absl::UnimplementedError(Cat("--", name, " is not supported yet"));
-  }
-  return absl::OkStatus();
-}
-
 ProcessChanges ChangesOf(const Invocation& invocation) {
   const FlagSet& flags = invocation.flags;
   ProcessChanges changes;
@@ -80,12 +73,12 @@ absl::StatusOr<ExecOptions> OptionsOf(const Invocation& invocation, StateStore& 
   options.internal_pid_file = flags.GetString("internal-pid-file");
   options.console_socket = flags.GetString("console-socket");
   options.pidfd_socket = flags.GetString("pidfd-socket");
-  options.preserved_fds = static_cast<int>(flags.GetInt("preserve-fds"));
+  ASSIGN_OR_RETURN(options.inherited_fds, InheritedFds(flags.GetInt("preserve-fds"), flags.GetList("pass-fd")));
   return options;
 }
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
-  RETURN_IF_ERROR(RefuseUnsupported(invocation.flags));
+  if (invocation.flags.IsSet("exec-fd")) return absl::UnimplementedError("--exec-fd is not supported yet");
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ExecOptions options, OptionsOf(invocation, store));
   if (!options.detached) HoldForwardedSignals();

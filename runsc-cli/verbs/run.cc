@@ -14,12 +14,10 @@ constexpr FlagDef kFlags[] = {
     {"detach", FlagKind::kBool, "false", "", "do not wait for the container", "d"},
     {"keep", FlagKind::kBool, "false", "", "do not delete the container when its process ends"},
     {"no-subreaper", FlagKind::kBool, "false", "", "runc's", "", false},
-    {"pass-fd", FlagKind::kList, "", "", "M:N: host descriptor M as N in the container"},
     {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run"},
 };
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
-  if (!invocation.flags.GetList("pass-fd").empty()) return absl::UnimplementedError("--pass-fd is not supported yet");
   if (invocation.flags.IsSet("exec-fd")) return absl::UnimplementedError("--exec-fd is not supported yet");
   RETURN_IF_ERROR(CheckCreateFlags(invocation));
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
@@ -27,7 +25,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   WarnOfUnapplied(bundle.spec);
   CreateOptions options;
   options.bundle = &bundle;
-  SetCreateOptions(invocation, options);
+  RETURN_IF_ERROR(SetCreateOptions(invocation, options));
   options.start_now = true;
   if (!invocation.flags.GetBool("detach")) {
     return RunForeground(store, std::move(options), invocation.flags.GetBool("keep"));

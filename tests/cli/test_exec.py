@@ -119,6 +119,20 @@ def test_preserved_descriptors(w):
     expect_failure(w.run("exec", "--preserve-fds", "100", "c1", "true"), "is not open")
 
 
+def test_passed_descriptors(w):
+    path = os.path.join(w.dir, "shared")
+    script = "echo init >&7; ls /proc/self/fd; sleep 600"
+    bundle = w.bundle(w.spec("/bin/sh", "-c", script))
+    expect(with_descriptor_3(w, path, "create", "--pass-fd", "3:7", "--bundle", bundle, w.id()) == 0, "create")
+    expect_success(w.run("start", "c1"))
+    expect(with_descriptor_3(w, path, "exec", "--pass-fd=3:9", "--pass-fd=3:10", "c1", "sh", "-c", "echo exec >&9; echo too >&10; ! test -e /proc/self/fd/3") == 0, "exec")
+    with open(path) as file:
+        expect(sorted(file.read().split()) == ["exec", "init", "too"], "what they wrote")
+    for bad, text in (("3", "HOST:GUEST"), ("3:2", "HOST:GUEST"), ("x:5", "HOST:GUEST"), ("100:5", "is not open")):
+        expect_failure(w.run("exec", "--pass-fd", bad, "c1", "true"), text)
+    expect_failure(w.run("exec", "--pass-fd=0:5", "--pass-fd=1:5", "c1", "true"), "given twice")
+
+
 def test_foreground_forwards_signals(w):
     start(w)
     run = w.popen("exec", "c1", "sh", "-c", "trap 'exit 3' INT; echo up; while :; do sleep 0.02; done")

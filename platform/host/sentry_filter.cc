@@ -139,22 +139,19 @@ void AddSockets(Calls& calls) {
 
 // Only for the engine that needs it (docs/adr/0011-ptrace-for-the-ptrace-engine.md). waitid is there already.
 void AddTracing(Calls& calls) {
-  const struct {
-    uint32_t request;
-    const char* reason;
-  } requests[] = {
-      {PTRACE_SEIZE, "becoming the tracer of a stub's new thread; pid namespace holds only stubs"},
-      {PTRACE_INTERRUPT, "stopping that thread where it waits"},
-      {PTRACE_CONT, "letting a stub's thread make a host call that its own filter judges"},
-      {PTRACE_SYSEMU, "running guest code up to its next call"},
-      {PTRACE_GETREGS, "arguments of guest calls"},
-      {PTRACE_SETREGS, "results of guest calls, signal frames"},
-      {PTRACE_GETREGSET, "floating point state for signal frames"},
-      {PTRACE_SETREGSET, "floating point state of new threads and from signal frames"},
-      {PTRACE_GETSIGINFO, "faults of guest code"},
-      {PTRACE_GET_SYSCALL_INFO, "telling 32-bit calls apart"},
-  };
-  for (const auto& [request, reason] : requests) calls.push_back({SYS_ptrace, reason, {ArgIs(0, request)}});
+  calls.insert(calls.end(), {
+      {SYS_ptrace, "becoming the tracer of a stub's new thread; pid namespace holds only stubs",
+       {ArgIs(0, PTRACE_SEIZE)}},
+      {SYS_ptrace, "stopping that thread where it waits", {ArgIs(0, PTRACE_INTERRUPT)}},
+      {SYS_ptrace, "letting a stub's thread make a host call that its own filter judges", {ArgIs(0, PTRACE_CONT)}},
+      {SYS_ptrace, "running guest code up to its next call", {ArgIs(0, PTRACE_SYSEMU)}},
+      {SYS_ptrace, "arguments of guest calls", {ArgIs(0, PTRACE_GETREGS)}},
+      {SYS_ptrace, "results of guest calls, signal frames", {ArgIs(0, PTRACE_SETREGS)}},
+      {SYS_ptrace, "floating point state for signal frames", {ArgIs(0, PTRACE_GETREGSET)}},
+      {SYS_ptrace, "floating point state of new threads and from signal frames", {ArgIs(0, PTRACE_SETREGSET)}},
+      {SYS_ptrace, "faults of guest code", {ArgIs(0, PTRACE_GETSIGINFO)}},
+      {SYS_ptrace, "telling 32-bit calls apart", {ArgIs(0, PTRACE_GET_SYSCALL_INFO)}},
+  });
 }
 
 void AddProcfs(Calls& calls, int proc_root) {

@@ -269,6 +269,10 @@ bool MiniKernel::Serve(Task& task, const Event& event) {
     }
     return true;
   }
+  if (call.number == SYS_futex) {
+    task.context->SubmitNative(call, false);
+    return true;
+  }
   bool gone = false;
   const int64_t result = Dispatch(task, call.number, call.args, &gone);
   if (gone) return false;
@@ -310,8 +314,15 @@ std::vector<std::string> MiniKernel::ReadStrings(Task& task, uint64_t addr) {
   return out;
 }
 
+Context& MiniKernel::ContextOf(Task& task) { return *task.context; }
+AddressSpace& MiniKernel::MemoryOf(Task& task) { return *task.process->memory; }
+ThreadIdentity MiniKernel::IdsOf(Task& task) {
+  return {.tid = task.tid, .tgid = task.process->pid, .ppid = task.process->ppid};
+}
+
 int64_t MiniKernel::Dispatch(Task& task, uint64_t number, Args a, bool* gone) {
   Process& process = *task.process;
+  if (const auto result = Forwarded(task, number, a)) return *result;
   switch (number) {
     case SYS_write:
       return Write(task, a);
@@ -395,11 +406,7 @@ int64_t MiniKernel::Dispatch(Task& task, uint64_t number, Args a, bool* gone) {
     case 9999:
       return static_cast<int64_t>(a[0] * 3 + a[1] + 1);
     case SYS_mmap:
-    case SYS_mprotect:
-    case SYS_munmap:
-    case SYS_madvise: {
       return -ENODEV;
-    }
     default:
       return -ENOSYS;
   }

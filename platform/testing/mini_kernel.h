@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -51,6 +52,12 @@ class MiniKernel {
   // False: the task has ended.
   bool Serve(Task& task, const Event& event);
   int64_t Dispatch(Task& task, uint64_t number, Args a, bool* gone);
+  std::optional<int64_t> Forwarded(Task& task, uint64_t number, Args a);
+  int64_t SetBase(Task& task, uint64_t code, uint64_t base);
+  int64_t ChangeMask(Task& task, Args a);
+  static Context& ContextOf(Task& task);
+  static AddressSpace& MemoryOf(Task& task);
+  static ThreadIdentity IdsOf(Task& task);
   int64_t Clone(Task& task, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
                 uint64_t tls);
   int64_t Exec(Task& task, Args a);

@@ -113,6 +113,7 @@ Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t lengt
   if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE) return Errno(EINVAL);
   if (length == 0) return Errno(EINVAL);
   length = PageUp(length);
+  if (length == 0) return Errno(ENOMEM);  // so long that it wrapped
   TRY(CheckRange(layout_, addr, length, flags));
   MapOp op{MapOp::kMap, addr, length, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & kHostFlags};
   op.flags = PlacementFlags(addr, length, op.flags);

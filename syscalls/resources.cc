@@ -267,7 +267,7 @@ SyscallResult SysPersonality(Task& task, uint32_t persona) {
   return int64_t{old};
 }
 
-// arch_prctl(2)
+// arch_prctl(2): %gs may point anywhere below the end of user addresses, as in the stub's own answer.
 SyscallResult SysArchPrctl(Task& task, int code, GuestAddr addr) {
   Registers regs = task.context().ReadRegisters();
   if (code == ARCH_GET_FS || code == ARCH_GET_GS) {
@@ -275,7 +275,8 @@ SyscallResult SysArchPrctl(Task& task, int code, GuestAddr addr) {
     return int64_t{0};
   }
   if (code != ARCH_SET_FS && code != ARCH_SET_GS) return Errno(EINVAL);
-  if (addr >= task.mm().layout().max_addr) return Errno(EPERM);
+  constexpr GuestAddr kUserEnd = 0x7ffffffff000;
+  if (addr >= (code == ARCH_SET_FS ? task.mm().layout().max_addr : kUserEnd)) return Errno(EPERM);
   (code == ARCH_SET_FS ? regs.fs_base : regs.gs_base) = addr;
   regs.rax = 0;
   task.ReplaceRegisters(regs);

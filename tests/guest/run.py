@@ -52,6 +52,7 @@ def main():
     env = {"GUEST_TEST_DIR": PLACES[args.place]}
     if args.runtime != sandbox.NATIVE:
         env["RUNSC_GUEST_TEST"] = "1"
+        env["RUNSC_PLATFORM"] = os.environ.get("RUNSC_PLATFORM", "")
         env["GUEST_KNOWN_FAILURES"] = known_failures(pathlib.Path(args.program).name)
     launcher = sandbox.Launcher(args.runtime, flags, root, scratch)
     run = launcher.start([program, *([args.pattern] if args.pattern else [])], env=env, cwd="/tmp",

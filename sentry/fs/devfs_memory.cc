@@ -31,6 +31,7 @@ Result<size_t> WriteZeros(Task& task, IoSink& dst) {
 class MemoryFile : public File {
  public:
   using File::File;
+  bool positioned() const override { return true; }  // the same at each
   Result<size_t> Write(Task&, IoSource& src, const int64_t*) override { return src.remaining(); }
   Result<int64_t> Seek(Task&, int64_t, int) override { return int64_t{0}; }
 };

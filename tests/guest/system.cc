@@ -307,6 +307,14 @@ TEST(NullZeroFull) {
   ASSERT(m != MAP_FAILED);
   EXPECT_EQ(m[5], 0);
   m[5] = 1;
+  // At any offset it is the same.
+  constexpr off_t kFar = off_t{1} << 61;
+  EXPECT_EQ(pread(null, buffer, 8, kFar), 0);
+  EXPECT_EQ(pread(zero, buffer, 8, kFar), 8);
+  EXPECT_EQ(pread(full, buffer, 8, kFar), 8);
+  EXPECT_EQ(pwrite(null, buffer, 8, kFar), 8);
+  EXPECT_ERRNO(pwrite(full, buffer, 8, kFar), ENOSPC);
+  EXPECT_EQ(pread(ASSERT_OK(open("/dev/urandom", O_RDONLY)), buffer, 8, kFar), 8);
 }
 
 TEST(RandomDevices) {

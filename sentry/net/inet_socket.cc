@@ -163,14 +163,6 @@ Result<void> InetSocket::SetSocketOption(Task& task, int name, std::string_view 
   }
 }
 
-// Groups exist on no interface but lo, where nothing is ever sent to them.
-Result<void> InetSocket::SetMembership(int level, int name, std::string_view value) {
-  const bool v4 = level == IPPROTO_IP && (name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP);
-  const bool v6 = level == IPPROTO_IPV6 && (name == IPV6_ADD_MEMBERSHIP || name == IPV6_DROP_MEMBERSHIP);
-  if (v4 || v6) return Errno(ENODEV);
-  return Errno(ENOPROTOOPT);
-}
-
 Result<void> InetSocket::SetOption(Task& task, int level, int name, std::string_view value) {
   if (level != SOL_SOCKET && level != IPPROTO_IP && level != IPPROTO_IPV6 && level != protocol()) {
     return Errno(ENOPROTOOPT);
@@ -187,7 +179,7 @@ Result<void> InetSocket::SetOption(Task& task, int level, int name, std::string_
     const std::string_view algorithm = value.substr(0, value.find('\0'));
     return algorithm == "cubic" || algorithm == "reno" ? Result<void>() : Errno(ENOENT);
   }
-  return SetMembership(level, name, value);
+  return SetOwnOption(level, name, value);
 }
 
 Result<int64_t> InetSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {

@@ -25,6 +25,7 @@ class InetSocket : public Socket {
   virtual void OptionChanged(int level, int name) {}
   // Options of the protocol alone; nothing: unknown.
   virtual std::optional<std::string> GetOwnOption(int level, int name) { return std::nullopt; }
+  virtual Result<void> SetOwnOption(int level, int name, std::string_view value) { return Errno(ENOPROTOOPT); }
 
   bool option(int level, int name) const { return options_.on(level, name); }
   bool v6_only() const { return domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_V6ONLY); }
@@ -44,7 +45,6 @@ class InetSocket : public Socket {
   Result<void> SetBuffer(Task& task, int name, int value);
   Result<void> SetDevice(std::string_view name);
   Result<void> CheckSet(Task& task, int level, int name) const;
-  Result<void> SetMembership(int level, int name, std::string_view value);
 };
 
 Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int protocol);

@@ -146,6 +146,13 @@ std::optional<std::string> TcpSocket::GetOwnOption(int level, int name) {
   return std::nullopt;
 }
 
+// Streams have no groups.
+Result<void> TcpSocket::SetOwnOption(int level, int name, std::string_view) {
+  const bool v4 = level == IPPROTO_IP && (name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP);
+  const bool v6 = level == IPPROTO_IPV6 && (name == IPV6_JOIN_GROUP || name == IPV6_LEAVE_GROUP);
+  return v4 || v6 ? Errno(EPROTO) : Errno(ENOPROTOOPT);
+}
+
 Result<RefPtr<Socket>> NewTcpSocket(Task& task, int domain, int flags) {
   const RefPtr<NetStack> stack = NetStackOf(task);
   return RefPtr<Socket>(Wrap(task, stack, MakeRef<TcpEndpoint>(stack, domain, task.creds()->euid), domain, flags));

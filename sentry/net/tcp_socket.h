@@ -33,6 +33,7 @@ class TcpSocket : public InetSocket {
   bool has_peer() const override { return endpoint_->remote().has_value(); }
   void OptionChanged(int level, int name) override;
   std::optional<std::string> GetOwnOption(int level, int name) override;
+  Result<void> SetOwnOption(int level, int name, std::string_view value) override;
 
  private:
   tcp_info Info() const;

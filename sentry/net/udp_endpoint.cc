@@ -1,11 +1,15 @@
 // The receive queue of a UDP socket.
 #include "sentry/net/udp_socket.h"
 
+#include <algorithm>
+
 namespace runsc {
 namespace {
 
 constexpr size_t kOverhead = 512;  // of a datagram, against the receive buffer
 constexpr int kNoReceive = 1, kNoSend = 2;
+constexpr size_t kMaxGroups4 = 20;  // net.ipv4.igmp_max_memberships
+constexpr size_t kMaxGroups6 = 512;  // Linux: what net.core.optmem_max has room for
 
 }  // namespace
 
@@ -19,12 +23,31 @@ void UdpEndpoint::Close() {
   std::deque<std::shared_ptr<const Datagram>> dropped;
   MutexLock l(mu_);
   closed_ = true;
+  groups_.clear();
   dropped.swap(datagrams_);
 }
 
-void UdpEndpoint::Deliver(Datagram datagram) {
-  const size_t charge = datagram.size + kOverhead;
-  auto shared = std::make_shared<const Datagram>(std::move(datagram));
+Result<void> UdpEndpoint::Join(const IpAddress& group) {
+  MutexLock l(mu_);
+  if (std::find(groups_.begin(), groups_.end(), group) != groups_.end()) return Errno(EADDRINUSE);
+  if (group.is_v4() && groups_.size() >= kMaxGroups4) return Errno(ENOBUFS);
+  if (groups_.size() >= kMaxGroups6) return Errno(ENOMEM);
+  groups_.push_back(group);
+  return {};
+}
+
+Result<void> UdpEndpoint::Leave(const IpAddress& group) {
+  MutexLock l(mu_);
+  return std::erase(groups_, group) > 0 ? Result<void>() : Errno(EADDRNOTAVAIL);
+}
+
+bool UdpEndpoint::IsMember(const IpAddress& group) const {
+  MutexLock l(mu_);
+  return std::find(groups_.begin(), groups_.end(), group) != groups_.end();
+}
+
+void UdpEndpoint::Deliver(std::shared_ptr<const Datagram> datagram) {
+  const size_t charge = datagram->size + kOverhead;
   {
     MutexLock l(mu_);
     if (closed_) return;
@@ -33,7 +56,7 @@ void UdpEndpoint::Deliver(Datagram datagram) {
       return;
     }
     queued_ += charge;
-    datagrams_.push_back(std::move(shared));
+    datagrams_.push_back(std::move(datagram));
   }
   queue_.Notify(EPOLLIN | EPOLLRDNORM);
 }

@@ -11,12 +11,35 @@
 
 #include "sentry/fs/sigpipe.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/multicast.h"
 #include "sentry/net/option_values.h"
 
 namespace runsc {
 namespace {
 
 constexpr size_t kMaxDatagram = 65507, kMaxDatagram6 = 65487;
+
+// Does a datagram to a group's `port` reach this socket, now that somebody has joined the group?
+bool Hears(const UdpEndpoint& endpoint, const Datagram& datagram, uint16_t port) {
+  const IpEndpoint local = endpoint.local();
+  const auto remote = endpoint.remote();
+  if (local.port != port || (!local.address.is_any() && local.address != datagram.to)) return false;
+  if (endpoint.family() == AF_INET6 && endpoint.ports().IsV6Only(endpoint)) return false;  // groups are IPv4 here
+  if (remote && *remote != datagram.from) return false;
+  return endpoint.hears_all_groups || endpoint.IsMember(datagram.to);
+}
+
+// Nobody is told when nobody is there.
+void DeliverToGroup(const PortTable& ports, uint16_t port, Datagram datagram) {
+  const std::vector<RefPtr<PortOwner>> owners = ports.All();
+  const auto endpoint_of = [](const RefPtr<PortOwner>& owner) -> UdpEndpoint& { return static_cast<UdpEndpoint&>(*owner); };
+  const bool joined = std::any_of(owners.begin(), owners.end(), [&](const auto& owner) { return endpoint_of(owner).IsMember(datagram.to); });
+  if (!joined) return;
+  const auto shared = std::make_shared<const Datagram>(std::move(datagram));
+  for (const RefPtr<PortOwner>& owner : owners) {
+    if (Hears(endpoint_of(owner), *shared, port)) endpoint_of(owner).Deliver(shared);
+  }
+}
 
 template <typename T>
 ControlItem Item(int level, int type, const T& value) {
@@ -55,7 +78,7 @@ Result<void> UdpSocket::Connect(Task& task, const SocketAddress& address) {
   const IpEndpoint to = TRY(ParseInetAddress(address, domain(), true));
   TRY(CheckFamily(to.address));
   if (to.address.is_broadcast() && !option(SOL_SOCKET, SO_BROADCAST)) return Errno(EACCES);
-  const IpAddress source = TRY(stack_->Route(to.address));
+  const IpAddress source = TRY(SourceFor(to.address));
   TRY(EnsureBound(task));
   const IpEndpoint target{to.address.OrLoopback(), to.port};
   const IpEndpoint local = endpoint_->local();
@@ -94,6 +117,51 @@ Result<IpEndpoint> UdpSocket::Destination(SendRequest& request, bool* connected)
   if (parsed.port == 0 && type() == SOCK_DGRAM) return Errno(EINVAL);
   parsed.address = parsed.address.OrLoopback();
   return parsed;
+}
+
+// No route leads to a group: the interface was chosen, or is that of the socket's own address. ENETUNREACH.
+Result<IpAddress> UdpSocket::SourceFor(const IpAddress& to) const {
+  if (!to.is_multicast()) return stack_->Route(to);
+  const bool chosen = group_interface_ != 0 || options_.bound_device != 0 || endpoint_->local().address.is_loopback();
+  if (!to.is_v4() || !chosen) return Errno(ENETUNREACH);
+  return stack_->Route(IpAddress::V4(INADDR_LOOPBACK));
+}
+
+Result<void> UdpSocket::ChangeMembership(int level, bool join, std::string_view value) {
+  const bool v4 = level == IPPROTO_IP;
+  const GroupRequest request = TRY(v4 ? ParseGroup4(value, *stack_) : ParseGroup6(value));
+  if (!join) {
+    if (v4 && request.any_interface) return Errno(ENODEV);
+    return endpoint_->Leave(request.group);
+  }
+  if (!request.group.is_multicast() || request.group.is_v4() != v4) return Errno(EINVAL);
+  return request.present ? endpoint_->Join(request.group) : Errno(ENODEV);
+}
+
+std::optional<std::string> UdpSocket::GetOwnOption(int level, int name) {
+  if (level == IPPROTO_IP && name == IP_MULTICAST_IF) return OptionBytes(group_address_.load());
+  if (level == IPPROTO_IPV6 && name == IPV6_MULTICAST_IF) return OptionBytes(group_interface6_.load());
+  return std::nullopt;
+}
+
+Result<void> UdpSocket::SetOwnOption(int level, int name, std::string_view value) {
+  if (level == IPPROTO_IP && (name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP)) {
+    return ChangeMembership(level, name == IP_ADD_MEMBERSHIP, value);
+  }
+  if (level == IPPROTO_IPV6 && (name == IPV6_JOIN_GROUP || name == IPV6_LEAVE_GROUP)) {
+    return ChangeMembership(level, name == IPV6_JOIN_GROUP, value);
+  }
+  if (level == IPPROTO_IP && name == IP_MULTICAST_IF) {
+    const OutgoingInterface by = TRY(ParseOutgoing4(value, *stack_));
+    group_interface_ = by.index;
+    group_address_ = by.address.s_addr;
+    return {};
+  }
+  if (level != IPPROTO_IPV6 || name != IPV6_MULTICAST_IF) return Errno(ENOPROTOOPT);
+  const int index = TRY(ParseIntOption(value));
+  if (index != 0 && index != kLoopbackIndex) return Errno(ENODEV);
+  group_interface6_ = index;
+  return {};
 }
 
 // The type of service and the source address a message asks for.
@@ -137,6 +205,7 @@ void UdpSocket::Refuse(const IpEndpoint& to, Datagram datagram, bool connected) 
 
 void UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
   stack_->CountPackets(1, datagram.size + 28);
+  if (to.address.is_multicast()) return DeliverToGroup(endpoint_->ports(), to.port, std::move(datagram));
   const RefPtr<PortOwner> found = endpoint_->ports().Find(to, datagram.from);
   if (found) {
     static_cast<UdpEndpoint&>(*found).Deliver(std::move(datagram));
@@ -154,7 +223,7 @@ Result<size_t> UdpSocket::Send(Task& task, SendRequest& request) {
   if (const int error = endpoint_->TakeError()) return Errno(error);
   if (endpoint_->shutdown() & 2) return request.flags & MSG_NOSIGNAL ? Errno(EPIPE) : BrokenPipe(task);
   if (to.address.is_broadcast() && !option(SOL_SOCKET, SO_BROADCAST)) return Errno(EACCES);
-  const IpAddress source = TRY(stack_->Route(to.address));
+  const IpAddress source = TRY(SourceFor(to.address));
   if (size > (to.address.is_v4() ? kMaxDatagram : kMaxDatagram6)) return Errno(EMSGSIZE);
   TRY(EnsureBound(task));
   Datagram datagram;
@@ -177,7 +246,8 @@ void UdpSocket::DescribeIp(const Datagram& datagram, ControlData& control) const
   if (option(IPPROTO_IP, IP_PKTINFO)) {
     in_pktinfo info{};
     info.ipi_ifindex = kLoopbackIndex;
-    info.ipi_spec_dst.s_addr = info.ipi_addr.s_addr = htonl(datagram.to.v4());
+    info.ipi_addr.s_addr = htonl(datagram.to.v4());
+    info.ipi_spec_dst.s_addr = datagram.to.is_multicast() ? htonl(INADDR_LOOPBACK) : info.ipi_addr.s_addr;
     control.items.push_back(Item(IPPROTO_IP, IP_PKTINFO, info));
   }
   if (option(IPPROTO_IP, IP_RECVTTL)) control.items.push_back(Item(IPPROTO_IP, IP_TTL, datagram.ttl));
@@ -262,6 +332,7 @@ Result<int64_t> UdpSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
 
 void UdpSocket::OptionChanged(int level, int name) {
   if (level == SOL_SOCKET && name == SO_RCVBUF) endpoint_->receive_buffer = options_.receive_buffer.load();
+  if (level == IPPROTO_IP && name == IP_MULTICAST_ALL) endpoint_->hears_all_groups = option(level, name);
 }
 
 Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int protocol, int flags) {

@@ -42,7 +42,15 @@ class UdpEndpoint : public PortOwner {
 
   void Close();
   // Dropped when there is no room, as a network may.
-  void Deliver(Datagram datagram);
+  void Deliver(Datagram datagram) { Deliver(std::make_shared<const Datagram>(std::move(datagram))); }
+  void Deliver(std::shared_ptr<const Datagram> datagram);
+
+  // Groups it is a member of. EADDRINUSE, ENOBUFS; EADDRNOTAVAIL: it is none.
+  Result<void> Join(const IpAddress& group);
+  Result<void> Leave(const IpAddress& group);
+  bool IsMember(const IpAddress& group) const;
+  // Whether what others of the namespace joined is heard here too.
+  std::atomic<bool> hears_all_groups{true};
   // The first one, taken off or, to peek, shared. EAGAIN, an error, or null at the end (SHUT_RD).
   Result<std::shared_ptr<const Datagram>> Next(bool peek);
   void SetRemote(std::optional<IpEndpoint> remote);
@@ -79,6 +87,7 @@ class UdpEndpoint : public PortOwner {
   int shutdown_ ABSL_GUARDED_BY(mu_) = 0;  // SHUT_* + 1
   int error_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<std::shared_ptr<const DatagramError>> errors_ ABSL_GUARDED_BY(mu_);
+  std::vector<IpAddress> groups_ ABSL_GUARDED_BY(mu_);
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<uint64_t> drops_{0};
   WaitQueue queue_;
@@ -111,6 +120,8 @@ class UdpSocket : public InetSocket {
   bool bound() const override { return endpoint_->local().port != 0; }
   bool has_peer() const override { return endpoint_->remote().has_value(); }
   void OptionChanged(int level, int name) override;
+  std::optional<std::string> GetOwnOption(int level, int name) override;
+  Result<void> SetOwnOption(int level, int name, std::string_view value) override;
   // Where other protocols than UDP differ: what they claim, what they send, and who gets it.
   virtual PortClaim AdjustClaim(PortClaim claim) const { return claim; }
   virtual Result<void> CheckMessage(Datagram& datagram) const { return {}; }
@@ -118,6 +129,8 @@ class UdpSocket : public InetSocket {
 
  private:
   Result<IpEndpoint> Destination(SendRequest& request, bool* connected) const;
+  Result<IpAddress> SourceFor(const IpAddress& to) const;
+  Result<void> ChangeMembership(int level, bool join, std::string_view value);
   void Refuse(const IpEndpoint& to, Datagram datagram, bool connected);
   Result<size_t> ReceiveError(ReceiveRequest& request);
   Result<void> ApplyControl(const SendRequest& request, Datagram& datagram) const;
@@ -125,6 +138,8 @@ class UdpSocket : public InetSocket {
   void DescribeIp(const Datagram& datagram, ControlData& control) const;
 
   const RefPtr<UdpEndpoint> endpoint_;
+  std::atomic<int> group_interface_{0}, group_interface6_{0};  // IP_MULTICAST_IF, IPV6_MULTICAST_IF
+  std::atomic<uint32_t> group_address_{0};                     // as the first was named, in network order
 };
 
 // `protocol`: IPPROTO_UDP or IPPROTO_UDPLITE.

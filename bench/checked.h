@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #define CHECKED(condition) \
-  do { \
-    if (!(condition)) { \
-      perror(#condition); \
-      exit(1); \
-    } \
+  do {                     \
+    if (!(condition)) {    \
+      perror(#condition);  \
+      exit(1);             \
+    }                      \
   } while (0)

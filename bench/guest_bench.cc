@@ -26,8 +26,8 @@ namespace {
 constexpr size_t kPage = 4096;
 constexpr int kBatches = 11;
 
-const char* self;      // executed by the exec cases, with "-x"
-const char* data_file; // a file of the root file system, at least 1 MiB long
+const char* self;       // executed by the exec cases, with "-x"
+const char* data_file;  // a file of the root file system, at least 1 MiB long
 
 double Now() {
   timespec now;
@@ -103,8 +103,8 @@ void Memory() {
   constexpr size_t kSize = 32 << 20;
   std::vector<double> rounds;
   for (int round = 0; round < kBatches; round++) {
-    volatile char* area = (volatile char*)mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
-                                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile char* area =
+        (volatile char*)mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECKED(area != MAP_FAILED);
     madvise((void*)area, kSize, MADV_NOHUGEPAGE);
     const double start = Now();
@@ -150,17 +150,21 @@ void Processes() {
 void Threads() {
   Measure("thread-create-join", 200, [] {
     pthread_t thread;
-    CHECKED(pthread_create(&thread, nullptr, [](void* p) -> void* { return p; }, nullptr) == 0);
+    CHECKED(pthread_create(
+                &thread, nullptr, [](void* p) -> void* { return p; }, nullptr) == 0);
     CHECKED(pthread_join(thread, nullptr) == 0);
   });
   static int there[2], back[2];
   CHECKED(pipe(there) == 0 && pipe(back) == 0);
   pthread_t echo;
-  pthread_create(&echo, nullptr, [](void*) -> void* {
-    char byte;
-    while (read(there[0], &byte, 1) == 1) CHECKED(write(back[1], &byte, 1) == 1);
-    return nullptr;
-  }, nullptr);
+  pthread_create(
+      &echo, nullptr,
+      [](void*) -> void* {
+        char byte;
+        while (read(there[0], &byte, 1) == 1) CHECKED(write(back[1], &byte, 1) == 1);
+        return nullptr;
+      },
+      nullptr);
   char byte = 3;
   Measure("pipe-ping-pong", 1000, [&] {
     CHECKED(write(there[1], &byte, 1) == 1);

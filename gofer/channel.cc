@@ -34,8 +34,7 @@ size_t CollectFds(msghdr* message, UniqueFd (&owned)[kFdRoom]) {
 
 }  // namespace
 
-GoferChannel::GoferChannel(UniqueFd socket)
-    : socket_(std::move(socket)), buffer_(new std::byte[kGoferMaxMessage]) {}
+GoferChannel::GoferChannel(UniqueFd socket) : socket_(std::move(socket)), buffer_(new std::byte[kGoferMaxMessage]) {}
 
 bool GoferChannel::Exchange(std::span<std::byte> request, GoferOp op, Packet* reply) {
   MessageHeader header{.size = static_cast<uint32_t>(request.size()),
@@ -87,8 +86,7 @@ bool GoferChannel::Unpack(size_t size, Packet* reply) {
   if (header.size != size || header.version != kGoferVersion) return false;
   bool failed = header.error != 0;
   if (failed && (size != sizeof(header) || reply->fd.valid())) return false;
-  reply->body.assign(reinterpret_cast<const char*>(buffer_.get()) + sizeof(header),
-                     size - sizeof(header));
+  reply->body.assign(reinterpret_cast<const char*>(buffer_.get()) + sizeof(header), size - sizeof(header));
   return true;
 }
 

@@ -27,8 +27,7 @@ class GoferChannel {
 
   // Sends one request (header still to be filled in, then body) and waits for its reply. False if the
   // gofer is gone or its reply does not belong to this request: the channel is useless from then on.
-  bool Exchange(std::span<std::byte> request, GoferOp op, Packet* reply)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  bool Exchange(std::span<std::byte> request, GoferOp op, Packet* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // Every Exchange() fails from now on.
   void Close() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 

@@ -65,9 +65,7 @@ struct GoferClient::Reply {
   GoferChannel::Packet packet;
   size_t position = 0;
 
-  WireReader reader() const {
-    return WireReader(std::as_bytes(std::span(packet.body)).subspan(position));
-  }
+  WireReader reader() const { return WireReader(std::as_bytes(std::span(packet.body)).subspan(position)); }
   template <typename T>
   bool Read(T* value) {
     bool ok = reader().Read(value);
@@ -204,12 +202,10 @@ Result<GoferNode> GoferClient::Attach(uint32_t index) {
   return CallForNode(call);
 }
 
-Result<WalkResult> GoferClient::Walk(const GoferHandle& dir,
-                                     std::span<const std::string_view> names, int open_flags) {
+Result<WalkResult> GoferClient::Walk(const GoferHandle& dir, std::span<const std::string_view> names, int open_flags) {
   if (names.empty() || names.size() > kMaxWalkNames) return Errno(EINVAL);
-  Call call(GoferOp::kWalk, WalkRequest{.dir = dir.id(),
-                                        .count = static_cast<uint32_t>(names.size()),
-                                        .open_flags = open_flags});
+  Call call(GoferOp::kWalk,
+            WalkRequest{.dir = dir.id(), .count = static_cast<uint32_t>(names.size()), .open_flags = open_flags});
   for (std::string_view name : names) call.String(name);
   Reply reply = TRY(Send(call));
   WalkReply wire;
@@ -223,7 +219,8 @@ Result<WalkResult> GoferClient::Walk(const GoferHandle& dir,
 
 Result<std::vector<Result<GoferNode>>> GoferClient::Lookup(const GoferHandle& dir, std::span<const std::string> names) {
   if (names.empty() || names.size() > kMaxWalkNames) return Errno(EINVAL);
-  Call call(GoferOp::kLookup, LookupRequest{.dir = dir.id(), .count = static_cast<uint32_t>(names.size()), .reserved = 0});
+  Call call(GoferOp::kLookup,
+            LookupRequest{.dir = dir.id(), .count = static_cast<uint32_t>(names.size()), .reserved = 0});
   for (const std::string& name : names) call.String(name);
   Reply reply = TRY(Send(call));
   CountReply header;
@@ -258,48 +255,40 @@ Result<UniqueFd> GoferClient::Open(const GoferHandle& file, int flags) {
 
 Result<CreatedFile> GoferClient::Create(const GoferHandle& dir, std::string_view name, int flags,
                                         const NewHostFile& file) {
-  Call call(GoferOp::kCreate, NewRequest{.dir = dir.id(),
-                                         .kind = static_cast<uint32_t>(flags),
-                                         .mode = file.mode,
-                                         .uid = file.uid,
-                                         .gid = file.gid});
+  Call call(
+      GoferOp::kCreate,
+      NewRequest{
+          .dir = dir.id(), .kind = static_cast<uint32_t>(flags), .mode = file.mode, .uid = file.uid, .gid = file.gid});
   return CallForFile(call.String(name));
 }
 
 Result<CreatedFile> GoferClient::CreateTmp(const GoferHandle& dir, int flags, const NewHostFile& file) {
-  Call call(GoferOp::kCreateTmp, NewRequest{.dir = dir.id(),
-                                            .kind = static_cast<uint32_t>(flags),
-                                            .mode = file.mode,
-                                            .uid = file.uid,
-                                            .gid = file.gid});
+  Call call(
+      GoferOp::kCreateTmp,
+      NewRequest{
+          .dir = dir.id(), .kind = static_cast<uint32_t>(flags), .mode = file.mode, .uid = file.uid, .gid = file.gid});
   return CallForFile(call);
 }
 
-Result<GoferNode> GoferClient::Mkdir(const GoferHandle& dir, std::string_view name,
-                                     const NewHostFile& file) {
-  Call call(GoferOp::kMkdir,
-            NewRequest{.dir = dir.id(), .mode = file.mode, .uid = file.uid, .gid = file.gid});
+Result<GoferNode> GoferClient::Mkdir(const GoferHandle& dir, std::string_view name, const NewHostFile& file) {
+  Call call(GoferOp::kMkdir, NewRequest{.dir = dir.id(), .mode = file.mode, .uid = file.uid, .gid = file.gid});
   return CallForNode(call.String(name));
 }
 
 Result<GoferNode> GoferClient::Mknod(const GoferHandle& dir, std::string_view name, uint32_t type,
                                      const NewHostFile& file) {
-  Call call(GoferOp::kMknod, NewRequest{.dir = dir.id(),
-                                        .kind = type,
-                                        .mode = file.mode,
-                                        .uid = file.uid,
-                                        .gid = file.gid});
+  Call call(GoferOp::kMknod,
+            NewRequest{.dir = dir.id(), .kind = type, .mode = file.mode, .uid = file.uid, .gid = file.gid});
   return CallForNode(call.String(name));
 }
 
-Result<GoferNode> GoferClient::Symlink(const GoferHandle& dir, std::string_view name,
-                                       std::string_view target, uint32_t uid, uint32_t gid) {
+Result<GoferNode> GoferClient::Symlink(const GoferHandle& dir, std::string_view name, std::string_view target,
+                                       uint32_t uid, uint32_t gid) {
   Call call(GoferOp::kSymlink, NewRequest{.dir = dir.id(), .uid = uid, .gid = gid});
   return CallForNode(call.String(name).String(target));
 }
 
-Result<FileAttr> GoferClient::Link(const GoferHandle& file, const GoferHandle& dir,
-                                   std::string_view name) {
+Result<FileAttr> GoferClient::Link(const GoferHandle& file, const GoferHandle& dir, std::string_view name) {
   Call call(GoferOp::kLink, PairRequest{.first = file.id(), .second = dir.id()});
   return CallForAttr(call.String(name));
 }
@@ -314,11 +303,9 @@ Result<void> GoferClient::Rmdir(const GoferHandle& dir, std::string_view name) {
   return CallForNothing(call.String(name));
 }
 
-Result<void> GoferClient::Rename(const GoferHandle& old_dir, std::string_view old_name,
-                                 const GoferHandle& new_dir, std::string_view new_name,
-                                 uint32_t flags) {
-  Call call(GoferOp::kRename,
-            PairRequest{.first = old_dir.id(), .second = new_dir.id(), .flags = flags});
+Result<void> GoferClient::Rename(const GoferHandle& old_dir, std::string_view old_name, const GoferHandle& new_dir,
+                                 std::string_view new_name, uint32_t flags) {
+  Call call(GoferOp::kRename, PairRequest{.first = old_dir.id(), .second = new_dir.id(), .flags = flags});
   return CallForNothing(call.String(old_name).String(new_name));
 }
 
@@ -361,8 +348,7 @@ Result<std::string> GoferClient::GetXattr(const GoferHandle& file, std::string_v
   return CallForString(call.String(name));
 }
 
-Result<void> GoferClient::SetXattr(const GoferHandle& file, std::string_view name,
-                                   std::string_view value, int flags) {
+Result<void> GoferClient::SetXattr(const GoferHandle& file, std::string_view name, std::string_view value, int flags) {
   if (value.size() > kGoferMaxXattrValue) return Errno(ENOSPC);
   Call call(GoferOp::kSetXattr, XattrRequest{.file = file.id(), .flags = flags});
   return CallForNothing(call.String(name).String(value));

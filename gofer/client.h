@@ -31,8 +31,7 @@ class GoferClient;
 class GoferHandle {
  public:
   GoferHandle() = default;
-  GoferHandle(GoferHandle&& o) noexcept
-      : client_(std::exchange(o.client_, nullptr)), id_(std::exchange(o.id_, 0)) {}
+  GoferHandle(GoferHandle&& o) noexcept : client_(std::exchange(o.client_, nullptr)), id_(std::exchange(o.id_, 0)) {}
   GoferHandle& operator=(GoferHandle&& o) noexcept {
     std::swap(client_, o.client_);
     std::swap(id_, o.id_);
@@ -93,8 +92,7 @@ class GoferClient {
 
   // Resolves up to kMaxWalkNames names below `dir`, each relative to the one before. "." and ".." and
   // names with a slash are EINVAL. With open_flags (as Open) the last file is opened in the same trip.
-  Result<WalkResult> Walk(const GoferHandle& dir, std::span<const std::string_view> names,
-                          int open_flags = kNoOpen);
+  Result<WalkResult> Walk(const GoferHandle& dir, std::span<const std::string_view> names, int open_flags = kNoOpen);
   // The children of `dir` by up to kMaxWalkNames names, each on its own: one result per name, or fewer when
   // they do not fit a reply or the gofer holds as many files as it may.
   Result<std::vector<Result<GoferNode>>> Lookup(const GoferHandle& dir, std::span<const std::string> names);
@@ -108,14 +106,12 @@ class GoferClient {
   Result<UniqueFd> Open(const GoferHandle& file, int flags);
 
   // Makes a new regular file (EEXIST if the name is taken) and opens it with `flags`, as Open.
-  Result<CreatedFile> Create(const GoferHandle& dir, std::string_view name, int flags,
-                             const NewHostFile& file);
+  Result<CreatedFile> Create(const GoferHandle& dir, std::string_view name, int flags, const NewHostFile& file);
   // As Create, without a name; Link gives it one unless flags has O_EXCL.
   Result<CreatedFile> CreateTmp(const GoferHandle& dir, int flags, const NewHostFile& file);
   Result<GoferNode> Mkdir(const GoferHandle& dir, std::string_view name, const NewHostFile& file);
   // type: S_IFREG, S_IFIFO or S_IFSOCK; device nodes are EPERM.
-  Result<GoferNode> Mknod(const GoferHandle& dir, std::string_view name, uint32_t type,
-                          const NewHostFile& file);
+  Result<GoferNode> Mknod(const GoferHandle& dir, std::string_view name, uint32_t type, const NewHostFile& file);
   Result<GoferNode> Symlink(const GoferHandle& dir, std::string_view name, std::string_view target,
                             uint32_t uid = NewHostFile::kKeepId, uint32_t gid = NewHostFile::kKeepId);
   // A new name for `file`; returns its attributes. EXDEV across attach points.
@@ -123,8 +119,8 @@ class GoferClient {
   Result<void> Unlink(const GoferHandle& dir, std::string_view name);
   Result<void> Rmdir(const GoferHandle& dir, std::string_view name);
   // flags: RENAME_NOREPLACE, RENAME_EXCHANGE.
-  Result<void> Rename(const GoferHandle& old_dir, std::string_view old_name,
-                      const GoferHandle& new_dir, std::string_view new_name, uint32_t flags);
+  Result<void> Rename(const GoferHandle& old_dir, std::string_view old_name, const GoferHandle& new_dir,
+                      std::string_view new_name, uint32_t flags);
 
   // fsync or fdatasync of a directory or regular file.
   Result<void> Sync(const GoferHandle& file, bool data_only);
@@ -135,8 +131,7 @@ class GoferClient {
 
   // user.* and system.posix_acl_*; security.capability may be read. Others are EOPNOTSUPP.
   Result<std::string> GetXattr(const GoferHandle& file, std::string_view name);
-  Result<void> SetXattr(const GoferHandle& file, std::string_view name, std::string_view value,
-                        int flags);
+  Result<void> SetXattr(const GoferHandle& file, std::string_view name, std::string_view value, int flags);
   Result<std::vector<std::string>> ListXattr(const GoferHandle& file);
   Result<void> RemoveXattr(const GoferHandle& file, std::string_view name);
 

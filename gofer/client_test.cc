@@ -54,9 +54,7 @@ void Reply(int socket, MessageHeader header, std::string_view body, std::vector<
     message.msg_control = control;
     message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
     cmsghdr* rights = CMSG_FIRSTHDR(&message);
-    *rights = {.cmsg_len = CMSG_LEN(fds.size() * sizeof(int)),
-               .cmsg_level = SOL_SOCKET,
-               .cmsg_type = SCM_RIGHTS};
+    *rights = {.cmsg_len = CMSG_LEN(fds.size() * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(rights), fds.data(), fds.size() * sizeof(int));
   }
   sendmsg(socket, &message, MSG_NOSIGNAL);
@@ -126,9 +124,8 @@ TEST(ClientTest, UnaskedDescriptorsAreClosed) {
 TEST(ClientTest, BodiesCutShort) {
   std::string body(sizeof(NodeReply) + sizeof(WireString), '\0');
   for (size_t size = 0; size < body.size(); size++) {
-    LyingGofer gofer([&](int s, auto& request) {
-      Reply(s, Sound(request, size), std::string_view(body).substr(0, size));
-    });
+    LyingGofer gofer(
+        [&](int s, auto& request) { Reply(s, Sound(request, size), std::string_view(body).substr(0, size)); });
     EXPECT_EQ(gofer.client->Attach(0).error(), Errno(EIO)) << size;
   }
 }

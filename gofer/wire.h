@@ -13,8 +13,8 @@ namespace runsc {
 
 // A name one directory entry can have: no slash, no NUL, not empty, "." or "..", at most 255 bytes.
 inline bool IsPlainName(std::string_view name) {
-  return !name.empty() && name.size() <= kGoferMaxName && name != "." && name != ".." &&
-         name.find('/') == name.npos && name.find('\0') == name.npos;
+  return !name.empty() && name.size() <= kGoferMaxName && name != "." && name != ".." && name.find('/') == name.npos &&
+         name.find('\0') == name.npos;
 }
 
 // Takes a received message apart. After the first failure every further read fails.

@@ -32,8 +32,8 @@ using GuestAddr = uint64_t;
 // General registers, in the order of Linux's struct user_regs_struct (sys/user.h), so ptrace and core
 // files can copy it whole.
 struct Registers {
-  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs,
-      eflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
+  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss,
+      fs_base, gs_base, ds, es, fs, gs;
 };
 
 // System calls by number.
@@ -69,7 +69,7 @@ struct Event {
 // What a new guest thread starts with.
 struct ThreadStart {
   Registers regs;
-  std::vector<std::byte> fp_state;  // XSAVE image (ReadFpState of the parent); empty = initial state
+  std::vector<std::byte> fp_state;      // XSAVE image (ReadFpState of the parent); empty = initial state
   int32_t tid = 0, tgid = 0, ppid = 0;  // guest-visible, for the engine's own answers
   uint32_t uid = 0, euid = 0, gid = 0, egid = 0;
   uint64_t signal_mask = 0;
@@ -78,9 +78,9 @@ struct ThreadStart {
 };
 
 // One step of a batch of mapping changes, executed in the stub in order. What unmaps or moves a mapping with a
-// host_fd is forwarded from then on, so that the kernel knows what is mapped. kReserve, in an exec's batch: from addr on
-// nothing is placed unless asked to be there; the range is no mapping of the guest's, so calls about it that
-// would succeed (mprotect, madvise) are forwarded. host_fd tells it from the guest's mappings in /proc.
+// host_fd is forwarded from then on, so that the kernel knows what is mapped. kReserve, in an exec's batch: from addr
+// on nothing is placed unless asked to be there; the range is no mapping of the guest's, so calls about it that would
+// succeed (mprotect, madvise) are forwarded. host_fd tells it from the guest's mappings in /proc.
 struct MapOp {
   enum Kind { kMap, kUnmap, kProtect, kRemap, kAdvise, kLock, kUnlock, kLockAll, kUnlockAll, kReserve } kind;
   GuestAddr addr = 0;

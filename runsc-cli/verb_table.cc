@@ -5,10 +5,10 @@ namespace runsc {
 namespace {
 
 constexpr const Verb* kVerbs[] = {
-    &kCreateVerb, &kStartVerb,  &kRunVerb,     &kDoVerb,      &kExecVerb,    &kKillVerb,       &kDeleteVerb,
-    &kStateVerb,  &kListVerb,   &kPsVerb,      &kPauseVerb,   &kResumeVerb,  &kUpdateVerb,     &kEventsVerb,
-    &kUsageVerb,  &kDebugVerb,  &kWaitVerb,   &kSpecVerb,   &kFeaturesVerb, &kDoctorVerb, &kInstallVerb, &kUninstallVerb,  &kCompletionVerb,
-    &kHelpVerb,   &kFlagsVerb,  &kBootVerb,    &kGoferVerb,   &kNetBrokerVerb,
+    &kCreateVerb,    &kStartVerb,      &kRunVerb,  &kDoVerb,    &kExecVerb,     &kKillVerb,   &kDeleteVerb,
+    &kStateVerb,     &kListVerb,       &kPsVerb,   &kPauseVerb, &kResumeVerb,   &kUpdateVerb, &kEventsVerb,
+    &kUsageVerb,     &kDebugVerb,      &kWaitVerb, &kSpecVerb,  &kFeaturesVerb, &kDoctorVerb, &kInstallVerb,
+    &kUninstallVerb, &kCompletionVerb, &kHelpVerb, &kFlagsVerb, &kBootVerb,     &kGoferVerb,  &kNetBrokerVerb,
 };
 
 }  // namespace

@@ -16,8 +16,8 @@ T FromRegister(uint64_t value) {
 }
 
 template <typename... A, size_t... I>
-SyscallResult CallWithRegisters(SyscallResult (*handler)(Task&, A...), Task& task,
-                                const SyscallRequest& request, std::index_sequence<I...>) {
+SyscallResult CallWithRegisters(SyscallResult (*handler)(Task&, A...), Task& task, const SyscallRequest& request,
+                                std::index_sequence<I...>) {
   return handler(task, FromRegister<A>(request.args[I])...);
 }
 

@@ -156,8 +156,8 @@ SyscallResult SysIoGetevents(Task& task, GuestAddr id, int64_t min, int64_t coun
 }
 
 // io_pgetevents(2)
-SyscallResult SysIoPgetevents(Task& task, GuestAddr id, int64_t min, int64_t count, GuestAddr events,
-                              GuestAddr timeout, GuestAddr mask_addr) {
+SyscallResult SysIoPgetevents(Task& task, GuestAddr id, int64_t min, int64_t count, GuestAddr events, GuestAddr timeout,
+                              GuestAddr mask_addr) {
   struct {
     GuestAddr mask;
     uint64_t size;

@@ -12,8 +12,7 @@ inline constexpr EventMask kWriteEvents = EPOLLOUT | EPOLLWRNORM | EPOLLERR | EP
 
 // Runs `attempt` until it gives something else than EAGAIN; gives EAGAIN back if the file may not block.
 template <typename Attempt>
-auto BlockingIo(Task& task, File& file, EventMask events, Deadline deadline, Attempt attempt)
-    -> decltype(attempt()) {
+auto BlockingIo(Task& task, File& file, EventMask events, Deadline deadline, Attempt attempt) -> decltype(attempt()) {
   auto result = attempt();
   if (result.ok() || !(result.error() == Errno(EAGAIN)) || file.nonblocking()) return result;
   WaitQueue* queue = file.wait_queue();

@@ -64,8 +64,7 @@ SyscallResult RenameAt(Task& task, int old_dirfd, GuestAddr old_path, int new_di
   return Done(task.vfs().Rename(task.resolver(), from.start, from.text, to.start, to.text, flags));
 }
 
-SyscallResult LinkAt(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path,
-                     int flags) {
+SyscallResult LinkAt(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path, int flags) {
   const int at_flags = (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW);
   const Path old = TRY(LookupAt(task, old_dirfd, old_path, at_flags));
   const PathArg to = TRY(CopyInPathAt(task, new_dirfd, new_path));
@@ -90,8 +89,7 @@ SyscallResult SymlinkAt(Task& task, GuestAddr target_addr, int dirfd, GuestAddr 
 SyscallResult ReadlinkAt(Task& task, int dirfd, GuestAddr path, GuestAddr buf, int size) {
   if (size <= 0) return Errno(EINVAL);
   const PathArg arg = TRY(CopyInPathAt(task, dirfd, path, true));
-  const Path link = TRY(task.vfs().Lookup(task.resolver(), arg.start, arg.text,
-                                          Vfs::kNoFollow | Vfs::kEmptyPath));
+  const Path link = TRY(task.vfs().Lookup(task.resolver(), arg.start, arg.text, Vfs::kNoFollow | Vfs::kEmptyPath));
   Result<std::string> target = task.vfs().Readlink(task.resolver(), link);
   if (!target.ok()) return arg.text.empty() && target.error() == Errno(EINVAL) ? Errno(ENOENT) : target.error();
   const size_t n = std::min(target->size(), static_cast<size_t>(size));
@@ -165,9 +163,7 @@ Result<Path> SearchableDir(Task& task, Path path) {
 }  // namespace
 
 // mkdir(2)
-SyscallResult SysMkdir(Task& task, GuestAddr path, uint32_t mode) {
-  return MkdirAt(task, AT_FDCWD, path, mode);
-}
+SyscallResult SysMkdir(Task& task, GuestAddr path, uint32_t mode) { return MkdirAt(task, AT_FDCWD, path, mode); }
 
 // mkdirat(2)
 SyscallResult SysMkdirat(Task& task, int dirfd, GuestAddr path, uint32_t mode) {
@@ -208,8 +204,7 @@ SyscallResult SysLink(Task& task, GuestAddr old_path, GuestAddr new_path) {
 }
 
 // linkat(2)
-SyscallResult SysLinkat(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path,
-                        int flags) {
+SyscallResult SysLinkat(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path, int flags) {
   if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
   if (flags & AT_EMPTY_PATH) TRY(CheckLinkByDescriptor(task, old_dirfd, old_path));
   return LinkAt(task, old_dirfd, old_path, new_dirfd, new_path, flags);

@@ -20,8 +20,7 @@ namespace {
 
 SyscallResult DupTo(Task& task, int old_fd, int new_fd, bool cloexec) {
   RefPtr<File> file = TRY(task.fds().Get(old_fd));
-  RefPtr<File> replaced =
-      TRY(task.fds().InstallAt(new_fd, std::move(file), cloexec, task.rlimit(RLIMIT_NOFILE)));
+  RefPtr<File> replaced = TRY(task.fds().InstallAt(new_fd, std::move(file), cloexec, task.rlimit(RLIMIT_NOFILE)));
   if (replaced) replaced->OnClose(&task);
   return new_fd;
 }

@@ -10,8 +10,7 @@ namespace runsc {
 
 // The lowest free descriptor, below RLIMIT_NOFILE. EMFILE.
 inline SyscallResult InstallFd(Task& task, RefPtr<File> file, bool cloexec, int minimum = 0) {
-  return int64_t{
-      TRY(task.fds().Install(std::move(file), cloexec, minimum, task.rlimit(RLIMIT_NOFILE)))};
+  return int64_t{TRY(task.fds().Install(std::move(file), cloexec, minimum, task.rlimit(RLIMIT_NOFILE)))};
 }
 
 // Where an *at call starts: the working directory for AT_FDCWD, else the directory behind `dirfd`.

@@ -55,8 +55,8 @@ SyscallResult SysFtruncate(Task& task, int fd, int64_t size) {
 SyscallResult SysFallocate(Task& task, int fd, int mode, int64_t offset, int64_t length) {
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
   if (offset < 0 || length <= 0) return Errno(EINVAL);
-  constexpr int kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE |
-                         FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE | kWriteZeroes;
+  constexpr int kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
+                         FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE | kWriteZeroes;
   if (mode & ~kKnown) return Errno(EOPNOTSUPP);
   if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE)) return Errno(EOPNOTSUPP);
   if (!file->writable()) return Errno(EBADF);

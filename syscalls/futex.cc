@@ -69,7 +69,8 @@ SyscallResult SysMembarrier(Task& task, int command, uint32_t flags, int cpu) {
 }
 
 // futex_waitv(2)
-SyscallResult SysFutexWaitv(Task& task, GuestAddr waiters, uint32_t count, uint32_t flags, GuestAddr timeout, int clock) {
+SyscallResult SysFutexWaitv(Task& task, GuestAddr waiters, uint32_t count, uint32_t flags, GuestAddr timeout,
+                            int clock) {
   task.SubmitNative({SYS_futex_waitv, {waiters, count, flags, timeout, static_cast<uint64_t>(clock)}});
   return int64_t{0};
 }

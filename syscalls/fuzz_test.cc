@@ -44,7 +44,8 @@ class FuzzTest : public GuestTest {
       case 1:  // as a descriptor or small number
         return random_() % 12;
       case 2:
-        return Pick({UINT64_MAX, 0x80000000, 0x7fffffff, 0xffffffff, uint64_t{1} << 63, INT64_MAX, static_cast<uint64_t>(-100)});
+        return Pick({UINT64_MAX, 0x80000000, 0x7fffffff, 0xffffffff, uint64_t{1} << 63, INT64_MAX,
+                     static_cast<uint64_t>(-100)});
       case 3:
         return Pick({kBad, kEnd, kEnd - 1, kEnd - 7, uint64_t{1} << 47, kMemory + kMemorySize / 2});
       case 4:  // flags
@@ -142,8 +143,8 @@ TEST_F(FuzzTest, RandomCallsHurtNobody) {
     uint64_t a[6];
     for (uint64_t& value : a) value = Argument();
     ASSERT_TRUE(CallAndSettle(number, {a[0], a[1], a[2], a[3], a[4], a[5]}))
-        << "call " << i << ": " << row.name << std::hex << " " << a[0] << " " << a[1] << " " << a[2] << " " << a[3] << " "
-        << a[4] << " " << a[5];
+        << "call " << i << ": " << row.name << std::hex << " " << a[0] << " " << a[1] << " " << a[2] << " " << a[3]
+        << " " << a[4] << " " << a[5];
   }
 }
 

@@ -20,10 +20,10 @@ SyscallResult SysReadv(Task& task, int fd, GuestAddr iov, uint64_t count);
 SyscallResult SysWritev(Task& task, int fd, GuestAddr iov, uint64_t count);
 SyscallResult SysPreadv(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset);
 SyscallResult SysPwritev(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset);
-SyscallResult SysPreadv2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
-                         uint64_t offset_high, int flags);
-SyscallResult SysPwritev2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
-                          uint64_t offset_high, int flags);
+SyscallResult SysPreadv2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset, uint64_t offset_high,
+                         int flags);
+SyscallResult SysPwritev2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset, uint64_t offset_high,
+                          int flags);
 SyscallResult SysLseek(Task& task, int fd, int64_t offset, int whence);
 
 // open_close.cc
@@ -39,8 +39,7 @@ SyscallResult SysStat(Task& task, GuestAddr path, GuestAddr buf);
 SyscallResult SysLstat(Task& task, GuestAddr path, GuestAddr buf);
 SyscallResult SysFstat(Task& task, int fd, GuestAddr buf);
 SyscallResult SysNewfstatat(Task& task, int dirfd, GuestAddr path, GuestAddr buf, int flags);
-SyscallResult SysStatx(Task& task, int dirfd, GuestAddr path, int flags, uint32_t mask,
-                       GuestAddr buf);
+SyscallResult SysStatx(Task& task, int dirfd, GuestAddr path, int flags, uint32_t mask, GuestAddr buf);
 SyscallResult SysAccess(Task& task, GuestAddr path, int mode);
 SyscallResult SysFaccessat(Task& task, int dirfd, GuestAddr path, int mode);
 SyscallResult SysFaccessat2(Task& task, int dirfd, GuestAddr path, int mode, int flags);
@@ -67,13 +66,11 @@ SyscallResult SysRmdir(Task& task, GuestAddr path);
 SyscallResult SysUnlink(Task& task, GuestAddr path);
 SyscallResult SysUnlinkat(Task& task, int dirfd, GuestAddr path, int flags);
 SyscallResult SysRename(Task& task, GuestAddr old_path, GuestAddr new_path);
-SyscallResult SysRenameat(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd,
-                          GuestAddr new_path);
-SyscallResult SysRenameat2(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd,
-                           GuestAddr new_path, uint32_t flags);
+SyscallResult SysRenameat(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path);
+SyscallResult SysRenameat2(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path,
+                           uint32_t flags);
 SyscallResult SysLink(Task& task, GuestAddr old_path, GuestAddr new_path);
-SyscallResult SysLinkat(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd,
-                        GuestAddr new_path, int flags);
+SyscallResult SysLinkat(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path, int flags);
 SyscallResult SysSymlink(Task& task, GuestAddr target, GuestAddr path);
 SyscallResult SysSymlinkat(Task& task, GuestAddr target, int dirfd, GuestAddr path);
 SyscallResult SysReadlink(Task& task, GuestAddr path, GuestAddr buf, int size);
@@ -97,8 +94,8 @@ SyscallResult SysIoctl(Task& task, int fd, uint32_t request, uint64_t arg);
 
 // transfer.cc
 SyscallResult SysSendfile(Task& task, int out_fd, int in_fd, GuestAddr offset_addr, uint64_t count);
-SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out_fd,
-                               GuestAddr out_addr, uint64_t count, uint32_t flags);
+SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr, uint64_t count,
+                               uint32_t flags);
 
 // file_space.cc
 SyscallResult SysTruncate(Task& task, GuestAddr path, int64_t size);
@@ -113,16 +110,11 @@ SyscallResult SysFadvise64(Task& task, int fd, int64_t offset, int64_t length, i
 SyscallResult SysReadahead(Task& task, int fd, int64_t offset, uint64_t count);
 
 // xattr.cc
-SyscallResult SysSetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value,
-                          uint64_t size, int flags);
-SyscallResult SysLsetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value,
-                           uint64_t size, int flags);
-SyscallResult SysFsetxattr(Task& task, int fd, GuestAddr name, GuestAddr value, uint64_t size,
-                           int flags);
-SyscallResult SysGetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value,
-                          uint64_t size);
-SyscallResult SysLgetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value,
-                           uint64_t size);
+SyscallResult SysSetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value, uint64_t size, int flags);
+SyscallResult SysLsetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value, uint64_t size, int flags);
+SyscallResult SysFsetxattr(Task& task, int fd, GuestAddr name, GuestAddr value, uint64_t size, int flags);
+SyscallResult SysGetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value, uint64_t size);
+SyscallResult SysLgetxattr(Task& task, GuestAddr path, GuestAddr name, GuestAddr value, uint64_t size);
 SyscallResult SysFgetxattr(Task& task, int fd, GuestAddr name, GuestAddr value, uint64_t size);
 SyscallResult SysListxattr(Task& task, GuestAddr path, GuestAddr list, uint64_t size);
 SyscallResult SysLlistxattr(Task& task, GuestAddr path, GuestAddr list, uint64_t size);
@@ -138,21 +130,22 @@ SyscallResult SysInotifyAddWatch(Task& task, int fd, GuestAddr path_addr, uint32
 SyscallResult SysInotifyRmWatch(Task& task, int fd, int wd);
 
 // splice.cc
-SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr,
-                        uint64_t length, uint32_t flags);
+SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr, uint64_t length,
+                        uint32_t flags);
 SyscallResult SysTee(Task& task, int in_fd, int out_fd, uint64_t length, uint32_t flags);
 SyscallResult SysVmsplice(Task& task, int fd, GuestAddr iov, uint64_t count, uint32_t flags);
 
 // mount.cc
-SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr,
-                       GuestAddr type_addr, uint64_t flags, GuestAddr data_addr);
+SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr, GuestAddr type_addr, uint64_t flags,
+                       GuestAddr data_addr);
 SyscallResult SysUmount2(Task& task, GuestAddr target, int flags);
 
 // memory.cc
 SyscallResult SysMmap(Task& task, GuestAddr addr, uint64_t length, int prot, int flags, int fd, uint64_t offset);
 SyscallResult SysMunmap(Task& task, GuestAddr addr, uint64_t length);
 SyscallResult SysMprotect(Task& task, GuestAddr addr, uint64_t length, int prot);
-SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_t new_length, int flags, GuestAddr new_addr);
+SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_t new_length, int flags,
+                        GuestAddr new_addr);
 SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice);
 SyscallResult SysBrk(Task& task, GuestAddr addr);
 SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags);
@@ -162,13 +155,16 @@ SyscallResult SysMlock2(Task&, GuestAddr, uint64_t, int flags);
 SyscallResult SysMlockall(Task&, int flags);
 SyscallResult SysMunlock(Task& task, GuestAddr addr, uint64_t length);
 SyscallResult SysMunlockall(Task& task);
-SyscallResult SysProcessVmReadv(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote, uint64_t remote_count, uint64_t flags);
-SyscallResult SysProcessVmWritev(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote, uint64_t remote_count, uint64_t flags);
+SyscallResult SysProcessVmReadv(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote,
+                                uint64_t remote_count, uint64_t flags);
+SyscallResult SysProcessVmWritev(Task& task, int pid, GuestAddr local, uint64_t local_count, GuestAddr remote,
+                                 uint64_t remote_count, uint64_t flags);
 
 // process.cc
 SyscallResult SysFork(Task& task);
 SyscallResult SysVfork(Task& task);
-SyscallResult SysClone(Task& task, uint64_t flags, GuestAddr stack, GuestAddr parent_tid, GuestAddr child_tid, GuestAddr tls);
+SyscallResult SysClone(Task& task, uint64_t flags, GuestAddr stack, GuestAddr parent_tid, GuestAddr child_tid,
+                       GuestAddr tls);
 SyscallResult SysClone3(Task& task, GuestAddr addr, uint64_t size);
 SyscallResult SysExecve(Task& task, GuestAddr path, GuestAddr argv, GuestAddr envp);
 SyscallResult SysExecveat(Task& task, int dir_fd, GuestAddr path, GuestAddr argv, GuestAddr envp, int flags);
@@ -191,7 +187,8 @@ SyscallResult SysPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_
 SyscallResult SysRtSigaction(Task& task, int signo, GuestAddr new_addr, GuestAddr old_addr, uint64_t set_size);
 SyscallResult SysRtSigprocmask(Task& task, int how, GuestAddr new_addr, GuestAddr old_addr, uint64_t set_size);
 SyscallResult SysRtSigpending(Task& task, GuestAddr addr, uint64_t set_size);
-SyscallResult SysRtSigtimedwait(Task& task, GuestAddr set_addr, GuestAddr info_addr, GuestAddr timeout_addr, uint64_t set_size);
+SyscallResult SysRtSigtimedwait(Task& task, GuestAddr set_addr, GuestAddr info_addr, GuestAddr timeout_addr,
+                                uint64_t set_size);
 SyscallResult SysRtSigsuspend(Task& task, GuestAddr set_addr, uint64_t set_size);
 SyscallResult SysPause(Task& task);
 SyscallResult SysSigaltstack(Task& task, GuestAddr new_addr, GuestAddr old_addr);
@@ -204,11 +201,13 @@ SyscallResult SysRtSigqueueinfo(Task& task, int pid, int signo, GuestAddr info_a
 SyscallResult SysRtTgsigqueueinfo(Task& task, int tgid, int tid, int signo, GuestAddr info_addr);
 
 // futex.cc
-SyscallResult SysFutex(Task& task, GuestAddr addr, int op, uint32_t value, uint64_t timeout, GuestAddr addr2, uint32_t value3);
+SyscallResult SysFutex(Task& task, GuestAddr addr, int op, uint32_t value, uint64_t timeout, GuestAddr addr2,
+                       uint32_t value3);
 SyscallResult SysSetRobustList(Task& task, GuestAddr head, uint64_t size);
 SyscallResult SysGetRobustList(Task& task, int tid, GuestAddr head_addr, GuestAddr size_addr);
 SyscallResult SysMembarrier(Task& task, int command, uint32_t flags, int cpu);
-SyscallResult SysFutexWaitv(Task& task, GuestAddr waiters, uint32_t count, uint32_t flags, GuestAddr timeout, int clock);
+SyscallResult SysFutexWaitv(Task& task, GuestAddr waiters, uint32_t count, uint32_t flags, GuestAddr timeout,
+                            int clock);
 
 // time.cc
 SyscallResult SysClockGettime(Task& task, int id, GuestAddr addr);
@@ -283,15 +282,19 @@ SyscallResult SysArchPrctl(Task& task, int code, GuestAddr addr);
 
 // poll.cc
 SyscallResult SysPoll(Task& task, GuestAddr fds, uint32_t count, int timeout_ms);
-SyscallResult SysPpoll(Task& task, GuestAddr fds, uint32_t count, GuestAddr timeout, GuestAddr mask, uint64_t mask_size);
+SyscallResult SysPpoll(Task& task, GuestAddr fds, uint32_t count, GuestAddr timeout, GuestAddr mask,
+                       uint64_t mask_size);
 SyscallResult SysSelect(Task& task, int count, GuestAddr in, GuestAddr out, GuestAddr except, GuestAddr timeout);
-SyscallResult SysPselect6(Task& task, int count, GuestAddr in, GuestAddr out, GuestAddr except, GuestAddr timeout, GuestAddr mask_arg);
+SyscallResult SysPselect6(Task& task, int count, GuestAddr in, GuestAddr out, GuestAddr except, GuestAddr timeout,
+                          GuestAddr mask_arg);
 SyscallResult SysEpollCreate1(Task& task, int flags);
 SyscallResult SysEpollCreate(Task& task, int size);
 SyscallResult SysEpollCtl(Task& task, int epoll_fd, int op, int fd, GuestAddr event_addr);
 SyscallResult SysEpollWait(Task& task, int fd, GuestAddr events, int max_events, int timeout_ms);
-SyscallResult SysEpollPwait(Task& task, int fd, GuestAddr events, int max_events, int timeout_ms, GuestAddr mask, uint64_t mask_size);
-SyscallResult SysEpollPwait2(Task& task, int fd, GuestAddr events, int max_events, GuestAddr timeout, GuestAddr mask, uint64_t mask_size);
+SyscallResult SysEpollPwait(Task& task, int fd, GuestAddr events, int max_events, int timeout_ms, GuestAddr mask,
+                            uint64_t mask_size);
+SyscallResult SysEpollPwait2(Task& task, int fd, GuestAddr events, int max_events, GuestAddr timeout, GuestAddr mask,
+                             uint64_t mask_size);
 
 // sockets.cc
 SyscallResult SysSocket(Task& task, int domain, int type, int protocol);
@@ -307,7 +310,8 @@ SyscallResult SysShutdown(Task& task, int fd, int how);
 SyscallResult SysSetsockopt(Task& task, int fd, int level, int name, GuestAddr addr, int size);
 SyscallResult SysGetsockopt(Task& task, int fd, int level, int name, GuestAddr addr, GuestAddr size_addr);
 SyscallResult SysSendto(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr, int addr_size);
-SyscallResult SysRecvfrom(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr, GuestAddr size_addr);
+SyscallResult SysRecvfrom(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr,
+                          GuestAddr size_addr);
 SyscallResult SysSendmsg(Task& task, int fd, GuestAddr msg, int flags);
 SyscallResult SysRecvmsg(Task& task, int fd, GuestAddr msg, int flags);
 SyscallResult SysSendmmsg(Task& task, int fd, GuestAddr messages, uint32_t count, int flags);

@@ -52,7 +52,8 @@ TEST_F(FileHandlersTest, VectorsAreChecked) {
   EXPECT_EQ(Call(SYS_writev, fd, kBuffer, 1), -EINVAL);
   EXPECT_EQ(Call(SYS_writev, fd, kBuffer, 0), 0);
   // The second vector is bad: the first counts.
-  Put(kBuffer, std::array<iovec, 2>{iovec{reinterpret_cast<void*>(kMemory), 10}, iovec{reinterpret_cast<void*>(kBad), 10}});
+  Put(kBuffer,
+      std::array<iovec, 2>{iovec{reinterpret_cast<void*>(kMemory), 10}, iovec{reinterpret_cast<void*>(kBad), 10}});
   EXPECT_EQ(Call(SYS_writev, fd, kBuffer, 2), 10);
 }
 
@@ -93,7 +94,8 @@ TEST_F(FileHandlersTest, StatOfBadMemory) {
 }
 
 TEST_F(HandlersTest, UnknownNumbersDoNotExist) {
-  for (const uint64_t number : {uint64_t{335}, uint64_t{511}, uint64_t{512}, uint64_t{0x40000000}, uint64_t{0xffffffff}}) {
+  for (const uint64_t number :
+       {uint64_t{335}, uint64_t{511}, uint64_t{512}, uint64_t{0x40000000}, uint64_t{0xffffffff}}) {
     EXPECT_EQ(Call(number), -ENOSYS) << number;
   }
 }

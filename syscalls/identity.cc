@@ -15,10 +15,11 @@ namespace {
 
 constexpr uint32_t kUnchanged = ~0u;
 constexpr int kMaxGroups = 65536;
-constexpr CapabilitySet kFilesystemCaps =
-    (CapabilitySet{1} << CAP_CHOWN) | (CapabilitySet{1} << CAP_DAC_OVERRIDE) | (CapabilitySet{1} << CAP_DAC_READ_SEARCH) |
-    (CapabilitySet{1} << CAP_FOWNER) | (CapabilitySet{1} << CAP_FSETID) | (CapabilitySet{1} << CAP_MKNOD) |
-    (CapabilitySet{1} << CAP_LINUX_IMMUTABLE) | (CapabilitySet{1} << CAP_MAC_OVERRIDE);
+constexpr CapabilitySet kFilesystemCaps = (CapabilitySet{1} << CAP_CHOWN) | (CapabilitySet{1} << CAP_DAC_OVERRIDE) |
+                                          (CapabilitySet{1} << CAP_DAC_READ_SEARCH) | (CapabilitySet{1} << CAP_FOWNER) |
+                                          (CapabilitySet{1} << CAP_FSETID) | (CapabilitySet{1} << CAP_MKNOD) |
+                                          (CapabilitySet{1} << CAP_LINUX_IMMUTABLE) |
+                                          (CapabilitySet{1} << CAP_MAC_OVERRIDE);
 
 // Root and its capabilities are those of the namespace.
 bool IsNamespaceRoot(const Credentials& c, uid_t id) {
@@ -75,7 +76,9 @@ bool MaySetGroups(const Credentials& creds) {
   return creds.HasOwn(CAP_SETGID);
 }
 
-bool IsOneOf(uint32_t id, uint32_t a, uint32_t b, uint32_t c) { return id == kUnchanged || id == a || id == b || id == c; }
+bool IsOneOf(uint32_t id, uint32_t a, uint32_t b, uint32_t c) {
+  return id == kUnchanged || id == a || id == b || id == c;
+}
 
 Result<void> CopyOutIds(Task& task, GuestAddr a, GuestAddr b, GuestAddr c, const uint32_t (&ids)[3]) {
   TRY(task.CopyOutObject(a, ids[0]));

@@ -7,7 +7,6 @@ namespace runsc {
 
 SyscallResult CapabilityPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
-
 // PR_SET_SECCOMP (seccomp.cc).
 SyscallResult SeccompPrctl(Task& task, uint64_t mode, GuestAddr program);
 

@@ -39,10 +39,9 @@ SyscallResult SysMqGetsetattr(Task& task, int fd, GuestAddr new_attr, GuestAddr 
 SyscallResult SysIoSetup(Task& task, uint32_t capacity, GuestAddr id);
 SyscallResult SysIoDestroy(Task& task, GuestAddr id);
 SyscallResult SysIoSubmit(Task& task, GuestAddr id, int64_t count, GuestAddr requests);
-SyscallResult SysIoGetevents(Task& task, GuestAddr id, int64_t min, int64_t count, GuestAddr events,
-                             GuestAddr timeout);
-SyscallResult SysIoPgetevents(Task& task, GuestAddr id, int64_t min, int64_t count, GuestAddr events,
-                              GuestAddr timeout, GuestAddr mask);
+SyscallResult SysIoGetevents(Task& task, GuestAddr id, int64_t min, int64_t count, GuestAddr events, GuestAddr timeout);
+SyscallResult SysIoPgetevents(Task& task, GuestAddr id, int64_t min, int64_t count, GuestAddr events, GuestAddr timeout,
+                              GuestAddr mask);
 SyscallResult SysIoCancel(Task& task, GuestAddr id, GuestAddr request, GuestAddr result);
 
 }  // namespace runsc

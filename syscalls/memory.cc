@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "syscalls/handlers.h"
 #include "sentry/kernel/pids.h"
-#include "sentry/kernel/trace_access.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/trace_access.h"
+#include "syscalls/handlers.h"
 
 namespace runsc {
 namespace {
@@ -156,10 +156,12 @@ SyscallResult SysMprotect(Task& task, GuestAddr addr, uint64_t length, int prot)
 }
 
 // mremap(2)
-SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_t new_length, int flags, GuestAddr new_addr) {
+SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_t new_length, int flags,
+                        GuestAddr new_addr) {
   if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) return Errno(EINVAL);
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE)) return Errno(EINVAL);
-  if (PageUp(new_length) == 0 || new_length > task.mm().layout().max_addr || Wraps(addr, old_length)) return Errno(EINVAL);
+  if (PageUp(new_length) == 0 || new_length > task.mm().layout().max_addr || Wraps(addr, old_length))
+    return Errno(EINVAL);
   const uint64_t old_size = TRY(CheckRange(task, addr, old_length, EFAULT));
   if (task.mm().TouchesReservation(addr, std::max(old_size, kPage))) return Errno(EFAULT);
   MapOp op{MapOp::kRemap, addr, old_size, 0, flags};
@@ -191,7 +193,8 @@ SyscallResult SysBrk(Task& task, GuestAddr addr) {
 
 // msync(2): the mapping's own host file is synced.
 SyscallResult SysMsync(Task& task, GuestAddr addr, uint64_t length, int flags) {
-  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || ((flags & MS_ASYNC) && (flags & MS_SYNC))) return Errno(EINVAL);
+  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+    return Errno(EINVAL);
   const uint64_t size = TRY(CheckRange(task, addr, PageUp(length), ENOMEM));
   if (size == 0) return int64_t{0};
   if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
@@ -239,7 +242,8 @@ SyscallResult SysMunlockall(Task& task) { return ApplyOne(task, {MapOp::kUnlockA
 SyscallResult SysMincore(Task& task, GuestAddr addr, uint64_t length, GuestAddr vector) {
   const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
   if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
-  if (vector >= task.mm().layout().max_addr || size / kPage > task.mm().layout().max_addr - vector) return Errno(EFAULT);
+  if (vector >= task.mm().layout().max_addr || size / kPage > task.mm().layout().max_addr - vector)
+    return Errno(EFAULT);
   task.SubmitNative({SYS_mincore, {addr, length, vector}});
   return int64_t{0};
 }

@@ -110,9 +110,8 @@ Result<StatxTarget> FindForStatx(Task& task, int dirfd, GuestAddr path_addr, int
   return StatxTarget{attr, std::move(found)};
 }
 
-constexpr std::pair<uint32_t, uint64_t> kStatxFlags[] = {{FS_IMMUTABLE_FL, STATX_ATTR_IMMUTABLE},
-                                                         {FS_APPEND_FL, STATX_ATTR_APPEND},
-                                                         {FS_NODUMP_FL, STATX_ATTR_NODUMP}};
+constexpr std::pair<uint32_t, uint64_t> kStatxFlags[] = {
+    {FS_IMMUTABLE_FL, STATX_ATTR_IMMUTABLE}, {FS_APPEND_FL, STATX_ATTR_APPEND}, {FS_NODUMP_FL, STATX_ATTR_NODUMP}};
 
 // What belongs to the place rather than to the file: the mount, and flags.
 Result<void> AddMount(const Path& path, struct statx* stx) {
@@ -250,7 +249,7 @@ constexpr uint64_t kStValid = 0x20;
 uint64_t StatfsFlags(uint64_t mount_flags) {
   uint64_t flags = kStValid;
   static constexpr std::pair<uint64_t, uint64_t> kMap[] = {
-      {MS_RDONLY, 1}, {MS_NOSUID, 2}, {MS_NODEV, 4}, {MS_NOEXEC, 8},
+      {MS_RDONLY, 1},       {MS_NOSUID, 2},     {MS_NODEV, 4},         {MS_NOEXEC, 8},
       {MS_SYNCHRONOUS, 16}, {MS_NOATIME, 1024}, {MS_NODIRATIME, 2048}, {MS_RELATIME, 4096}};
   for (const auto& [mount_flag, statfs_flag] : kMap) {
     if (mount_flags & mount_flag) flags |= statfs_flag;
@@ -302,9 +301,7 @@ SyscallResult SysStatx(Task& task, int dirfd, GuestAddr path, int flags, uint32_
 }
 
 // access(2)
-SyscallResult SysAccess(Task& task, GuestAddr path, int mode) {
-  return AccessAt(task, AT_FDCWD, path, mode, 0);
-}
+SyscallResult SysAccess(Task& task, GuestAddr path, int mode) { return AccessAt(task, AT_FDCWD, path, mode, 0); }
 
 // faccessat(2), without flags
 SyscallResult SysFaccessat(Task& task, int dirfd, GuestAddr path, int mode) {
@@ -317,9 +314,7 @@ SyscallResult SysFaccessat2(Task& task, int dirfd, GuestAddr path, int mode, int
 }
 
 // chmod(2)
-SyscallResult SysChmod(Task& task, GuestAddr path, uint32_t mode) {
-  return ChmodAt(task, AT_FDCWD, path, mode, 0);
-}
+SyscallResult SysChmod(Task& task, GuestAddr path, uint32_t mode) { return ChmodAt(task, AT_FDCWD, path, mode, 0); }
 
 // fchmod(2)
 SyscallResult SysFchmod(Task& task, int fd, uint32_t mode) {

@@ -83,8 +83,8 @@ SyscallResult Remount(Task& task, const Path& target, uint64_t flags, const std:
 }  // namespace
 
 // mount(2)
-SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr, GuestAddr type_addr,
-                       uint64_t flags, GuestAddr data_addr) {
+SyscallResult SysMount(Task& task, GuestAddr source_addr, GuestAddr target_addr, GuestAddr type_addr, uint64_t flags,
+                       GuestAddr data_addr) {
   const std::string type = TRY(CopyInOptional(task, type_addr));
   if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;
   const Path target = TRY(LookupAt(task, AT_FDCWD, target_addr, 0));

@@ -54,12 +54,21 @@ Result<void> Enter(Task& task, const NamespaceHandle& handle, Entering& in) {
   if (handle.flag == CLONE_NEWUSER) return EnterUser(task, handle.user, in);
   if (!in.creds->HasIn(handle.owner.get(), CAP_SYS_ADMIN) || !in.creds->HasOwn(CAP_SYS_ADMIN)) return Errno(EPERM);
   switch (handle.flag) {
-    case CLONE_NEWNS: return EnterMounts(task, handle, in);
-    case CLONE_NEWPID: return EnterPid(task, handle.pid, in);
-    case CLONE_NEWUTS: in.set->uts = handle.uts; return {};
-    case CLONE_NEWIPC: in.set->ipc = handle.plain; return {};
-    case CLONE_NEWNET: in.set->net = handle.plain; return {};
-    default: return {};  // the only one of its kind
+    case CLONE_NEWNS:
+      return EnterMounts(task, handle, in);
+    case CLONE_NEWPID:
+      return EnterPid(task, handle.pid, in);
+    case CLONE_NEWUTS:
+      in.set->uts = handle.uts;
+      return {};
+    case CLONE_NEWIPC:
+      in.set->ipc = handle.plain;
+      return {};
+    case CLONE_NEWNET:
+      in.set->net = handle.plain;
+      return {};
+    default:
+      return {};  // the only one of its kind
   }
 }
 
@@ -82,7 +91,8 @@ Result<std::vector<NamespaceHandle>> HandlesOf(Task& task, File& file, int flags
   }
   PidFile* pidfd = FileAs<PidFile>(file);
   if (pidfd == nullptr) return Errno(EINVAL);
-  constexpr int kKinds[] = {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWTIME};
+  constexpr int kKinds[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWUTS,    CLONE_NEWIPC,
+                            CLONE_NEWPID,  CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWTIME};
   int known = 0;
   for (const int kind : kKinds) known |= kind;
   if (flags == 0 || (flags & ~known)) return Errno(EINVAL);

@@ -18,9 +18,7 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kNsPerUs = 1'000;
 
-Deadline DeadlineFromMs(int ms) {
-  return ms < 0 ? kNever : DeadlineAfter(Kernel::MonotonicNs(), ms * kNsPerMs);
-}
+Deadline DeadlineFromMs(int ms) { return ms < 0 ? kNever : DeadlineAfter(Kernel::MonotonicNs(), ms * kNsPerMs); }
 
 // Zero stays zero: then nobody sleeps, and no time left is written back.
 Deadline DeadlineOf(const timespec& timeout) {
@@ -111,9 +109,7 @@ struct SelectSets {
   size_t words = 0;
   std::array<FdBits, 3> bits;
 
-  bool Has(int set, int fd) const {
-    return addrs[set] != 0 && ((bits[set][fd / 64] >> (fd % 64)) & 1);
-  }
+  bool Has(int set, int fd) const { return addrs[set] != 0 && ((bits[set][fd / 64] >> (fd % 64)) & 1); }
 };
 
 constexpr EventMask kSelectEvents[3] = {
@@ -332,8 +328,8 @@ SyscallResult SysEpollPwait(Task& task, int fd, GuestAddr events, int max_events
 }
 
 // epoll_pwait2(2)
-SyscallResult SysEpollPwait2(Task& task, int fd, GuestAddr events, int max_events, GuestAddr timeout,
-                             GuestAddr mask, uint64_t mask_size) {
+SyscallResult SysEpollPwait2(Task& task, int fd, GuestAddr events, int max_events, GuestAddr timeout, GuestAddr mask,
+                             uint64_t mask_size) {
   const Deadline deadline = TRY(CopyInTimeout(task, timeout));
   TRY(ApplyMask(task, mask, mask_size));
   return DoEpollWait(task, fd, events, max_events, deadline);

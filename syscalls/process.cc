@@ -23,8 +23,8 @@
 namespace runsc {
 namespace {
 
-constexpr size_t kMaxArgLength = 131072;            // MAX_ARG_STRLEN
-constexpr uint64_t kArgLimit = uint64_t{6} << 20;   // 3/4 of _STK_LIM
+constexpr size_t kMaxArgLength = 131072;           // MAX_ARG_STRLEN
+constexpr uint64_t kArgLimit = uint64_t{6} << 20;  // 3/4 of _STK_LIM
 constexpr size_t kMaxArgStrings = 0x7fffffff;
 
 // How many bytes of strings and pointers one execve may still bring.
@@ -114,7 +114,8 @@ Result<std::vector<int32_t>> CopyInSetTid(Task& task, const Clone3Args& in) {
   const PidNamespace* ns = innermost.get();
   for (size_t i = (in.flags & CLONE_NEWPID) ? 1 : 0; i < numbers.size(); ++i) {
     const UserNamespace* owner = ns != nullptr ? ns->owner().get() : nullptr;
-    if (!task.creds()->HasIn(owner, CAP_SYS_ADMIN) && !task.creds()->HasIn(owner, CAP_CHECKPOINT_RESTORE)) return Errno(EPERM);
+    if (!task.creds()->HasIn(owner, CAP_SYS_ADMIN) && !task.creds()->HasIn(owner, CAP_CHECKPOINT_RESTORE))
+      return Errno(EPERM);
     if (ns == nullptr) break;
     ns = ns->parent().get();
   }
@@ -297,8 +298,8 @@ SyscallResult SysWait4(Task& task, int pid, GuestAddr status_addr, int options, 
 
 // waitid(2)
 SyscallResult SysWaitid(Task& task, int which, int id, GuestAddr info_addr, int options, GuestAddr usage_addr) {
-  constexpr int kKnown = WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD |
-                         static_cast<int>(__WCLONE) | __WALL;
+  constexpr int kKnown =
+      WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | static_cast<int>(__WCLONE) | __WALL;
   if ((options & ~kKnown) || !(options & (WEXITED | WSTOPPED | WCONTINUED))) return Errno(EINVAL);
   WaitQuery query;
   query.options = options;
@@ -370,9 +371,7 @@ SyscallResult SysGetpgrp(Task& task) { return PidToGuest(task, TRY(GetProcessGro
 SyscallResult SysSetsid(Task& task) { return PidToGuest(task, TRY(NewSession(task))); }
 
 // getsid(2)
-SyscallResult SysGetsid(Task& task, int pid) {
-  return PidToGuest(task, TRY(GetSession(task, OwnOrPid(task, pid))));
-}
+SyscallResult SysGetsid(Task& task, int pid) { return PidToGuest(task, TRY(GetSession(task, OwnOrPid(task, pid)))); }
 
 // set_tid_address(2)
 SyscallResult SysSetTidAddress(Task& task, GuestAddr addr) {

@@ -243,7 +243,8 @@ Result<void> SetOptions(const Request& r) {
 }
 
 Result<void> GetEventMessage(const Request& r) {
-  const uint64_t message = TRY(OnTracee(r, [](Task&, Tracee& state) -> Result<uint64_t> { return state.stop.message; }));
+  const uint64_t message =
+      TRY(OnTracee(r, [](Task&, Tracee& state) -> Result<uint64_t> { return state.stop.message; }));
   return r.task.CopyOutObject(r.data, message);
 }
 

@@ -7,8 +7,8 @@
 
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
-#include "syscalls/user_range.h"
 #include "syscalls/handlers.h"
+#include "syscalls/user_range.h"
 
 namespace runsc {
 namespace {
@@ -162,15 +162,15 @@ SyscallResult SysPwritev(Task& task, int fd, GuestAddr iov, uint64_t count, int6
 }
 
 // preadv2(2)
-SyscallResult SysPreadv2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
-                         uint64_t /*offset_high*/, int flags) {
+SyscallResult SysPreadv2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset, uint64_t /*offset_high*/,
+                         int flags) {
   if (offset < -1) return Errno(EINVAL);
   return ReadVector(task, fd, iov, count, offset == -1 ? nullptr : &offset, flags);
 }
 
 // pwritev2(2)
-SyscallResult SysPwritev2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset,
-                          uint64_t /*offset_high*/, int flags) {
+SyscallResult SysPwritev2(Task& task, int fd, GuestAddr iov, uint64_t count, int64_t offset, uint64_t /*offset_high*/,
+                          int flags) {
   if (offset < -1) return Errno(EINVAL);
   return WriteVector(task, fd, iov, count, offset == -1 ? nullptr : &offset, flags);
 }

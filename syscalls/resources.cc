@@ -1,13 +1,13 @@
 // Limits, usage and priorities.
+#include <asm/prctl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/resource.h>
-#include <asm/prctl.h>
 
 #include <algorithm>
 
-#include "sentry/kernel/pids.h"
 #include "sentry/kernel/host_placement.h"
+#include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/wait.h"
@@ -181,7 +181,8 @@ SyscallResult SysGetrusage(Task& task, int who, GuestAddr addr) {
 // getpriority(2): the kernel's answer is 20 - nice.
 SyscallResult SysGetpriority(Task& task, int which, int who) {
   int best = 20;
-  for (const auto& thread : TRY(PriorityTargets(task, TRY(WhomOf(which)), who))) best = std::min(best, thread->nice.load());
+  for (const auto& thread : TRY(PriorityTargets(task, TRY(WhomOf(which)), who)))
+    best = std::min(best, thread->nice.load());
   return int64_t{20 - best};
 }
 

@@ -1,7 +1,6 @@
 // Scheduling policies: sched_setscheduler(2), sched_setattr(2) and their kin.
 #include "syscalls/scheduling.h"
 
-
 #include <algorithm>
 #include <cstring>
 
@@ -130,7 +129,9 @@ SyscallResult SysSchedSetscheduler(Task& task, int pid, int policy, GuestAddr pa
 }
 
 // sched_getscheduler(2)
-SyscallResult SysSchedGetscheduler(Task& task, int pid) { return int64_t{TRY(FindOrSelf(task, pid))->sched_policy.load()}; }
+SyscallResult SysSchedGetscheduler(Task& task, int pid) {
+  return int64_t{TRY(FindOrSelf(task, pid))->sched_policy.load()};
+}
 
 // sched_setattr(2)
 SyscallResult SysSchedSetattr(Task& task, int pid, GuestAddr attr_addr, uint32_t flags) {

@@ -12,7 +12,8 @@
 namespace runsc {
 namespace {
 
-constexpr uint64_t kKnownActionFlags = 0x1 | 0x2 | 0x4 | 0x800 | 0x04000000 | 0x08000000 | 0x10000000 | 0x40000000 | 0x80000000;
+constexpr uint64_t kKnownActionFlags =
+    0x1 | 0x2 | 0x4 | 0x800 | 0x04000000 | 0x08000000 | 0x10000000 | 0x40000000 | 0x80000000;
 constexpr int kSsAutoDisarm = static_cast<int>(1u << 31);
 
 bool IsSignal(int signo) { return signo >= 1 && signo <= kMaxSignal; }

@@ -14,8 +14,8 @@
 namespace runsc {
 namespace {
 
-constexpr size_t kMaxRights = 253;      // SCM_MAX_FD
-constexpr size_t kMaxControl = 20480;   // net.core.optmem_max
+constexpr size_t kMaxRights = 253;     // SCM_MAX_FD
+constexpr size_t kMaxControl = 20480;  // net.core.optmem_max
 constexpr size_t kMaxInFlight = 1 << 16;
 constexpr size_t kHeader = sizeof(cmsghdr);
 
@@ -161,8 +161,7 @@ Result<ControlData> CopyInControl(Task& task, const GuestMsghdr& header) {
   return control;
 }
 
-Result<uint64_t> CopyOutControl(Task& task, const GuestMsghdr& header, ControlData& control, bool cloexec,
-                                int* flags) {
+Result<uint64_t> CopyOutControl(Task& task, const GuestMsghdr& header, ControlData& control, bool cloexec, int* flags) {
   ControlWriter writer(header.control == 0 ? 0 : header.control_size);
   bool complete = true;
   for (const ControlItem& item : control.items) {

@@ -30,7 +30,6 @@ Result<ControlData> CopyInControl(Task& task, const GuestMsghdr& header);
 
 // Installs received descriptors and writes the ancillary data, as much as fits. Returns the bytes used and
 // adds MSG_CTRUNC to *flags.
-Result<uint64_t> CopyOutControl(Task& task, const GuestMsghdr& header, ControlData& control, bool cloexec,
-                                int* flags);
+Result<uint64_t> CopyOutControl(Task& task, const GuestMsghdr& header, ControlData& control, bool cloexec, int* flags);
 
 }  // namespace runsc

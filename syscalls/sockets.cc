@@ -65,8 +65,7 @@ SyscallResult DoReceive(Task& task, Socket& socket, ReceiveRequest& request) {
   size_t done = 0;
   for (;;) {
     const auto n = Await(task, socket, kReadEvents, request.flags & (MSG_DONTWAIT | MSG_ERRQUEUE),
-                         socket.receive_timeout_ns(),
-                         [&] { return socket.Receive(task, request); });
+                         socket.receive_timeout_ns(), [&] { return socket.Receive(task, request); });
     if (!n.ok()) return done > 0 ? SyscallResult(static_cast<int64_t>(done)) : n.error();
     done += *n;
     if (!wait_all || *n == 0 || request.dst.remaining() == 0 || !request.control.files.empty()) {
@@ -111,9 +110,9 @@ SyscallResult DoAccept(Task& task, int fd, GuestAddr addr, GuestAddr size_addr, 
   TRY(task.fds().GetForIo(fd));
   if (flags & ~kTypeFlags) return Errno(EINVAL);
   RefPtr<Socket> listener = TRY(GetSocket(task, fd));
-  RefPtr<Socket> socket = TRY(Await(task, *listener, EPOLLIN | EPOLLERR | EPOLLHUP, false,
-                                    listener->receive_timeout_ns(),
-                                    [&] { return listener->Accept(task, flags & SOCK_NONBLOCK); }));
+  RefPtr<Socket> socket =
+      TRY(Await(task, *listener, EPOLLIN | EPOLLERR | EPOLLHUP, false, listener->receive_timeout_ns(),
+                [&] { return listener->Accept(task, flags & SOCK_NONBLOCK); }));
   const auto peer = socket->GetPeer();
   const SyscallResult installed = InstallFd(task, std::move(socket), flags & SOCK_CLOEXEC);
   if (!installed.ok() || addr == 0) return installed;
@@ -236,8 +235,7 @@ SyscallResult SysGetsockopt(Task& task, int fd, int level, int name, GuestAddr a
 }
 
 // sendto(2)
-SyscallResult SysSendto(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr,
-                        int addr_size) {
+SyscallResult SysSendto(Task& task, int fd, GuestAddr buf, uint64_t size, int flags, GuestAddr addr, int addr_size) {
   TRY(CheckUserRange(buf, std::min(size, kMaxRwCount)));
   RefPtr<Socket> socket = TRY(GetSocket(task, fd));
   SocketAddress to;

@@ -112,8 +112,8 @@ Result<size_t> FileToPipe(Move move, int64_t* offset, size_t size) {
 }  // namespace
 
 // splice(2)
-SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr,
-                        uint64_t length, uint32_t flags) {
+SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr, uint64_t length,
+                        uint32_t flags) {
   if (length == 0) return 0;
   if (flags & ~kKnownFlags) return Errno(EINVAL);
   RefPtr<File> in = TRY(task.fds().GetForIo(in_fd));
@@ -164,8 +164,7 @@ SyscallResult SysVmsplice(Task& task, int fd, GuestAddr iov, uint64_t count, uin
   size_t moved = 0;
   if (file->writable()) {
     UserSource source(task, std::move(iovecs));
-    moved = TRY(nonblocking ? file->Write(task, source, nullptr)
-                            : WriteBlocking(task, *file, source, nullptr));
+    moved = TRY(nonblocking ? file->Write(task, source, nullptr) : WriteBlocking(task, *file, source, nullptr));
   } else {
     UserSink sink(task, std::move(iovecs));
     moved = TRY(nonblocking ? file->Read(task, sink, nullptr) : ReadBlocking(task, *file, sink, nullptr));

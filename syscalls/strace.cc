@@ -127,42 +127,66 @@ std::string ShowInput(Task& task, char letter, const uint64_t* arg, bool last) {
   const auto number = static_cast<int>(*arg);
   const uint64_t next = last ? 0 : arg[1];
   switch (letter) {
-    case 'd': return Format("%ld", static_cast<int64_t>(*arg) == number ? int64_t{number} : static_cast<int64_t>(*arg));
-    case 'u': return Format("%lu", *arg);
-    case 'o': return Format("0%o", static_cast<unsigned>(number));
-    case 'f': return ShowFd(task, number);
-    case 'D': return number == AT_FDCWD ? "AT_FDCWD" : ShowFd(task, number);
-    case 's': return ShowString(task, *arg);
-    case 'O': return OpenFlagsText(number);
-    case 'p': return ProtText(number);
-    case 'm': return MapFlagsText(number);
-    case 'A': return AtFlagsText(number);
-    case 'S': return SignalText(number);
-    case 'c': return CloneFlagsText(*arg);
-    case 'F': return FutexOpText(number);
-    case 'w': return WhenceText(number);
-    case 't': return ShowObject<timespec>(task, *arg, ShowTimespec);
-    case 'v': return ShowVector(task, *arg);
-    case 'b': return ShowBuffer(task, *arg, next);
-    case 'i': return ShowIovecs(task, *arg, next);
-    case 'a': return ShowSocketAddress(task, *arg, next);
-    default: return *arg == 0 ? "0" : Format("0x%lx", *arg);
+    case 'd':
+      return Format("%ld", static_cast<int64_t>(*arg) == number ? int64_t{number} : static_cast<int64_t>(*arg));
+    case 'u':
+      return Format("%lu", *arg);
+    case 'o':
+      return Format("0%o", static_cast<unsigned>(number));
+    case 'f':
+      return ShowFd(task, number);
+    case 'D':
+      return number == AT_FDCWD ? "AT_FDCWD" : ShowFd(task, number);
+    case 's':
+      return ShowString(task, *arg);
+    case 'O':
+      return OpenFlagsText(number);
+    case 'p':
+      return ProtText(number);
+    case 'm':
+      return MapFlagsText(number);
+    case 'A':
+      return AtFlagsText(number);
+    case 'S':
+      return SignalText(number);
+    case 'c':
+      return CloneFlagsText(*arg);
+    case 'F':
+      return FutexOpText(number);
+    case 'w':
+      return WhenceText(number);
+    case 't':
+      return ShowObject<timespec>(task, *arg, ShowTimespec);
+    case 'v':
+      return ShowVector(task, *arg);
+    case 'b':
+      return ShowBuffer(task, *arg, next);
+    case 'i':
+      return ShowIovecs(task, *arg, next);
+    case 'a':
+      return ShowSocketAddress(task, *arg, next);
+    default:
+      return *arg == 0 ? "0" : Format("0x%lx", *arg);
   }
 }
 
 std::string ShowOutput(Task& task, char letter, GuestAddr addr, int64_t result) {
   switch (letter) {
-    case 'B': return ShowBuffer(task, addr, result);
+    case 'B':
+      return ShowBuffer(task, addr, result);
     case 'P':
-      return ShowObject<std::array<int, 2>>(
-          task, addr, [](const auto& pair) { return Format("[%d, %d]", pair[0], pair[1]); });
-    case 'I': return ShowObject<int>(task, addr, [](int value) { return Format("[0x%x]", value); });
+      return ShowObject<std::array<int, 2>>(task, addr,
+                                            [](const auto& pair) { return Format("[%d, %d]", pair[0], pair[1]); });
+    case 'I':
+      return ShowObject<int>(task, addr, [](int value) { return Format("[0x%x]", value); });
     case 'T':
       return ShowObject<struct stat>(task, addr, [](const struct stat& st) {
         return Format("{mode=0%o, ino=%lu, size=%ld}", st.st_mode, st.st_ino, st.st_size);
       });
-    case 'N': return ShowObject<timespec>(task, addr, ShowTimespec);
-    default: return Format("0x%lx", addr);
+    case 'N':
+      return ShowObject<timespec>(task, addr, ShowTimespec);
+    default:
+      return Format("0x%lx", addr);
   }
 }
 
@@ -213,8 +237,8 @@ void TraceEnter(Task& task, const SyscallRequest& request) {
   const bool may_block = MayBlock(task, letters, request);
   if (letters.starts_with('!')) letters.remove_prefix(1);
   for (size_t i = 0; i < letters.size(); ++i) {
-    current.args[i] = IsOutput(letters[i]) ? Format("0x%lx", request.args[i])
-                                           : ShowInput(task, letters[i], &request.args[i], i == 5);
+    current.args[i] =
+        IsOutput(letters[i]) ? Format("0x%lx", request.args[i]) : ShowInput(task, letters[i], &request.args[i], i == 5);
   }
   if (may_block) Now().options.log(Prefix(task, request.number) + JoinArgs(letters.size()) + " ...");
   current.start_ns = Kernel::MonotonicNs();

@@ -12,7 +12,7 @@ namespace runsc {
 struct StraceOptions {
   // Gets one line without a newline; called from any task's thread, with no lock held.
   std::function<void(std::string_view line)> log;
-  std::string filter;      // comma-separated names of calls; empty: all
+  std::string filter;       // comma-separated names of calls; empty: all
   size_t max_bytes = 1024;  // of one string or buffer
 };
 

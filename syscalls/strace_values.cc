@@ -24,7 +24,8 @@ struct Name {
   const char* name;
 };
 
-#define NAME(x) {static_cast<uint64_t>(x), #x}
+#define NAME(x) \
+  { static_cast<uint64_t>(x), #x }
 
 // What `flags` contains, joined by '|', the unknown rest in hexadecimal. Names of several bits come first.
 std::string FlagsText(uint64_t flags, std::span<const Name> names, const char* none) {
@@ -46,29 +47,47 @@ std::string NameOf(int64_t value, std::span<const Name> names) {
 }
 
 constexpr Name kOpenFlags[] = {
-    NAME(O_TMPFILE), NAME(O_SYNC),   NAME(O_CREAT),     NAME(O_EXCL),     NAME(O_NOCTTY), NAME(O_TRUNC),
-    NAME(O_APPEND),  NAME(O_NONBLOCK), NAME(O_DSYNC),   NAME(O_ASYNC),    NAME(O_DIRECT), NAME(O_DIRECTORY),
-    NAME(O_NOFOLLOW), NAME(O_NOATIME), NAME(O_CLOEXEC), NAME(O_PATH),
+    NAME(O_TMPFILE),  NAME(O_SYNC),     NAME(O_CREAT),   NAME(O_EXCL),  NAME(O_NOCTTY), NAME(O_TRUNC),
+    NAME(O_APPEND),   NAME(O_NONBLOCK), NAME(O_DSYNC),   NAME(O_ASYNC), NAME(O_DIRECT), NAME(O_DIRECTORY),
+    NAME(O_NOFOLLOW), NAME(O_NOATIME),  NAME(O_CLOEXEC), NAME(O_PATH),
 };
 constexpr Name kProt[] = {NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), NAME(PROT_GROWSDOWN)};
 constexpr Name kMapFlags[] = {
-    NAME(MAP_SHARED_VALIDATE), NAME(MAP_SHARED), NAME(MAP_PRIVATE), NAME(MAP_FIXED),   NAME(MAP_ANONYMOUS),
-    NAME(MAP_GROWSDOWN),       NAME(MAP_DENYWRITE), NAME(MAP_EXECUTABLE), NAME(MAP_LOCKED), NAME(MAP_NORESERVE),
-    NAME(MAP_POPULATE),        NAME(MAP_STACK),  NAME(MAP_HUGETLB), NAME(MAP_FIXED_NOREPLACE),
+    NAME(MAP_SHARED_VALIDATE), NAME(MAP_SHARED),          NAME(MAP_PRIVATE),   NAME(MAP_FIXED),
+    NAME(MAP_ANONYMOUS),       NAME(MAP_GROWSDOWN),       NAME(MAP_DENYWRITE), NAME(MAP_EXECUTABLE),
+    NAME(MAP_LOCKED),          NAME(MAP_NORESERVE),       NAME(MAP_POPULATE),  NAME(MAP_STACK),
+    NAME(MAP_HUGETLB),         NAME(MAP_FIXED_NOREPLACE),
 };
 constexpr Name kAtFlags[] = {NAME(AT_SYMLINK_NOFOLLOW), NAME(AT_REMOVEDIR), NAME(AT_SYMLINK_FOLLOW),
                              NAME(AT_NO_AUTOMOUNT), NAME(AT_EMPTY_PATH)};
 constexpr Name kCloneFlags[] = {
-    NAME(CLONE_VM), NAME(CLONE_FS), NAME(CLONE_FILES), NAME(CLONE_SIGHAND), NAME(CLONE_PIDFD), NAME(CLONE_PTRACE),
-    NAME(CLONE_VFORK), NAME(CLONE_PARENT), NAME(CLONE_THREAD), NAME(CLONE_NEWNS), NAME(CLONE_SYSVSEM),
-    NAME(CLONE_SETTLS), NAME(CLONE_PARENT_SETTID), NAME(CLONE_CHILD_CLEARTID), NAME(CLONE_DETACHED),
-    NAME(CLONE_CHILD_SETTID), NAME(CLONE_NEWUTS), NAME(CLONE_NEWIPC), NAME(CLONE_NEWUSER), NAME(CLONE_NEWPID),
+    NAME(CLONE_VM),
+    NAME(CLONE_FS),
+    NAME(CLONE_FILES),
+    NAME(CLONE_SIGHAND),
+    NAME(CLONE_PIDFD),
+    NAME(CLONE_PTRACE),
+    NAME(CLONE_VFORK),
+    NAME(CLONE_PARENT),
+    NAME(CLONE_THREAD),
+    NAME(CLONE_NEWNS),
+    NAME(CLONE_SYSVSEM),
+    NAME(CLONE_SETTLS),
+    NAME(CLONE_PARENT_SETTID),
+    NAME(CLONE_CHILD_CLEARTID),
+    NAME(CLONE_DETACHED),
+    NAME(CLONE_CHILD_SETTID),
+    NAME(CLONE_NEWUTS),
+    NAME(CLONE_NEWIPC),
+    NAME(CLONE_NEWUSER),
+    NAME(CLONE_NEWPID),
     NAME(CLONE_NEWNET),
 };
 constexpr Name kFutexOps[] = {
-    NAME(FUTEX_WAIT), NAME(FUTEX_WAKE), NAME(FUTEX_REQUEUE), NAME(FUTEX_CMP_REQUEUE), NAME(FUTEX_WAKE_OP),
-    NAME(FUTEX_LOCK_PI), NAME(FUTEX_UNLOCK_PI), NAME(FUTEX_TRYLOCK_PI), NAME(FUTEX_WAIT_BITSET),
-    NAME(FUTEX_WAKE_BITSET), NAME(FUTEX_WAIT_REQUEUE_PI), NAME(FUTEX_CMP_REQUEUE_PI), NAME(FUTEX_LOCK_PI2),
+    NAME(FUTEX_WAIT),        NAME(FUTEX_WAKE),        NAME(FUTEX_REQUEUE),         NAME(FUTEX_CMP_REQUEUE),
+    NAME(FUTEX_WAKE_OP),     NAME(FUTEX_LOCK_PI),     NAME(FUTEX_UNLOCK_PI),       NAME(FUTEX_TRYLOCK_PI),
+    NAME(FUTEX_WAIT_BITSET), NAME(FUTEX_WAKE_BITSET), NAME(FUTEX_WAIT_REQUEUE_PI), NAME(FUTEX_CMP_REQUEUE_PI),
+    NAME(FUTEX_LOCK_PI2),
 };
 constexpr Name kWhence[] = {NAME(SEEK_SET), NAME(SEEK_CUR), NAME(SEEK_END), NAME(SEEK_DATA), NAME(SEEK_HOLE)};
 constexpr Name kRestartCodes[] = {
@@ -76,12 +95,18 @@ constexpr Name kRestartCodes[] = {
 
 std::string EscapedByte(unsigned char c) {
   switch (c) {
-    case '\n': return "\\n";
-    case '\t': return "\\t";
-    case '\r': return "\\r";
-    case '"': return "\\\"";
-    case '\\': return "\\\\";
-    default: return c >= 32 && c < 127 ? std::string(1, static_cast<char>(c)) : Format("\\x%02x", c);
+    case '\n':
+      return "\\n";
+    case '\t':
+      return "\\t";
+    case '\r':
+      return "\\r";
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    default:
+      return c >= 32 && c < 127 ? std::string(1, static_cast<char>(c)) : Format("\\x%02x", c);
   }
 }
 

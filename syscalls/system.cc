@@ -115,8 +115,19 @@ SyscallResult SysGetrandom(Task& task, GuestAddr buf, uint64_t count, uint32_t f
 
 // syslog(2): the sandbox' kernel log is empty and cannot be turned off.
 SyscallResult SysSyslog(Task& task, int type, GuestAddr buf, int length) {
-  enum { kClose, kOpen, kRead, kReadAll, kReadClear, kClear, kConsoleOff, kConsoleOn, kConsoleLevel,
-         kSizeUnread, kSizeBuffer };
+  enum {
+    kClose,
+    kOpen,
+    kRead,
+    kReadAll,
+    kReadClear,
+    kClear,
+    kConsoleOff,
+    kConsoleOn,
+    kConsoleLevel,
+    kSizeUnread,
+    kSizeBuffer
+  };
   const bool harmless = type == kReadAll || type == kSizeBuffer;
   if (!harmless && !task.creds()->Has(CAP_SYSLOG) && !task.creds()->Has(CAP_SYS_ADMIN)) return Errno(EPERM);
   switch (type) {

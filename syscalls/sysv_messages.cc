@@ -37,7 +37,8 @@ SyscallResult Set(Task& task, int id, GuestAddr buf) {
     MutexLock l(queue->mu());
     TRY(queue->CheckLiveLocked());
     TRY(queue->CheckOwnerLocked(*task.creds()));
-    if (wanted.msg_qbytes > IpcOf(task).limits.msg_mnb.load() && !task.creds()->Has(CAP_SYS_RESOURCE)) return Errno(EPERM);
+    if (wanted.msg_qbytes > IpcOf(task).limits.msg_mnb.load() && !task.creds()->Has(CAP_SYS_RESOURCE))
+      return Errno(EPERM);
     queue->SetOwnerLocked(wanted.msg_perm);
     queue->SetLimitLocked(wanted.msg_qbytes);
   }

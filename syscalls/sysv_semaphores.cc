@@ -137,10 +137,14 @@ SyscallResult ControlValues(Task& task, int id, int index, int command, uint64_t
 }  // namespace
 
 // semget(2)
-SyscallResult SysSemget(Task& task, int key, int count, int flags) { return TRY(Sets(task).Get(task, key, count, flags)); }
+SyscallResult SysSemget(Task& task, int key, int count, int flags) {
+  return TRY(Sets(task).Get(task, key, count, flags));
+}
 
 // semop(2)
-SyscallResult SysSemop(Task& task, int id, GuestAddr ops, uint32_t count) { return Operate(task, id, ops, count, kNever); }
+SyscallResult SysSemop(Task& task, int id, GuestAddr ops, uint32_t count) {
+  return Operate(task, id, ops, count, kNever);
+}
 
 // semtimedop(2)
 SyscallResult SysSemtimedop(Task& task, int id, GuestAddr ops, uint32_t count, GuestAddr timeout_addr) {

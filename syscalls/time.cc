@@ -181,7 +181,8 @@ SyscallResult SysSetitimer(Task& task, int which, GuestAddr new_addr, GuestAddr 
   itimerval value{};
   if (new_addr != 0) value = TRY(task.CopyInObject<itimerval>(new_addr));
   if (!IsValidTimeval(value.it_value) || !IsValidTimeval(value.it_interval)) return Errno(EINVAL);
-  const auto old = task.thread_group().timers->itimer(which).Set(TimevalNs(value.it_value), TimevalNs(value.it_interval), false);
+  const auto old =
+      task.thread_group().timers->itimer(which).Set(TimevalNs(value.it_value), TimevalNs(value.it_interval), false);
   if (old_addr != 0) TRY(task.CopyOutObject(old_addr, ToItimerval(old)));
   return int64_t{0};
 }

@@ -31,9 +31,9 @@ TEST(TakeRegistersTest, KernelsFlagsAndSelectorsStay) {
 
 TEST(TakeRegistersTest, RefusesWhatCannotBeLoaded) {
   const Registers before = UserRegisters();
-  for (auto change : {+[](Registers& r) { r.cs = 0; }, +[](Registers& r) { r.ss = 0x28; },
-                      +[](Registers& r) { r.ds = 0x10; }, +[](Registers& r) { r.fs_base = ~uint64_t{0}; },
-                      +[](Registers& r) { r.gs_base = uint64_t{1} << 47; }}) {
+  for (auto change :
+       {+[](Registers& r) { r.cs = 0; }, +[](Registers& r) { r.ss = 0x28; }, +[](Registers& r) { r.ds = 0x10; },
+        +[](Registers& r) { r.fs_base = ~uint64_t{0}; }, +[](Registers& r) { r.gs_base = uint64_t{1} << 47; }}) {
     Registers regs = before, wanted = before;
     wanted.rip = 0x2000;
     change(wanted);
@@ -52,7 +52,8 @@ TEST(UserAreaTest, Words) {
 
 TEST(UserAreaTest, RefusesWhatIsNoWordOfIt) {
   Registers regs = UserRegisters();
-  for (const uint64_t offset : {uint64_t{1}, uint64_t{sizeof(user) - 7}, uint64_t{sizeof(user)}, ~uint64_t{0}, ~uint64_t{7}}) {
+  for (const uint64_t offset :
+       {uint64_t{1}, uint64_t{sizeof(user) - 7}, uint64_t{sizeof(user)}, ~uint64_t{0}, ~uint64_t{7}}) {
     EXPECT_EQ(ReadUserArea(regs, offset).error(), Errno(EIO)) << offset;
     EXPECT_EQ(WriteUserArea(regs, offset, 0).error(), Errno(EIO)) << offset;
   }

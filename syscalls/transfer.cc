@@ -103,8 +103,8 @@ SyscallResult SysSendfile(Task& task, int out_fd, int in_fd, GuestAddr offset_ad
 }
 
 // copy_file_range(2)
-SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr,
-                               uint64_t count, uint32_t flags) {
+SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out_fd, GuestAddr out_addr, uint64_t count,
+                               uint32_t flags) {
   RefPtr<File> in = TRY(task.fds().GetForIo(in_fd));
   RefPtr<File> out = TRY(task.fds().GetForIo(out_fd));
   if (in_addr != 0) TRY(task.CopyInObject<int64_t>(in_addr));

@@ -57,7 +57,9 @@ struct FileArg {
   int at_flags = 0;
   int fd = -1;
 
-  static FileArg ByPath(GuestAddr path, int at_flags = 0) { return {.kind = kPath, .path = path, .at_flags = at_flags}; }
+  static FileArg ByPath(GuestAddr path, int at_flags = 0) {
+    return {.kind = kPath, .path = path, .at_flags = at_flags};
+  }
   static FileArg ByFd(int fd) { return {.kind = kFd, .fd = fd}; }
 };
 
@@ -87,8 +89,7 @@ SyscallResult Set(Task& task, const FileArg& file, GuestAddr name_addr, GuestAdd
   const Target target = TRY(Find(task, file));
   TRY(CheckName(task, target, name, true));
   TRY(CheckNotFrozen(*target.inode));
-  TRY(IsAclName(name) ? SetAcl(*task.creds(), *target.inode, name, value)
-                      : target.inode->SetXattr(name, value, flags));
+  TRY(IsAclName(name) ? SetAcl(*task.creds(), *target.inode, name, value) : target.inode->SetXattr(name, value, flags));
   TellChanged(target);
   return 0;
 }
@@ -187,8 +188,6 @@ SyscallResult SysLremovexattr(Task& task, GuestAddr path, GuestAddr name) {
 }
 
 // fremovexattr(2)
-SyscallResult SysFremovexattr(Task& task, int fd, GuestAddr name) {
-  return Remove(task, FileArg::ByFd(fd), name);
-}
+SyscallResult SysFremovexattr(Task& task, int fd, GuestAddr name) { return Remove(task, FileArg::ByFd(fd), name); }
 
 }  // namespace runsc

@@ -15,18 +15,13 @@ namespace {
 
 constexpr size_t kXattrListMax = 60 * 1024;
 
-bool StartsWith(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
+bool StartsWith(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
 // trusted.* and security.* mean something to the host: guests have no say in them.
 bool MayChangeXattr(std::string_view name) {
-  return StartsWith(name, "user.") || name == "system.posix_acl_access" ||
-         name == "system.posix_acl_default";
+  return StartsWith(name, "user.") || name == "system.posix_acl_access" || name == "system.posix_acl_default";
 }
-bool MayReadXattr(std::string_view name) {
-  return MayChangeXattr(name) || name == "security.capability";
-}
+bool MayReadXattr(std::string_view name) { return MayChangeXattr(name) || name == "security.capability"; }
 
 Result<std::string> XattrName(const GoferRequest& request, bool (*allowed)(std::string_view)) {
   std::string_view name = request.strings[0];
@@ -71,8 +66,7 @@ Result<void> SetTimes(const ServerNode& node, const SetAttrRequest& change) {
   return {};
 }
 
-Result<void> ApplyChange(const GoferSession& session, const ServerNode& node,
-                         const SetAttrRequest& change) {
+Result<void> ApplyChange(const GoferSession& session, const ServerNode& node, const SetAttrRequest& change) {
   auto has = [&](uint32_t bits) { return (change.valid & bits) != 0; };
   if (has(SetAttrRequest::kSize)) TRY(SetSize(session, node, change.size));
   if (has(SetAttrRequest::kUid | SetAttrRequest::kGid)) TRY(SetOwner(node, change));

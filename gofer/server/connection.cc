@@ -13,8 +13,7 @@ namespace runsc {
 namespace {
 
 bool HeaderIsSound(const MessageHeader& header, size_t size) {
-  return header.size == size && header.version == kGoferVersion && header.fds == 0 &&
-         header.error == 0;
+  return header.size == size && header.version == kGoferVersion && header.fds == 0 && header.error == 0;
 }
 
 // Strings and nothing after them; false if the message is cut short or too long.
@@ -70,8 +69,7 @@ size_t GoferConnection::Handle(std::span<const std::byte> message) {
   if (row == nullptr || !HeaderIsSound(header, message.size())) return 0;
   cpu_.Follow(header.cpu);
   GoferRequest request;
-  GoferResponse response{.out = WireWriter({reply_.get() + sizeof(header),
-                                            kGoferMaxMessage - sizeof(header)}),
+  GoferResponse response{.out = WireWriter({reply_.get() + sizeof(header), kGoferMaxMessage - sizeof(header)}),
                          .fd = {}};
   Result<void> done = Dispatch(*row, message.subspan(sizeof(header)), request, response);
   if (request.malformed) return 0;

@@ -27,8 +27,8 @@ class GoferConnection {
  private:
   ssize_t Receive();
   bool SendReply();
-  Result<void> Dispatch(const GoferOperation& row, std::span<const std::byte> body,
-                        GoferRequest& request, GoferResponse& response);
+  Result<void> Dispatch(const GoferOperation& row, std::span<const std::byte> body, GoferRequest& request,
+                        GoferResponse& response);
   Result<void> ParseHandles(const GoferOperation& row, GoferRequest& request);
 
   GoferSession& session_;

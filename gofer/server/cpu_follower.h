@@ -9,7 +9,8 @@ namespace runsc {
 // wake-ups of about 50 us on a virtual machine, and the scheduler prefers the idle one.
 class CpuFollower {
  public:
-  // The request being served came from `cpu`, if that is one. Moves when a second one in a row did, as moving is dear too.
+  // The request being served came from `cpu`, if that is one. Moves when a second one in a row did, as moving is dear
+  // too.
   void Follow(uint32_t cpu);
 
  private:

@@ -17,8 +17,7 @@ constexpr uint32_t kPermissionBits = 07777;
 Result<void> GiveAway(const GoferSession& session, int path, const NewRequest& asked) {
   WireAttr attr = TRY(StatFile(path));
   constexpr uint32_t kLeave = ~0u;
-  bool owner_differs = (asked.uid != kLeave && asked.uid != attr.uid) ||
-                       (asked.gid != kLeave && asked.gid != attr.gid);
+  bool owner_differs = (asked.uid != kLeave && asked.uid != attr.uid) || (asked.gid != kLeave && asked.gid != attr.gid);
   if (owner_differs && fchownat(path, "", asked.uid, asked.gid, AT_EMPTY_PATH) != 0) {
     return Errno(errno);
   }
@@ -30,8 +29,8 @@ Result<void> GiveAway(const GoferSession& session, int path, const NewRequest& a
 }
 
 // The end of every creation: owner, mode, handle, reply. Undoes the creation on failure.
-Result<void> Finish(GoferSession& session, GoferRequest& request, Result<UniqueFd> path,
-                    uint32_t type, GoferResponse& response) {
+Result<void> Finish(GoferSession& session, GoferRequest& request, Result<UniqueFd> path, uint32_t type,
+                    GoferResponse& response) {
   auto asked = request.Fixed<NewRequest>();
   auto finish = [&]() -> Result<void> {
     UniqueFd fd = TRY(std::move(path));
@@ -73,8 +72,7 @@ Result<void> ServeCreateTmp(GoferSession& session, GoferRequest& request, GoferR
   TRY(CheckMode(asked));
   if (request.node().type() != S_IFDIR) return Errno(ENOTDIR);
   const int exclusive = static_cast<int>(asked.kind) & O_EXCL;
-  UniqueFd file =
-      TRY(session.reopener.Open(request.path(), O_TMPFILE | O_RDWR | exclusive, asked.mode & 0777));
+  UniqueFd file = TRY(session.reopener.Open(request.path(), O_TMPFILE | O_RDWR | exclusive, asked.mode & 0777));
   UniqueFd path = TRY(session.reopener.Open(file.get(), O_PATH));
   TRY(GiveAway(session, path.get(), asked));
   TRY(PutNode(session, request.node(), std::move(path), response));

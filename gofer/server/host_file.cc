@@ -29,9 +29,7 @@ Result<UniqueFd> OpenBeneath(int dir, std::string_view name, uint64_t flags, uin
   return UniqueFd(static_cast<int>(fd));
 }
 
-WireTime ToWire(const statx_timestamp& time) {
-  return {.sec = time.tv_sec, .nsec = time.tv_nsec, .reserved = 0};
-}
+WireTime ToWire(const statx_timestamp& time) { return {.sec = time.tv_sec, .nsec = time.tv_nsec, .reserved = 0}; }
 
 // The name of `fd` in /proc/self/fd.
 struct FdName {

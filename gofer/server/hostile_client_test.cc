@@ -138,8 +138,8 @@ class HostileClientTest : public testing::Test {
     for (auto& entry : std::filesystem::recursive_directory_iterator(tree_.path())) {
       struct stat st;
       lstat(entry.path().c_str(), &st);
-      names.push_back(entry.path().string() + " " + std::to_string(st.st_mode) + " " +
-                      std::to_string(st.st_size) + " " + std::to_string(st.st_ctim.tv_nsec));
+      names.push_back(entry.path().string() + " " + std::to_string(st.st_mode) + " " + std::to_string(st.st_size) +
+                      " " + std::to_string(st.st_ctim.tv_nsec));
     }
     std::sort(names.begin(), names.end());
     return names;
@@ -187,8 +187,8 @@ TEST_F(HostileClientTest, ReadOnlyCannotBeMixedIn) {
 
 TEST_F(HostileClientTest, BadNamesAreRefusedEverywhere) {
   std::string long_name(256, 'a'), nul("a\0b", 3);
-  std::vector<std::string> bad = {"", ".", "..", "/", "a/b", "/etc", "../x", "a/", nul, long_name,
-                                  std::string(5000, 'x')};
+  std::vector<std::string> bad = {
+      "", ".", "..", "/", "a/b", "/etc", "../x", "a/", nul, long_name, std::string(5000, 'x')};
   std::vector<std::string> before = Listing();
   for (const std::string& name : bad) {
     for (uint64_t dir : {root_, dir_}) {
@@ -328,8 +328,7 @@ TEST_F(HostileClientTest, Noise) {
     } else {
       bytes = seeds[below(seeds.size())].Finish();
       for (size_t n = below(4); n > 0; n--) {
-        bytes[sizeof(MessageHeader) + below(bytes.size() - sizeof(MessageHeader))] =
-            static_cast<char>(random());
+        bytes[sizeof(MessageHeader) + below(bytes.size() - sizeof(MessageHeader))] = static_cast<char>(random());
       }
     }
     answered += Handle(std::string_view(bytes)) >= 0;
@@ -352,8 +351,7 @@ TEST_F(HostileClientTest, SymlinkRace) {
   std::atomic<bool> stop{false};
   std::thread swapper([&]() {
     while (!stop) {
-      renameat2(AT_FDCWD, (tree_ / "swap").c_str(), AT_FDCWD, (tree_ / "swap2").c_str(),
-                RENAME_EXCHANGE);
+      renameat2(AT_FDCWD, (tree_ / "swap").c_str(), AT_FDCWD, (tree_ / "swap2").c_str(), RENAME_EXCHANGE);
     }
   });
   int links = 0, dirs = 0;
@@ -416,8 +414,7 @@ TEST(ServerTest, IgnoresDescriptorsSentToIt) {
   std::string bytes = Message(GoferOp::kAttach, AttachRequest{}).Finish();
   iovec iov{bytes.data(), bytes.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                 .msg_controllen = sizeof(control)};
+  msghdr message{.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
   cmsghdr* rights = CMSG_FIRSTHDR(&message);
   *rights = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
   int own = ours.get();

@@ -43,10 +43,8 @@ Result<void> Position(const GoferSession& session, ServerNode& node, uint64_t cu
 }
 
 Result<void> PutEntry(const HostDirent& entry, std::string_view name, GoferResponse& response) {
-  TRY(response.Put(WireDirEntry{.ino = entry.ino,
-                                .cursor = static_cast<uint64_t>(entry.next),
-                                .type = entry.type,
-                                .reserved = {}}));
+  TRY(response.Put(
+      WireDirEntry{.ino = entry.ino, .cursor = static_cast<uint64_t>(entry.next), .type = entry.type, .reserved = {}}));
   return response.PutString(name);
 }
 

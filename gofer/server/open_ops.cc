@@ -11,19 +11,23 @@ namespace runsc {
 namespace {
 
 // Status flags that make sense on a descriptor the sentry does I/O with.
-constexpr int kOpenFlags =
-    O_ACCMODE | O_TRUNC | O_APPEND | O_DIRECT | O_DSYNC | O_SYNC | O_NOATIME | O_LARGEFILE;
+constexpr int kOpenFlags = O_ACCMODE | O_TRUNC | O_APPEND | O_DIRECT | O_DSYNC | O_SYNC | O_NOATIME | O_LARGEFILE;
 
 // What Open says about a file that is not regular. Opening a device runs a driver's code with our
 // rights, opening a fifo blocks, and a directory descriptor would be a way around this server.
 int RefusalFor(uint32_t type) {
   switch (type) {
-    case S_IFREG: return 0;
-    case S_IFDIR: return EISDIR;
-    case S_IFLNK: return ELOOP;
+    case S_IFREG:
+      return 0;
+    case S_IFDIR:
+      return EISDIR;
+    case S_IFLNK:
+      return ELOOP;
     case S_IFIFO:
-    case S_IFSOCK: return ENXIO;
-    default: return EPERM;
+    case S_IFSOCK:
+      return ENXIO;
+    default:
+      return EPERM;
   }
 }
 
@@ -59,8 +63,7 @@ struct WalkEnd {
   RefPtr<ServerNode> last;
 };
 
-WalkEnd WalkAll(GoferSession& session, RefPtr<ServerNode> dir, const WalkNames& names,
-                GoferResponse& response) {
+WalkEnd WalkAll(GoferSession& session, RefPtr<ServerNode> dir, const WalkNames& names, GoferResponse& response) {
   WalkEnd end{.last = std::move(dir)};
   for (uint32_t i = 0; i < names.count; i++) {
     if (end.last->type() != S_IFDIR) break;  // the reply's last node says why

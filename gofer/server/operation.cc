@@ -57,15 +57,13 @@ Result<void> CheckName(std::string_view name) {
   return {};
 }
 
-Result<void> PutNode(GoferSession& session, const ServerNode& relative_to, UniqueFd path,
-                     GoferResponse& response) {
+Result<void> PutNode(GoferSession& session, const ServerNode& relative_to, UniqueFd path, GoferResponse& response) {
   NodeReply reply{.attr = TRY(StatFile(path.get()))};
   std::string target;
   if (S_ISLNK(reply.attr.mode)) target = TRY(ReadLinkTarget(path.get()));
   if (!response.out.Fits(sizeof(reply) + sizeof(WireString) + target.size())) return Errno(EMSGSIZE);
-  reply.handle = TRY(session.handles.Insert(
-      MakeRef<ServerNode>(std::move(path), reply.attr.mode & S_IFMT, relative_to.attach_index(),
-                          &relative_to.attach())));
+  reply.handle = TRY(session.handles.Insert(MakeRef<ServerNode>(std::move(path), reply.attr.mode & S_IFMT,
+                                                                relative_to.attach_index(), &relative_to.attach())));
   TRY(response.Put(reply));
   return response.PutString(target);
 }

@@ -60,9 +60,9 @@ struct GoferOperation {
   GoferOp op;
   const char* name;
   size_t fixed_size;
-  int handles;     // how many handles the fixed part starts with
-  int strings;     // how many strings follow, or kParsesItself
-  int names;       // how many of those must be plain names
+  int handles;  // how many handles the fixed part starts with
+  int strings;  // how many strings follow, or kParsesItself
+  int names;    // how many of those must be plain names
   Access access;
   Result<void> (*serve)(GoferSession&, GoferRequest&, GoferResponse&);
 
@@ -76,8 +76,7 @@ const GoferOperation* FindOperation(uint8_t op);
 Result<void> CheckName(std::string_view name);
 
 // Registers `path` as a new handle and writes its NodeReply and link target.
-Result<void> PutNode(GoferSession& session, const ServerNode& relative_to, UniqueFd path,
-                     GoferResponse& response);
+Result<void> PutNode(GoferSession& session, const ServerNode& relative_to, UniqueFd path, GoferResponse& response);
 
 // Opens the regular file of `node`; refuses everything else, unknown flags, and changes on a
 // read-only attach point.

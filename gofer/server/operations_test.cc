@@ -1,7 +1,7 @@
 // Every operation, through client and server, on a temporary tree.
+#include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <dirent.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
@@ -18,9 +18,9 @@ using testing::ElementsAre;
 class OperationsTest : public testing::Test {
  protected:
   GoferClient& client() { return gofer_.client(); }
-  GoferHandle Root(uint32_t index = 0) { return client().Attach(index)->handle.valid()
-                                                    ? std::move(client().Attach(index)->handle)
-                                                    : GoferHandle(); }
+  GoferHandle Root(uint32_t index = 0) {
+    return client().Attach(index)->handle.valid() ? std::move(client().Attach(index)->handle) : GoferHandle();
+  }
   // The last node of a walk that must get there.
   GoferNode Lookup(const GoferHandle& root, std::vector<std::string_view> names) {
     auto walk = client().Walk(root, names);
@@ -232,8 +232,7 @@ TEST_F(OperationsTest, SetAttr) {
   EXPECT_EQ(attr->mtime.tv_nsec, 5);
   EXPECT_EQ(attr->size, 3u);
   EXPECT_TRUE(client().SetAttr(file.handle, {.atime = timespec{0, UTIME_NOW}}).ok());
-  EXPECT_EQ(client().SetAttr(file.handle, {.atime = timespec{0, 2'000'000'000}}).error(),
-            Errno(EINVAL));
+  EXPECT_EQ(client().SetAttr(file.handle, {.atime = timespec{0, 2'000'000'000}}).error(), Errno(EINVAL));
   EXPECT_EQ(client().SetAttr(file.handle, {.mode = 0100644}).error(), Errno(EINVAL));
   EXPECT_EQ(client().SetAttr(file.handle, {.size = ~0ull}).error(), Errno(EINVAL));
 }

@@ -13,7 +13,7 @@
 namespace runsc {
 namespace {
 
-constexpr size_t kReservedFds = 64;           // connections, attach points, descriptors in flight
+constexpr size_t kReservedFds = 64;  // connections, attach points, descriptors in flight
 constexpr size_t kMaxHandles = 1024 * 1024;
 
 // Every handle is a descriptor: as many as the hard limit lets us have.
@@ -34,9 +34,8 @@ int RunGoferServer(GoferServerOptions options) {
   GoferSession session(std::move(options.attach_points), std::move(options.proc_self_fd), limit);
   std::vector<std::thread> threads;
   for (UniqueFd& socket : options.connections) {
-    threads.emplace_back([&session, fd = std::move(socket)]() mutable {
-      GoferConnection(session, std::move(fd)).Serve();
-    });
+    threads.emplace_back(
+        [&session, fd = std::move(socket)]() mutable { GoferConnection(session, std::move(fd)).Serve(); });
   }
   for (std::thread& thread : threads) thread.join();
   return 0;

@@ -47,9 +47,7 @@ inline std::pair<UniqueFd, UniqueFd> SeqpacketPair() {
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-inline UniqueFd OpenProcSelfFd() {
-  return UniqueFd(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
-}
+inline UniqueFd OpenProcSelfFd() { return UniqueFd(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
 // Attach points 0: read-write, 1: the same tree read-only, 2: read-only but OpenTmp allowed.
 class TestGofer {

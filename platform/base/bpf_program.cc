@@ -153,15 +153,33 @@ struct Machine {
   bool Compute(const sock_filter& insn) {
     const uint32_t operand = BPF_SRC(insn.code) == BPF_X ? x : insn.k;
     switch (BPF_OP(insn.code)) {
-      case BPF_ADD: a += operand; return true;
-      case BPF_SUB: a -= operand; return true;
-      case BPF_MUL: a *= operand; return true;
-      case BPF_OR: a |= operand; return true;
-      case BPF_AND: a &= operand; return true;
-      case BPF_XOR: a ^= operand; return true;
-      case BPF_LSH: a <<= operand & 31; return true;
-      case BPF_RSH: a >>= operand & 31; return true;
-      case BPF_NEG: a = 0 - a; return true;
+      case BPF_ADD:
+        a += operand;
+        return true;
+      case BPF_SUB:
+        a -= operand;
+        return true;
+      case BPF_MUL:
+        a *= operand;
+        return true;
+      case BPF_OR:
+        a |= operand;
+        return true;
+      case BPF_AND:
+        a &= operand;
+        return true;
+      case BPF_XOR:
+        a ^= operand;
+        return true;
+      case BPF_LSH:
+        a <<= operand & 31;
+        return true;
+      case BPF_RSH:
+        a >>= operand & 31;
+        return true;
+      case BPF_NEG:
+        a = 0 - a;
+        return true;
       default:
         if (operand == 0) return false;
         a /= operand;
@@ -172,11 +190,16 @@ struct Machine {
   uint32_t JumpLength(const sock_filter& insn) const {
     const uint32_t operand = BPF_SRC(insn.code) == BPF_X ? x : insn.k;
     switch (BPF_OP(insn.code)) {
-      case BPF_JEQ: return a == operand ? insn.jt : insn.jf;
-      case BPF_JGT: return a > operand ? insn.jt : insn.jf;
-      case BPF_JGE: return a >= operand ? insn.jt : insn.jf;
-      case BPF_JSET: return (a & operand) != 0 ? insn.jt : insn.jf;
-      default: return insn.k;
+      case BPF_JEQ:
+        return a == operand ? insn.jt : insn.jf;
+      case BPF_JGT:
+        return a > operand ? insn.jt : insn.jf;
+      case BPF_JGE:
+        return a >= operand ? insn.jt : insn.jf;
+      case BPF_JSET:
+        return (a & operand) != 0 ? insn.jt : insn.jf;
+      default:
+        return insn.k;
     }
   }
 };
@@ -213,12 +236,23 @@ std::optional<uint32_t> BpfProgram::Interpret(const seccomp_data& data, size_t k
         if (BPF_MODE(insn.code) == BPF_ABS && insn.k >= known) return std::nullopt;
         m.Load(insn, data, m.a);
         break;
-      case BPF_LDX: m.Load(insn, data, m.x); break;
-      case BPF_ST: m.memory[insn.k] = m.a; break;
-      case BPF_STX: m.memory[insn.k] = m.x; break;
-      case BPF_JMP: pc += m.JumpLength(insn); break;
-      case BPF_RET: return BPF_RVAL(insn.code) == BPF_A ? m.a : insn.k;
-      case BPF_MISC: BPF_MISCOP(insn.code) == BPF_TAX ? m.x = m.a : m.a = m.x; break;
+      case BPF_LDX:
+        m.Load(insn, data, m.x);
+        break;
+      case BPF_ST:
+        m.memory[insn.k] = m.a;
+        break;
+      case BPF_STX:
+        m.memory[insn.k] = m.x;
+        break;
+      case BPF_JMP:
+        pc += m.JumpLength(insn);
+        break;
+      case BPF_RET:
+        return BPF_RVAL(insn.code) == BPF_A ? m.a : insn.k;
+      case BPF_MISC:
+        BPF_MISCOP(insn.code) == BPF_TAX ? m.x = m.a : m.a = m.x;
+        break;
       default:
         if (!m.Compute(insn)) return 0;
     }

@@ -33,13 +33,18 @@ TEST(BpfProgramTest, LoadsWordsOfTheCall) {
 
 TEST(BpfProgramTest, Computes) {
   EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 6), ReturnA()}), 42u);
-  EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_MISC | BPF_TAX, 0), BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0), ReturnA()}), 0u);
-  EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 5), BPF_STMT(BPF_ST, 3), BPF_STMT(BPF_LD | BPF_IMM, 0), BPF_STMT(BPF_LDX | BPF_MEM, 3),
-                 BPF_STMT(BPF_MISC | BPF_TXA, 0), ReturnA()}), 5u);
+  EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_MISC | BPF_TAX, 0),
+                     BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0), ReturnA()}),
+            0u);
+  EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 5), BPF_STMT(BPF_ST, 3), BPF_STMT(BPF_LD | BPF_IMM, 0),
+                     BPF_STMT(BPF_LDX | BPF_MEM, 3), BPF_STMT(BPF_MISC | BPF_TXA, 0), ReturnA()}),
+            5u);
 }
 
 TEST(BpfProgramTest, DivisionByZeroKills) {
-  EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_LDX | BPF_IMM, 0), BPF_STMT(BPF_ALU | BPF_DIV | BPF_X, 0), Return(1)}), 0u);
+  EXPECT_EQ(RunCode({BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_LDX | BPF_IMM, 0),
+                     BPF_STMT(BPF_ALU | BPF_DIV | BPF_X, 0), Return(1)}),
+            0u);
 }
 
 TEST(BpfProgramTest, Jumps) {
@@ -52,7 +57,8 @@ TEST(BpfProgramTest, Jumps) {
 }
 
 TEST(BpfProgramTest, SaysWhatHoldsForAllArguments) {
-  const Code code{Load(0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 7, 1, 0), Return(1), Load(offsetof(seccomp_data, args)), ReturnA()};
+  const Code code{Load(0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 7, 1, 0), Return(1), Load(offsetof(seccomp_data, args)),
+                  ReturnA()};
   const auto program = BpfProgram::Check(code);
   ASSERT_TRUE(program.ok());
   EXPECT_EQ(program->RunOnNumber(6, 0), 1u);
@@ -73,7 +79,8 @@ TEST(BpfProgramTest, RefusesWhatCouldLeaveTheProgram) {
 
 TEST(BpfProgramTest, RefusesScratchThatWasNotWrittenOnEveryPath) {
   EXPECT_TRUE(IsRefused({BPF_STMT(BPF_LD | BPF_MEM, 0), Return(0)}));
-  EXPECT_TRUE(IsRefused({Load(0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 1, 0), BPF_STMT(BPF_ST, 0), BPF_STMT(BPF_LD | BPF_MEM, 0), Return(0)}));
+  EXPECT_TRUE(IsRefused({Load(0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 1, 0), BPF_STMT(BPF_ST, 0),
+                         BPF_STMT(BPF_LD | BPF_MEM, 0), Return(0)}));
   EXPECT_FALSE(IsRefused({Load(0), BPF_STMT(BPF_ST, 0), BPF_STMT(BPF_LD | BPF_MEM, 0), Return(0)}));
   EXPECT_TRUE(IsRefused({Load(0), BPF_STMT(BPF_ST, 16), Return(0)}));
 }
@@ -84,7 +91,9 @@ TEST(BpfProgramTest, RandomProgramsEnd) {
   int accepted = 0;
   for (int i = 0; i < 200000; ++i) {
     Code code(1 + random() % 6);
-    for (auto& insn : code) insn = {static_cast<uint16_t>(random() % 256), static_cast<uint8_t>(random() % 4), static_cast<uint8_t>(random() % 4), static_cast<uint32_t>(random() % 70)};
+    for (auto& insn : code)
+      insn = {static_cast<uint16_t>(random() % 256), static_cast<uint8_t>(random() % 4),
+              static_cast<uint8_t>(random() % 4), static_cast<uint32_t>(random() % 70)};
     code.back() = Return(3);
     auto program = BpfProgram::Check(code);
     if (!program.ok()) continue;

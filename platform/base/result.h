@@ -21,10 +21,10 @@ class Errno {
 };
 
 // Restart codes, as in Linux's include/linux/errno.h: what an interrupted call wants to happen.
-inline constexpr Errno kRestartSys{512};      // restart if the handler has SA_RESTART, else EINTR
-inline constexpr Errno kRestartNoIntr{513};   // always restart
-inline constexpr Errno kRestartNoHand{514};   // restart only when no handler ran, else EINTR
-inline constexpr Errno kRestartBlock{516};    // as NoHand, through Task's saved restart function
+inline constexpr Errno kRestartSys{512};     // restart if the handler has SA_RESTART, else EINTR
+inline constexpr Errno kRestartNoIntr{513};  // always restart
+inline constexpr Errno kRestartNoHand{514};  // restart only when no handler ran, else EINTR
+inline constexpr Errno kRestartBlock{516};   // as NoHand, through Task's saved restart function
 
 struct Unit {};
 
@@ -62,11 +62,11 @@ class [[nodiscard]] Result<void> {
 };
 
 // The value of a Result expression, or return its error from the enclosing function.
-#define TRY(expression)                                    \
-  ({                                                       \
-    auto try_result_ = (expression);                       \
-    if (!try_result_.ok()) return try_result_.error();     \
-    std::move(try_result_).take();                         \
+#define TRY(expression)                                \
+  ({                                                   \
+    auto try_result_ = (expression);                   \
+    if (!try_result_.ok()) return try_result_.error(); \
+    std::move(try_result_).take();                     \
   })
 
 // What a host system call wrapper's -1/errno convention means as a Result.

@@ -28,8 +28,7 @@ absl::Status LimitBoundingSet(uint64_t keep) {
 }
 
 absl::Status LockSecureBits() {
-  unsigned long bits = SECBIT_NOROOT | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_CAP_AMBIENT_RAISE |
-                       SECURE_ALL_LOCKS;
+  unsigned long bits = SECBIT_NOROOT | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_CAP_AMBIENT_RAISE | SECURE_ALL_LOCKS;
   if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) != 0) return HostError(errno, "set secure bits");
   return absl::OkStatus();
 }

@@ -109,15 +109,17 @@ pid_t CloneProcess(const SpawnOptions& options, int* pidfd) {
 
 // A refusal to make namespaces has few causes, and the operator can do something about each.
 absl::Status CloneError(int error, const SpawnOptions& options) {
-  absl::Status status = HostError(error, "clone with new namespaces (flags 0x%llx)",
-                                  static_cast<unsigned long long>(options.namespaces));
+  absl::Status status =
+      HostError(error, "clone with new namespaces (flags 0x%llx)", static_cast<unsigned long long>(options.namespaces));
   if ((options.namespaces & CLONE_NEWUSER) == 0) return status;
   const char* hint = nullptr;
-  if (error == ENOSPC || error == EUSERS) hint = "no more user namespaces (sysctl user.max_user_namespaces is exhausted or 0)";
+  if (error == ENOSPC || error == EUSERS)
+    hint = "no more user namespaces (sysctl user.max_user_namespaces is exhausted or 0)";
   if (error == EINVAL) hint = "the host kernel has no user namespaces (CONFIG_USER_NS)";
   if (error == EPERM) {
-    hint = "the host forbids user namespaces (sysctl kernel.unprivileged_userns_clone, "
-           "kernel.apparmor_restrict_unprivileged_userns, or a seccomp filter around us)";
+    hint =
+        "the host forbids user namespaces (sysctl kernel.unprivileged_userns_clone, "
+        "kernel.apparmor_restrict_unprivileged_userns, or a seccomp filter around us)";
   }
   if (hint == nullptr) return status;
   return absl::Status(status.code(), absl::StrCat(status.message(), ": ", hint));

@@ -40,9 +40,9 @@ struct SpawnOptions {
   uint32_t uid = 0, gid = 0;
   // Every other descriptor is closed. Missing 0, 1, 2 become /dev/null.
   std::vector<FdMapping> fds;
-  bool new_session = true;       // setsid
-  int parent_death_signal = 0;   // 0: survive the caller. Else sent when the calling *thread* ends
-  int join_cgroup = -1;          // cgroup v2 directory to be born in (CLONE_INTO_CGROUP), or none
+  bool new_session = true;        // setsid
+  int parent_death_signal = 0;    // 0: survive the caller. Else sent when the calling *thread* ends
+  int join_cgroup = -1;           // cgroup v2 directory to be born in (CLONE_INTO_CGROUP), or none
   std::vector<int> cgroup_procs;  // cgroup v1: open cgroup.procs files, joined before the child runs
 };
 
@@ -72,7 +72,7 @@ std::vector<IdMapping> SentryUidMap();
 std::vector<IdMapping> SentryGidMap();
 
 // Every namespace a helper gets.
-inline constexpr uint64_t kHelperNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
-                                              CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+inline constexpr uint64_t kHelperNamespaces =
+    CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 
 }  // namespace runsc

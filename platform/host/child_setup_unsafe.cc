@@ -126,18 +126,30 @@ void OpenHardLimits() {
 
 const char* ChildStepName(ChildStep step) {
   switch (step) {
-    case ChildStep::kNetwork: return "make a network namespace (sysctl user.max_net_namespaces)";
-    case ChildStep::kWaitForParent: return "wait for the parent";
-    case ChildStep::kSession: return "setsid";
-    case ChildStep::kGroups: return "setgroups";
-    case ChildStep::kIds: return "setresuid/setresgid";
-    case ChildStep::kLimits: return "setrlimit RLIMIT_CORE";
-    case ChildStep::kNoNewPrivs: return "prctl PR_SET_NO_NEW_PRIVS";
-    case ChildStep::kDeathSignal: return "prctl PR_SET_PDEATHSIG";
-    case ChildStep::kStageFds: return "duplicate descriptors";
-    case ChildStep::kPlaceFds: return "place descriptors";
-    case ChildStep::kCloseFds: return "close other descriptors";
-    case ChildStep::kExec: return "execute /proc/self/exe";
+    case ChildStep::kNetwork:
+      return "make a network namespace (sysctl user.max_net_namespaces)";
+    case ChildStep::kWaitForParent:
+      return "wait for the parent";
+    case ChildStep::kSession:
+      return "setsid";
+    case ChildStep::kGroups:
+      return "setgroups";
+    case ChildStep::kIds:
+      return "setresuid/setresgid";
+    case ChildStep::kLimits:
+      return "setrlimit RLIMIT_CORE";
+    case ChildStep::kNoNewPrivs:
+      return "prctl PR_SET_NO_NEW_PRIVS";
+    case ChildStep::kDeathSignal:
+      return "prctl PR_SET_PDEATHSIG";
+    case ChildStep::kStageFds:
+      return "duplicate descriptors";
+    case ChildStep::kPlaceFds:
+      return "place descriptors";
+    case ChildStep::kCloseFds:
+      return "close other descriptors";
+    case ChildStep::kExec:
+      return "execute /proc/self/exe";
   }
   return "unknown step";
 }

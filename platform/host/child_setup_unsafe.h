@@ -21,8 +21,8 @@ struct ChildPlan {
   char* const* argv;
   char* const* envp;
   int exe_fd;
-  int go_fd;      // one byte arrives when the id maps are written
-  int status_fd;  // a ChildFailure is written here; closed by a successful exec
+  int go_fd;         // one byte arrives when the id maps are written
+  int status_fd;     // a ChildFailure is written here; closed by a successful exec
   bool new_network;  // a network namespace is slow to make: the parent need not wait for it
   bool set_ids;
   uid_t uid;

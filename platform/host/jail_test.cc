@@ -230,8 +230,7 @@ TEST(SpawnSelfTest, ReportsTheStepThatFailed) {
   options.fds = {{900, 5}};  // not an open descriptor
   Outcome outcome = RunRole(options);
   EXPECT_FALSE(outcome.status.ok());
-  EXPECT_EQ(outcome.status.message(),
-            "start child process: duplicate descriptors: Bad file descriptor");
+  EXPECT_EQ(outcome.status.message(), "start child process: duplicate descriptors: Bad file descriptor");
 }
 
 TEST(SpawnSelfTest, UnmappedIdIsAnError) {
@@ -240,8 +239,7 @@ TEST(SpawnSelfTest, UnmappedIdIsAnError) {
   options.uid_map = {{0, 0, 1}};
   options.uid = 55;
   Outcome outcome = RunRole(options);
-  EXPECT_EQ(outcome.status.message(),
-            "start child process: setresuid/setresgid: Invalid argument");
+  EXPECT_EQ(outcome.status.message(), "start child process: setresuid/setresgid: Invalid argument");
 }
 
 TEST(SpawnSelfTest, DiesWithItsParentThread) {

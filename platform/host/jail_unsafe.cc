@@ -25,8 +25,8 @@ namespace {
 
 // To give files the owner and mode the guest asked for and to reach them whatever their mode. The
 // sentry decides who may; nothing here lets the gofer mount, open devices or leave its tree.
-constexpr uint64_t kGoferCapabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE |
-                                        1ull << CAP_FOWNER | 1ull << CAP_FSETID;
+constexpr uint64_t kGoferCapabilities =
+    1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID;
 
 absl::Status SetTreeAttributes(int tree, bool read_only) {
   mount_attr attributes{};

@@ -36,7 +36,7 @@ absl::Status LockDownSentry(int proc_root, bool traces_stubs);
 // One host directory or file tree the gofer serves, as an own detached mount: nodev, nosuid and, when
 // asked, read-only by the kernel too.
 struct AttachTree {
-  std::string path;       // in the host's mount namespace
+  std::string path;  // in the host's mount namespace
   bool read_only = false;
   bool recursive = true;  // with the mounts below it, as rbind does
 };
@@ -48,7 +48,7 @@ absl::StatusOr<UniqueFd> OpenAttachTree(const AttachTree& tree);
 
 struct GoferJailOptions {
   struct Attach {
-    int fd = -1;      // from OpenAttachTree in the parent, inherited; -1: clone `tree` now
+    int fd = -1;  // from OpenAttachTree in the parent, inherited; -1: clone `tree` now
     AttachTree tree;
   };
   std::vector<Attach> attaches;

@@ -18,8 +18,7 @@ struct Parameter {
   const char* value;
 };
 
-absl::StatusOr<UniqueFd> NewMount(const char* type, std::initializer_list<Parameter> parameters,
-                                  unsigned attributes) {
+absl::StatusOr<UniqueFd> NewMount(const char* type, std::initializer_list<Parameter> parameters, unsigned attributes) {
   UniqueFd context(fsopen(type, FSOPEN_CLOEXEC));
   if (!context.valid()) return HostError(errno, "fsopen %s", type);
   for (const Parameter& p : parameters) {
@@ -50,9 +49,7 @@ absl::StatusOr<UniqueFd> NewTmpfs() {
   return NewMount("tmpfs", {{"size", "4k"}, {"nr_inodes", "8"}, {"mode", "0555"}}, kInert);
 }
 
-absl::StatusOr<UniqueFd> NewProcfs() {
-  return NewMount("proc", {{"subset", "pid"}}, kInert | MOUNT_ATTR_RDONLY);
-}
+absl::StatusOr<UniqueFd> NewProcfs() { return NewMount("proc", {{"subset", "pid"}}, kInert | MOUNT_ATTR_RDONLY); }
 
 // The new root is mounted over the old one and the two change places, so no directory of the host
 // needs to be empty or known.

@@ -75,9 +75,8 @@ class Assembler {
       Half(offset, static_cast<uint32_t>(rule.mask), static_cast<uint32_t>(rule.value));
       Half(offset + 4, static_cast<uint32_t>(rule.mask >> 32), static_cast<uint32_t>(rule.value >> 32));
     }
-    Add(BPF_STMT(BPF_RET | BPF_K, row.answer_errno == 0
-                                      ? SECCOMP_RET_ALLOW
-                                      : SECCOMP_RET_ERRNO | static_cast<uint32_t>(row.answer_errno)));
+    Add(BPF_STMT(BPF_RET | BPF_K, row.answer_errno == 0 ? SECCOMP_RET_ALLOW
+                                                        : SECCOMP_RET_ERRNO | static_cast<uint32_t>(row.answer_errno)));
     for (size_t miss : misses_) {  // on to the next row
       program_[miss].jf = static_cast<uint8_t>(program_.size() - miss - 1);
     }
@@ -107,14 +106,10 @@ absl::Status CheckRow(const AllowedCall& call) {
 
 }  // namespace
 
-ArgRule ArgIs(unsigned index, uint32_t value) {
-  return {index, 0xffffffff, value};
-}
+ArgRule ArgIs(unsigned index, uint32_t value) { return {index, 0xffffffff, value}; }
 ArgRule ArgHasBits(unsigned index, uint64_t bits) { return {index, bits, bits}; }
 ArgRule ArgLacksBits(unsigned index, uint64_t bits) { return {index, bits, 0}; }
-ArgRule ArgBits(unsigned index, uint64_t set, uint64_t clear) {
-  return {index, set | clear, set};
-}
+ArgRule ArgBits(unsigned index, uint64_t set, uint64_t clear) { return {index, set | clear, set}; }
 
 absl::StatusOr<SeccompProgram> CompileFilter(std::span<const AllowedCall> calls) {
   for (const AllowedCall& call : calls) RETURN_IF_ERROR(CheckRow(call));

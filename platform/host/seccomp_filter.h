@@ -31,9 +31,9 @@ ArgRule ArgBits(unsigned index, uint64_t set, uint64_t clear);  // both in one: 
 // hold. What no row allows kills the process.
 struct AllowedCall {
   int number;
-  const char* reason;           // what needs it, for people who review the list
+  const char* reason;  // what needs it, for people who review the list
   std::vector<ArgRule> args;
-  int answer_errno = 0;         // not executed but answered with this errno: for probing libraries
+  int answer_errno = 0;  // not executed but answered with this errno: for probing libraries
 };
 
 using SeccompProgram = std::vector<sock_filter>;

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/ptrace.h>
-#include <seccomp.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -46,12 +46,8 @@ struct Filter {
     for (size_t i = 0; i < args.size(); i++) data.args[i] = args[i];
     return RunFilter(program, data).value_or(0xdead);
   }
-  bool Allows(int nr, std::vector<uint64_t> args = {}) const {
-    return Run(nr, args) == SECCOMP_RET_ALLOW;
-  }
-  bool Kills(int nr, std::vector<uint64_t> args = {}) const {
-    return Run(nr, args) == SECCOMP_RET_KILL_PROCESS;
-  }
+  bool Allows(int nr, std::vector<uint64_t> args = {}) const { return Run(nr, args) == SECCOMP_RET_ALLOW; }
+  bool Kills(int nr, std::vector<uint64_t> args = {}) const { return Run(nr, args) == SECCOMP_RET_KILL_PROCESS; }
   std::vector<AllowedCall> calls;
   SeccompProgram program;
 };
@@ -81,9 +77,8 @@ TEST_P(FilterTest, EveryRowHasAReasonAndIsNeeded) {
 TEST_P(FilterTest, EveryRowAnswersAsWritten) {
   const Filter& filter = *GetParam()();
   for (const AllowedCall& call : filter.calls) {
-    uint32_t expected = call.answer_errno != 0
-                            ? SECCOMP_RET_ERRNO | static_cast<uint32_t>(call.answer_errno)
-                            : SECCOMP_RET_ALLOW;
+    uint32_t expected =
+        call.answer_errno != 0 ? SECCOMP_RET_ERRNO | static_cast<uint32_t>(call.answer_errno) : SECCOMP_RET_ALLOW;
     EXPECT_EQ(filter.Run(call.number, Satisfying(call)), expected) << call.number;
   }
 }
@@ -108,12 +103,41 @@ TEST_P(FilterTest, OtherArchitecturesAndX32Kill) {
 
 TEST_P(FilterTest, NoneOfTheDangerousCalls) {
   const Filter& filter = *GetParam()();
-  for (int nr : {SYS_execve, SYS_execveat, SYS_fork, SYS_vfork, SYS_ptrace, SYS_mount, SYS_umount2,
-                 SYS_pivot_root, SYS_setns, SYS_unshare, SYS_bpf, SYS_socket, SYS_connect, SYS_bind,
-                 SYS_io_uring_setup, SYS_userfaultfd, SYS_perf_event_open, SYS_keyctl, SYS_open,
-                 SYS_creat, SYS_init_module, SYS_finit_module, SYS_kexec_load, SYS_setuid,
-                 SYS_setresuid, SYS_capset, SYS_chroot, SYS_open_by_handle_at, SYS_pidfd_getfd,
-                 SYS_move_mount, SYS_open_tree, SYS_fsopen, SYS_seccomp, SYS_mknod, SYS_iopl}) {
+  for (int nr : {SYS_execve,
+                 SYS_execveat,
+                 SYS_fork,
+                 SYS_vfork,
+                 SYS_ptrace,
+                 SYS_mount,
+                 SYS_umount2,
+                 SYS_pivot_root,
+                 SYS_setns,
+                 SYS_unshare,
+                 SYS_bpf,
+                 SYS_socket,
+                 SYS_connect,
+                 SYS_bind,
+                 SYS_io_uring_setup,
+                 SYS_userfaultfd,
+                 SYS_perf_event_open,
+                 SYS_keyctl,
+                 SYS_open,
+                 SYS_creat,
+                 SYS_init_module,
+                 SYS_finit_module,
+                 SYS_kexec_load,
+                 SYS_setuid,
+                 SYS_setresuid,
+                 SYS_capset,
+                 SYS_chroot,
+                 SYS_open_by_handle_at,
+                 SYS_pidfd_getfd,
+                 SYS_move_mount,
+                 SYS_open_tree,
+                 SYS_fsopen,
+                 SYS_seccomp,
+                 SYS_mknod,
+                 SYS_iopl}) {
     EXPECT_TRUE(filter.Kills(nr)) << nr;
   }
 }
@@ -123,9 +147,8 @@ TEST_P(FilterTest, NoExecutableMemoryAndNoNewProcesses) {
   EXPECT_TRUE(filter.Allows(SYS_mmap, {0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE}));
   EXPECT_TRUE(filter.Kills(SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE}));
   EXPECT_TRUE(filter.Kills(SYS_mprotect, {0, 4096, PROT_EXEC}));
-  constexpr uint64_t kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                               CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-                               CLONE_CHILD_CLEARTID;
+  constexpr uint64_t kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                               CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
   EXPECT_TRUE(filter.Allows(SYS_clone, {kThread}));
   EXPECT_TRUE(filter.Kills(SYS_clone, {SIGCHLD}));
   EXPECT_TRUE(filter.Kills(SYS_clone, {CLONE_VM | CLONE_VFORK | SIGCHLD}));
@@ -143,9 +166,8 @@ SeccompProgram CompileWithLibseccomp(const std::vector<AllowedCall>& calls) {
       compares.push_back({rule.index, SCMP_CMP_MASKED_EQ, rule.mask, rule.value});
     }
     uint32_t errno_action = SCMP_ACT_ERRNO(static_cast<uint16_t>(call.answer_errno));
-    EXPECT_EQ(seccomp_rule_add_array(context, call.answer_errno == 0 ? SCMP_ACT_ALLOW : errno_action,
-                                     call.number, static_cast<unsigned>(compares.size()),
-                                     compares.data()),
+    EXPECT_EQ(seccomp_rule_add_array(context, call.answer_errno == 0 ? SCMP_ACT_ALLOW : errno_action, call.number,
+                                     static_cast<unsigned>(compares.size()), compares.data()),
               0);
   }
   int fd = memfd_create("filter", MFD_CLOEXEC);
@@ -174,7 +196,8 @@ TEST_P(FilterTest, AgreesWithLibseccomp) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, FilterTest,
-                         testing::Values(+[]() { return &Sentry(); }, +[]() { return &Gofer(); }),
+                         testing::Values(
+                             +[]() { return &Sentry(); }, +[]() { return &Gofer(); }),
                          [](const auto& info) { return info.index == 0 ? "Sentry" : "Gofer"; });
 
 TEST(SentryFilterTest, StaysSmall) { EXPECT_LE(CountCalls(Sentry().calls), kMaxSentryCalls); }
@@ -225,8 +248,7 @@ TEST(ReviewFilterTest, FindsRowsWithoutReason) {
   EXPECT_EQ(ReviewFilter(std::vector<AllowedCall>{{SYS_read, "because it must"}}).size(), 0u);
   EXPECT_EQ(ReviewFilter(std::vector<AllowedCall>{{SYS_read, ""}}).size(), 1u);
   EXPECT_EQ(ReviewFilter(std::vector<AllowedCall>{{SYS_read, nullptr}}).size(), 1u);
-  EXPECT_EQ(ReviewFilter(std::vector<AllowedCall>{{SYS_read, "long enough"},
-                                                  {SYS_read, "long enough", {ArgIs(0, 1)}}})
+  EXPECT_EQ(ReviewFilter(std::vector<AllowedCall>{{SYS_read, "long enough"}, {SYS_read, "long enough", {ArgIs(0, 1)}}})
                 .size(),
             1u);
 }
@@ -238,8 +260,7 @@ TEST(CompileFilterTest, RefusesRowsThatCannotBeMeant) {
   EXPECT_FALSE(CompileFilter(std::vector<AllowedCall>{{1, "never true", {{0, 1, 2}}}}).ok());
   auto nothing = CompileFilter({});
   ASSERT_TRUE(nothing.ok());
-  EXPECT_EQ(RunFilter(*nothing, seccomp_data{.nr = 1, .arch = AUDIT_ARCH_X86_64}),
-            SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(RunFilter(*nothing, seccomp_data{.nr = 1, .arch = AUDIT_ARCH_X86_64}), SECCOMP_RET_KILL_PROCESS);
 }
 
 TEST(CompileFilterTest, AllSixtyFourBitsCount) {
@@ -255,14 +276,12 @@ TEST(CompileFilterTest, AllSixtyFourBitsCount) {
 
 TEST(BpfProgramTest, RejectsWhatTheKernelWould) {
   seccomp_data data{};
-  sock_filter outside[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, sizeof(seccomp_data)),
-                           BPF_STMT(BPF_RET | BPF_A, 0)};
+  sock_filter outside[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, sizeof(seccomp_data)), BPF_STMT(BPF_RET | BPF_A, 0)};
   EXPECT_FALSE(RunFilter(outside, data).has_value());
   sock_filter endless[] = {BPF_STMT(BPF_LD | BPF_IMM, 7)};
   EXPECT_FALSE(RunFilter(endless, data).has_value());
-  sock_filter scratch[] = {BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_ST, 3),
-                           BPF_STMT(BPF_LD | BPF_IMM, 0), BPF_STMT(BPF_LD | BPF_MEM, 3),
-                           BPF_STMT(BPF_RET | BPF_A, 0)};
+  sock_filter scratch[] = {BPF_STMT(BPF_LD | BPF_IMM, 7), BPF_STMT(BPF_ST, 3), BPF_STMT(BPF_LD | BPF_IMM, 0),
+                           BPF_STMT(BPF_LD | BPF_MEM, 3), BPF_STMT(BPF_RET | BPF_A, 0)};
   EXPECT_EQ(RunFilter(scratch, data), 7u);
 }
 

@@ -19,15 +19,24 @@ constexpr char kErrnoPayload[] = "runsc/errno";
 // For statuses that did not come from the host: what a guest would be told.
 int ErrnoOfCode(absl::StatusCode code) {
   switch (code) {
-    case absl::StatusCode::kOk: return 0;
-    case absl::StatusCode::kInvalidArgument: return EINVAL;
-    case absl::StatusCode::kNotFound: return ENOENT;
-    case absl::StatusCode::kAlreadyExists: return EEXIST;
-    case absl::StatusCode::kPermissionDenied: return EACCES;
-    case absl::StatusCode::kResourceExhausted: return ENOMEM;
-    case absl::StatusCode::kUnimplemented: return ENOSYS;
-    case absl::StatusCode::kDeadlineExceeded: return ETIMEDOUT;
-    default: return EIO;
+    case absl::StatusCode::kOk:
+      return 0;
+    case absl::StatusCode::kInvalidArgument:
+      return EINVAL;
+    case absl::StatusCode::kNotFound:
+      return ENOENT;
+    case absl::StatusCode::kAlreadyExists:
+      return EEXIST;
+    case absl::StatusCode::kPermissionDenied:
+      return EACCES;
+    case absl::StatusCode::kResourceExhausted:
+      return ENOMEM;
+    case absl::StatusCode::kUnimplemented:
+      return ENOSYS;
+    case absl::StatusCode::kDeadlineExceeded:
+      return ETIMEDOUT;
+    default:
+      return EIO;
   }
 }
 
@@ -40,8 +49,7 @@ absl::Status HostError(int err, const char* format, ...) {
   vsnprintf(what, sizeof(what), format, args);
   va_end(args);
   const char* why = strerrordesc_np(err);
-  absl::Status status(absl::ErrnoToStatusCode(err),
-                      absl::StrCat(what, ": ", why != nullptr ? why : "unknown error"));
+  absl::Status status(absl::ErrnoToStatusCode(err), absl::StrCat(what, ": ", why != nullptr ? why : "unknown error"));
   status.SetPayload(kErrnoPayload, absl::Cord(absl::StrCat(err)));
   return status;
 }

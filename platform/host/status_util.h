@@ -15,10 +15,10 @@ absl::Status HostError(int err, const char* format, ...) __attribute__((format(p
 Errno ToErrno(const absl::Status& status);
 
 // Leaves the enclosing function with the status of `expression` unless it is OK.
-#define RETURN_IF_ERROR(expression)                        \
-  do {                                                     \
-    absl::Status return_status_ = (expression);            \
-    if (!return_status_.ok()) return return_status_;       \
+#define RETURN_IF_ERROR(expression)                  \
+  do {                                               \
+    absl::Status return_status_ = (expression);      \
+    if (!return_status_.ok()) return return_status_; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, Make()): takes the value of a StatusOr or leaves with its status.

@@ -66,9 +66,7 @@ Result<void> NetBroker::Listen(int socket, int backlog) {
   return CallPlain(Ask(BrokerOp::kListen, backlog), {}, socket);
 }
 
-Result<void> NetBroker::Shutdown(int socket, int how) {
-  return CallPlain(Ask(BrokerOp::kShutdown, how), {}, socket);
-}
+Result<void> NetBroker::Shutdown(int socket, int how) { return CallPlain(Ask(BrokerOp::kShutdown, how), {}, socket); }
 
 Result<std::string> NetBroker::GetName(int socket) { return TRY(Call(Ask(BrokerOp::kGetName), {}, socket)).bytes; }
 Result<std::string> NetBroker::GetPeer(int socket) { return TRY(Call(Ask(BrokerOp::kGetPeer), {}, socket)).bytes; }

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "platform/netbroker/protocol.h"
 #include "platform/base/mutex.h"
 #include "platform/base/result.h"
 #include "platform/base/unique_fd.h"
+#include "platform/netbroker/protocol.h"
 
 namespace runsc {
 

@@ -5,8 +5,16 @@ namespace runsc::ptrace_engine {
 namespace {
 
 enum Trap : uint64_t {
-  kDivide = 0, kDebug = 1, kBreakpoint = 3, kOverflow = 4, kInvalidOpcode = 6, kProtection = 13, kPageFault = 14,
-  kX87 = 16, kAlignment = 17, kSimd = 19,
+  kDivide = 0,
+  kDebug = 1,
+  kBreakpoint = 3,
+  kOverflow = 4,
+  kInvalidOpcode = 6,
+  kProtection = 13,
+  kPageFault = 14,
+  kX87 = 16,
+  kAlignment = 17,
+  kSimd = 19,
 };
 
 // The host does not tell a tracer the processor's trap number. The signal says which it must have been, but for the

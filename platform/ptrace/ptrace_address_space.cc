@@ -25,8 +25,7 @@ Result<std::unique_ptr<Context>> PtraceAddressSpace::NewContext(const ThreadStar
   if (!process_->alive()) return Errno(ESRCH);
   const int64_t tid = TRY(RunForThread(std::span(&kNewTracee, 1)));
   if (tid <= 0 || tid > INT32_MAX) return Errno(EAGAIN);
-  return std::unique_ptr<Context>(
-      std::make_unique<PtraceContext>(engine_, process_, static_cast<pid_t>(tid), start));
+  return std::unique_ptr<Context>(std::make_unique<PtraceContext>(engine_, process_, static_cast<pid_t>(tid), start));
 }
 
 }  // namespace runsc::ptrace_engine

@@ -35,7 +35,7 @@ class PtraceContext final : public Context {
   GuestAddr RobustList() const override { return robust_list_.load(); }
   void SetRobustList(GuestAddr head) override { robust_list_.store(head); }
   void SetForwarded(const CallSet&) override {}  // every call is forwarded
-  void ShowOriginalCode(bool) override {}  // no code is ever rewritten
+  void ShowOriginalCode(bool) override {}        // no code is ever rewritten
   std::span<const std::byte> StagedInput(GuestAddr, size_t) override { return {}; }
   std::byte* StagedOutput(GuestAddr, size_t) override { return nullptr; }
   void Exit() override;

@@ -72,7 +72,8 @@ bool Tracee::StopAtItsPlace() {
 }
 
 Tracee::Stop Tracee::Resume(Mode mode) {
-  if (Request(mode == Mode::kGuest ? PTRACE_SYSEMU : PTRACE_CONT, 0, nullptr) != 0 && errno != ESRCH) return {Stop::kOther};
+  if (Request(mode == Mode::kGuest ? PTRACE_SYSEMU : PTRACE_CONT, 0, nullptr) != 0 && errno != ESRCH)
+    return {Stop::kOther};
   return Wait();
 }
 

@@ -8,9 +8,7 @@
 
 namespace runsc::stub {
 
-void BpfAssembler::Load(uint32_t offset) {
-  program_.push_back({BPF_LD | BPF_W | BPF_ABS, 0, 0, offset});
-}
+void BpfAssembler::Load(uint32_t offset) { program_.push_back({BPF_LD | BPF_W | BPF_ABS, 0, 0, offset}); }
 void BpfAssembler::LoadNumber() { Load(offsetof(seccomp_data, nr)); }
 void BpfAssembler::LoadArch() { Load(offsetof(seccomp_data, arch)); }
 void BpfAssembler::LoadIpLow() { Load(offsetof(seccomp_data, instruction_pointer)); }
@@ -22,9 +20,7 @@ void BpfAssembler::LoadArgHigh(int arg) {
   Load(static_cast<uint32_t>(offsetof(seccomp_data, args)) + 8 * static_cast<uint32_t>(arg) + 4);
 }
 
-void BpfAssembler::And(uint32_t mask) {
-  program_.push_back({BPF_ALU | BPF_AND | BPF_K, 0, 0, mask});
-}
+void BpfAssembler::And(uint32_t mask) { program_.push_back({BPF_ALU | BPF_AND | BPF_K, 0, 0, mask}); }
 void BpfAssembler::SaveToX() { program_.push_back({BPF_MISC | BPF_TAX, 0, 0, 0}); }
 void BpfAssembler::AddX() { program_.push_back({BPF_ALU | BPF_ADD | BPF_X, 0, 0, 0}); }
 

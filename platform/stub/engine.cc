@@ -34,8 +34,7 @@ constexpr uint32_t kPatchAfter = 2;
 std::string ReadAll(int fd) {
   std::string text;
   char buffer[16384];
-  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<size_t>(n));
+  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(n));
   return text;
 }
 
@@ -50,11 +49,9 @@ std::vector<HostRange> FindVdso(const std::string& maps) {
   for (absl::string_view line : absl::StrSplit(maps, '\n')) {
     const bool is_vdso = absl::StrContains(line, "[vdso]");
     if (!is_vdso && !absl::StrContains(line, "[vvar")) continue;
-    const std::vector<absl::string_view> range =
-        absl::StrSplit(line.substr(0, line.find(' ')), '-');
+    const std::vector<absl::string_view> range = absl::StrSplit(line.substr(0, line.find(' ')), '-');
     HostRange r{0, 0, is_vdso};
-    if (range.size() == 2 && absl::SimpleHexAtoi(range[0], &r.begin) &&
-        absl::SimpleHexAtoi(range[1], &r.end)) {
+    if (range.size() == 2 && absl::SimpleHexAtoi(range[0], &r.begin) && absl::SimpleHexAtoi(range[1], &r.end)) {
       out.push_back(r);
     }
   }
@@ -86,8 +83,7 @@ void PlanVdso(const std::vector<HostRange>& ranges, SpawnParams* params, GuestAd
 absl::StatusOr<UniqueFd> MakeTextFile() {
   UniqueFd fd(memfd_create("stub", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   const std::span<const std::byte> image = StubImage();
-  if (!fd.valid() ||
-      write(fd.get(), image.data(), image.size()) != static_cast<ssize_t>(image.size()) ||
+  if (!fd.valid() || write(fd.get(), image.data(), image.size()) != static_cast<ssize_t>(image.size()) ||
       ftruncate(fd.get(), STUB_TEXT_SIZE) != 0) {
     return absl::ErrnoToStatus(errno, "create the stub's text file");
   }
@@ -117,14 +113,11 @@ Engine::~Engine() {
 
 absl::Status Engine::Init() {
   features_ = ProbeHostFeatures();
-  if (features_.xsave_size > SLOT_FP_SIZE)
-    return absl::UnimplementedError("FP state of this CPU is too large");
+  if (features_.xsave_size > SLOT_FP_SIZE) return absl::UnimplementedError("FP state of this CPU is too large");
   absl::Status status = resources_.slots.Init("slots", STUB_SLOT_SIZE, kMaxThreads, -1);
-  if (status.ok())
-    status = resources_.commands.Init("commands", PROC_PAGES_SIZE, kMaxProcesses, options_.proc_fd);
+  if (status.ok()) status = resources_.commands.Init("commands", PROC_PAGES_SIZE, kMaxProcesses, options_.proc_fd);
   if (!status.ok()) return status;
-  if (!resources_.commands.has_read_only_fd())
-    Log("no /proc; command pages are protected by the filter only");
+  if (!resources_.commands.has_read_only_fd()) Log("no /proc; command pages are protected by the filter only");
   auto text = MakeTextFile();
   if (!text.ok()) return text.status();
   text_ = *std::move(text);
@@ -154,14 +147,12 @@ absl::Status Engine::Start() {
 absl::Status Engine::SpawnFirst() {
   SpawnParams params;
   std::string maps;
-  const UniqueFd file(options_.proc_fd >= 0
-                          ? openat(options_.proc_fd, "self/maps", O_RDONLY | O_CLOEXEC)
-                          : open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(options_.proc_fd >= 0 ? openat(options_.proc_fd, "self/maps", O_RDONLY | O_CLOEXEC)
+                                            : open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
   if (file.valid()) maps = ReadAll(file.get());
   layout_ = {GUEST_MIN_ADDR, GUEST_MAX_ADDR, 0, features_.xsave_size};
   PlanVdso(FindVdso(maps), &params, &layout_.vdso_addr);
-  if (params.vdso.empty())
-    Log("the host's vDSO was not found or is sealed; clock calls go to the sentry");
+  if (params.vdso.empty()) Log("the host's vDSO was not found or is sealed; clock calls go to the sentry");
   auto record = NewRecord();
   if (!record.ok()) return absl::ResourceExhaustedError("no command page for the first stub");
   params.text_fd = text_.get();
@@ -207,8 +198,7 @@ void Engine::HandleExit(int pidfd) {
   }
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pidfd, nullptr);
   process->MarkDead();
-  if (options_.on_stub_death != nullptr && !process->was_killed())
-    options_.on_stub_death(process->pid());
+  if (options_.on_stub_death != nullptr && !process->was_killed()) options_.on_stub_death(process->pid());
 }
 
 bool Engine::Watch(const std::shared_ptr<StubProcess>& process) {
@@ -238,8 +228,7 @@ Result<std::shared_ptr<StubProcess>> Engine::NewRecord() {
   return process;
 }
 
-Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
-                                                  std::span<const stub::HelperOp> first_batch) {
+Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent, std::span<const stub::HelperOp> first_batch) {
   std::shared_ptr<StubProcess> child = TRY(NewRecord());
   stub::InfoPage& info = child->helper().info();
   const stub::InfoPage& inherited = parent.helper().info();
@@ -248,11 +237,11 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
   info.break_limit = inherited.break_limit;
   child->file_ranges().CopyFrom(parent.file_ranges());
   if (!first_batch.empty()) child->helper().Prepare(first_batch);
-  const stub::HelperOp op{HELPER_FORK,
-                          {CLONE_PARENT | CLONE_FILES, 0, child->command_offset(),
-                           static_cast<uint64_t>(resources_.commands.read_only_fd()),
-                           static_cast<uint64_t>(resources_.commands.fd())},
-                          0};
+  const stub::HelperOp op{
+      HELPER_FORK,
+      {CLONE_PARENT | CLONE_FILES, 0, child->command_offset(),
+       static_cast<uint64_t>(resources_.commands.read_only_fd()), static_cast<uint64_t>(resources_.commands.fd())},
+      0};
   MutexLock lock(fork_mu_);
   std::vector<int64_t> results;
   TRY(parent.helper().Run(std::span(&op, 1), &results));
@@ -262,8 +251,8 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent,
   // can be the new one; with anything else the stub has disqualified itself.
   const pid_t pid = static_cast<pid_t>(results[0]);
   siginfo_t unused;
-  const bool is_child = pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused,
-                                          WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+  const bool is_child =
+      pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
   if (!is_child || !child->Adopt(pid, options_.traced)) {
     parent.Kill();
     return Errno(EAGAIN);
@@ -283,8 +272,7 @@ std::shared_ptr<StubProcess> Engine::MakeReady(StubProcess& ancestor) {
 
 Result<std::string> Engine::ReadProc(pid_t pid, const std::string& file) const {
   if (options_.proc_fd < 0) return Errno(ENOSYS);
-  const UniqueFd fd(
-      openat(options_.proc_fd, absl::StrCat(pid, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(openat(options_.proc_fd, absl::StrCat(pid, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return Errno(errno);
   return ReadAll(fd.get());
 }

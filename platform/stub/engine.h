@@ -43,8 +43,7 @@ class Engine {
   Result<std::unique_ptr<StubFamily>> NewFamily();
   // A copy of `parent`; it executes `first_batch` when it comes to life (Helper::Finish collects
   // the results).
-  Result<std::shared_ptr<StubProcess>> Fork(StubProcess& parent,
-                                            std::span<const stub::HelperOp> first_batch);
+  Result<std::shared_ptr<StubProcess>> Fork(StubProcess& parent, std::span<const stub::HelperOp> first_batch);
 
   // Reads a file of the host's /proc/PID. Empty without a proc directory.
   Result<std::string> ReadProc(pid_t pid, const std::string& file) const;

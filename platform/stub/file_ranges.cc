@@ -19,9 +19,9 @@ void FileRanges::Store(uint32_t index, GuestRange range) {
 uint32_t FileRanges::NearestTo(uint64_t start) const {
   const auto distance = [&](const GuestRange& r) { return r.start > start ? r.start - start : start - r.start; };
   const GuestRange* ranges = info_.file_ranges;
-  const auto* nearest = std::min_element(ranges, ranges + kMaxFileRanges, [&](const GuestRange& a, const GuestRange& b) {
-    return distance(a) < distance(b);
-  });
+  const auto* nearest =
+      std::min_element(ranges, ranges + kMaxFileRanges,
+                       [&](const GuestRange& a, const GuestRange& b) { return distance(a) < distance(b); });
   return static_cast<uint32_t>(nearest - ranges);
 }
 

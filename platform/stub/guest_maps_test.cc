@@ -25,8 +25,7 @@ TEST(GuestMapsTest, StripsTheAttributesOfStubAreasToo) {
   const std::string text =
       "00400000-00401000 r-xp 00000000 fe:00 1 /bin/a\nSize: 4 kB\nVmFlags: rd ex\n"
       "7e0000000000-7e0000010000 r-xs 00000000 00:01 5 /memfd:stub\nSize: 64 kB\n";
-  EXPECT_EQ(StripStubAreas(text),
-            "00400000-00401000 r-xp 00000000 fe:00 1 /bin/a\nSize: 4 kB\nVmFlags: rd ex\n");
+  EXPECT_EQ(StripStubAreas(text), "00400000-00401000 r-xp 00000000 fe:00 1 /bin/a\nSize: 4 kB\nVmFlags: rd ex\n");
 }
 
 }  // namespace

@@ -14,8 +14,7 @@ namespace {
 size_t Clip(uint64_t addr, size_t size, bool reading) {
   if (addr < GUEST_MAX_ADDR) return std::min<uint64_t>(size, GUEST_MAX_ADDR - addr);
   constexpr uint64_t kVdsoEnd = STUB_VDSO + 0x100000;
-  if (reading && addr >= STUB_VDSO && addr < kVdsoEnd)
-    return std::min<uint64_t>(size, kVdsoEnd - addr);
+  if (reading && addr >= STUB_VDSO && addr < kVdsoEnd) return std::min<uint64_t>(size, kVdsoEnd - addr);
   return 0;
 }
 

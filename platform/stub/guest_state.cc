@@ -73,8 +73,7 @@ std::vector<std::byte> InitialFpState(const HostFeatures& features) {
   return image;
 }
 
-std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image,
-                                       const HostFeatures& features) {
+std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image, const HostFeatures& features) {
   std::vector<std::byte> out = InitialFpState(features);
   if (image.size() < kLegacySize) return out;
   memcpy(out.data(), image.data(), std::min(image.size(), out.size()));

@@ -23,7 +23,6 @@ stub::ThreadRegs ToThreadRegs(const Registers& regs);
 // The state a fresh program starts with.
 std::vector<std::byte> InitialFpState(const HostFeatures& features);
 // Copies an XSAVE image and repairs whatever xrstor would refuse.
-std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image,
-                                       const HostFeatures& features);
+std::vector<std::byte> SanitizeFpState(std::span<const std::byte> image, const HostFeatures& features);
 
 }  // namespace runsc::stub

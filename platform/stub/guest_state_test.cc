@@ -11,20 +11,15 @@ namespace runsc::stub {
 namespace {
 
 // Loads the image as the stub will; faults if it is not valid.
-__attribute__((target("xsave"))) void LoadImage(const std::vector<std::byte>& image,
-                                                uint64_t mask) {
+__attribute__((target("xsave"))) void LoadImage(const std::vector<std::byte>& image, uint64_t mask) {
   std::vector<std::byte> memory(image.size() + 64), saved(image.size() + 64);
   auto align = [](std::vector<std::byte>& v) {
-    return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(v.data()) + 63) &
-                                        ~uintptr_t{63});
+    return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(v.data()) + 63) & ~uintptr_t{63});
   };
   memcpy(align(memory), image.data(), image.size());
-  asm volatile("xsave64 (%0)" ::"r"(align(saved)), "a"(uint32_t(mask)), "d"(uint32_t(mask >> 32))
-               : "memory");
-  asm volatile("xrstor64 (%0)" ::"r"(align(memory)), "a"(uint32_t(mask)), "d"(uint32_t(mask >> 32))
-               : "memory");
-  asm volatile("xrstor64 (%0)" ::"r"(align(saved)), "a"(uint32_t(mask)), "d"(uint32_t(mask >> 32))
-               : "memory");
+  asm volatile("xsave64 (%0)" ::"r"(align(saved)), "a"(uint32_t(mask)), "d"(uint32_t(mask >> 32)) : "memory");
+  asm volatile("xrstor64 (%0)" ::"r"(align(memory)), "a"(uint32_t(mask)), "d"(uint32_t(mask >> 32)) : "memory");
+  asm volatile("xrstor64 (%0)" ::"r"(align(saved)), "a"(uint32_t(mask)), "d"(uint32_t(mask >> 32)) : "memory");
 }
 
 TEST(GuestStateTest, RandomFpImagesAreRepaired) {

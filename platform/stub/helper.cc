@@ -4,9 +4,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "platform/stub/futex_unsafe.h"
 #include "platform/base/cpu.h"
 #include "platform/stub/cpu_binding.h"
+#include "platform/stub/futex_unsafe.h"
 
 namespace runsc::stub {
 
@@ -63,8 +63,7 @@ Result<void> Helper::Run(std::span<const HelperOp> ops, std::vector<int64_t>* re
     TRY(Collect(&done));
     if (results) results->insert(results->end(), done.begin(), done.end());
     if (done.size() < part.size()) return {};
-    if (!done.empty() && done.back() < 0 && done.back() >= -4095 && part.back().stop_on_error)
-      return {};
+    if (!done.empty() && done.back() < 0 && done.back() >= -4095 && part.back().stop_on_error) return {};
     ops = ops.subspan(part.size());
   }
   return {};

@@ -11,9 +11,7 @@
 namespace runsc::stub {
 namespace {
 
-bool InGuest(uint64_t addr, uint64_t length) {
-  return addr <= GUEST_MAX_ADDR && length <= GUEST_MAX_ADDR - addr;
-}
+bool InGuest(uint64_t addr, uint64_t length) { return addr <= GUEST_MAX_ADDR && length <= GUEST_MAX_ADDR - addr; }
 
 stub::HelperOp Op(uint64_t number, std::initializer_list<uint64_t> args) {
   stub::HelperOp op{number, {}, 1};
@@ -27,17 +25,15 @@ Result<stub::HelperOp> MapHelperOp(const MapOp& op) {
   const uint64_t hint = InGuest(op.addr, op.length) ? op.addr : 0;
   int flags = op.flags & ~MAP_ANONYMOUS;
   if (op.host_fd < 0) flags |= MAP_ANONYMOUS;
-  return Op(SYS_mmap,
-            {hint, op.length, static_cast<uint64_t>(op.prot), static_cast<uint64_t>(flags),
-             static_cast<uint64_t>(static_cast<int64_t>(op.host_fd)), op.offset});
+  return Op(SYS_mmap, {hint, op.length, static_cast<uint64_t>(op.prot), static_cast<uint64_t>(flags),
+                       static_cast<uint64_t>(static_cast<int64_t>(op.host_fd)), op.offset});
 }
 
 Result<stub::HelperOp> RemapHelperOp(const MapOp& op) {
   if (!InGuest(op.addr, op.length)) return Errno(EFAULT);
   if (!InGuest(0, op.new_length)) return Errno(ENOMEM);
   if (op.flags & MREMAP_FIXED && !InGuest(op.new_addr, op.new_length)) return Errno(EINVAL);
-  return Op(SYS_mremap,
-            {op.addr, op.length, op.new_length, static_cast<uint64_t>(op.flags), op.new_addr});
+  return Op(SYS_mremap, {op.addr, op.length, op.new_length, static_cast<uint64_t>(op.flags), op.new_addr});
 }
 
 // The host accounts for what is locked, against the stub's own limit.
@@ -77,8 +73,7 @@ Result<stub::HelperOp> ToHelperOp(const MapOp& op) {
 }
 
 std::vector<stub::HelperOp> ClearOps() {
-  return {Op(SYS_munmap, {0, GUEST_MAX_ADDR}),
-          Op(SYS_madvise, {STUB_LOCAL, STUB_LOCAL_SIZE, MADV_DONTNEED})};
+  return {Op(SYS_munmap, {0, GUEST_MAX_ADDR}), Op(SYS_madvise, {STUB_LOCAL, STUB_LOCAL_SIZE, MADV_DONTNEED})};
 }
 
 stub::HelperOp NameOp() { return Op(SYS_prctl, {PR_SET_NAME, STUB_INFO + offsetof(stub::InfoPage, name)}); }

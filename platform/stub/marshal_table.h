@@ -46,22 +46,12 @@ constexpr uint64_t StagedSize(const StagedArg& a, const uint64_t* args) {
 
 namespace marshal {
 
-constexpr StagedArg In(uint8_t arg, uint16_t size) {
-  return {Staging::kIn, arg, StagedArg::kFixed, size};
-}
-constexpr StagedArg Out(uint8_t arg, uint16_t size) {
-  return {Staging::kOut, arg, StagedArg::kFixed, size};
-}
-constexpr StagedArg InOut(uint8_t arg, uint16_t size) {
-  return {Staging::kInOut, arg, StagedArg::kFixed, size};
-}
+constexpr StagedArg In(uint8_t arg, uint16_t size) { return {Staging::kIn, arg, StagedArg::kFixed, size}; }
+constexpr StagedArg Out(uint8_t arg, uint16_t size) { return {Staging::kOut, arg, StagedArg::kFixed, size}; }
+constexpr StagedArg InOut(uint8_t arg, uint16_t size) { return {Staging::kInOut, arg, StagedArg::kFixed, size}; }
 constexpr StagedArg Str(uint8_t arg) { return {Staging::kString, arg, StagedArg::kFixed, 0}; }
-constexpr StagedArg InN(uint8_t arg, uint8_t count, uint16_t unit = 1) {
-  return {Staging::kIn, arg, count, unit};
-}
-constexpr StagedArg OutN(uint8_t arg, uint8_t count, uint16_t unit = 1) {
-  return {Staging::kOut, arg, count, unit};
-}
+constexpr StagedArg InN(uint8_t arg, uint8_t count, uint16_t unit = 1) { return {Staging::kIn, arg, count, unit}; }
+constexpr StagedArg OutN(uint8_t arg, uint8_t count, uint16_t unit = 1) { return {Staging::kOut, arg, count, unit}; }
 // Room for many of which few are used.
 constexpr StagedArg OutFirst(uint8_t arg, uint8_t count, uint16_t unit, uint16_t most) {
   return {Staging::kOut, arg, count, unit, most};
@@ -70,10 +60,9 @@ constexpr StagedArg InOutN(uint8_t arg, uint8_t count, uint16_t unit = 1) {
   return {Staging::kInOut, arg, count, unit};
 }
 
-inline constexpr uint16_t kStat = 144, kStatx = 256, kTimespec = 16, kSigaction = 32, kSigset = 8,
-                          kRlimit = 16, kItimerval = 32, kItimerspec = 32, kRusage = 144,
-                          kSockaddr = 128, kUtsname = 390, kStatfs = 120, kSiginfo = 128,
-                          kEpollEvent = 12, kSysinfo = 112, kIovec = 16, kPollfd = 8;
+inline constexpr uint16_t kStat = 144, kStatx = 256, kTimespec = 16, kSigaction = 32, kSigset = 8, kRlimit = 16,
+                          kItimerval = 32, kItimerspec = 32, kRusage = 144, kSockaddr = 128, kUtsname = 390,
+                          kStatfs = 120, kSiginfo = 128, kEpollEvent = 12, kSysinfo = 112, kIovec = 16, kPollfd = 8;
 
 struct Entry {
   uint16_t number;
@@ -179,8 +168,7 @@ struct Index {
 };
 constexpr Index BuildIndex() {
   Index index;
-  for (int i = 0; i < kEntryCount; i++)
-    index.entry[kEntries[i].number] = static_cast<uint8_t>(i + 1);
+  for (int i = 0; i < kEntryCount; i++) index.entry[kEntries[i].number] = static_cast<uint8_t>(i + 1);
   return index;
 }
 static_assert(kEntryCount < 255);

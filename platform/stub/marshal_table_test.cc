@@ -52,8 +52,7 @@ TEST(MarshalTableTest, OnlyTheFirstEventsAreStaged) {
 }
 
 TEST(MarshalTableTest, OddNumbers) {
-  for (uint64_t number : {512UL, 0x40000027UL, 1UL << 32, ~0UL})
-    EXPECT_EQ(FindMarshalRow(number), nullptr);
+  for (uint64_t number : {512UL, 0x40000027UL, 1UL << 32, ~0UL}) EXPECT_EQ(FindMarshalRow(number), nullptr);
   EXPECT_EQ(FindMarshalRow(__NR_getpid), nullptr);
 }
 

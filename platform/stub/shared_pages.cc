@@ -27,13 +27,11 @@ absl::Status SharedPages::Init(const char* name, size_t piece_size, size_t count
   if (ftruncate(fd_.get(), static_cast<off_t>(piece_size * count)) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("size memfd ", name));
   }
-  void* base = mmap(nullptr, piece_size * count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                    fd_.get(), 0);
+  void* base = mmap(nullptr, piece_size * count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_.get(), 0);
   if (base == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("map memfd ", name));
   base_ = static_cast<uint8_t*>(base);
   if (proc_fd >= 0) {
-    read_only_.reset(
-        openat(proc_fd, absl::StrCat("self/fd/", fd_.get()).c_str(), O_RDONLY | O_CLOEXEC));
+    read_only_.reset(openat(proc_fd, absl::StrCat("self/fd/", fd_.get()).c_str(), O_RDONLY | O_CLOEXEC));
   }
   return absl::OkStatus();
 }
@@ -77,8 +75,8 @@ void SharedPages::Free(uint32_t index) {
     MutexLock lock(mu_);
     return warm_.push_back(index);
   }
-  fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-            static_cast<off_t>(offset(index)), static_cast<off_t>(piece_size_));
+  fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset(index)),
+            static_cast<off_t>(piece_size_));
   MutexLock lock(mu_);
   free_.push_back(index);
 }

@@ -28,8 +28,7 @@ struct KernelSigaction {
 }
 
 void MapShared(uint64_t addr, uint64_t size, int prot, int fd, uint64_t offset, int stage) {
-  void* at = mmap(reinterpret_cast<void*>(addr), size, prot, MAP_SHARED | MAP_FIXED, fd,
-                  static_cast<off_t>(offset));
+  void* at = mmap(reinterpret_cast<void*>(addr), size, prot, MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset));
   if (at != reinterpret_cast<void*>(addr)) Die(stage);
 }
 
@@ -39,14 +38,13 @@ void MapRegion(const SpawnParams& p) {
   if (region != reinterpret_cast<void*>(STUB_BASE)) Die(1);
   MapShared(STUB_BASE, STUB_TEXT_SIZE, PROT_READ | PROT_EXEC, p.text_fd, 0, 2);
   MapShared(STUB_COMMAND, ACK_OFFSET, PROT_READ, p.commands_read_only_fd, p.command_offset, 3);
-  MapShared(STUB_ACK, 0x1000, PROT_READ | PROT_WRITE, p.commands_fd, p.command_offset + ACK_OFFSET,
-            4);
+  MapShared(STUB_ACK, 0x1000, PROT_READ | PROT_WRITE, p.commands_fd, p.command_offset + ACK_OFFSET, 4);
   void* local = mmap(reinterpret_cast<void*>(STUB_LOCAL), STUB_LOCAL_SIZE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   if (local != reinterpret_cast<void*>(STUB_LOCAL)) Die(5);
   for (const MovedMapping& m : p.vdso) {
-    void* at = mremap(reinterpret_cast<void*>(m.from), m.size, m.size,
-                      MREMAP_MAYMOVE | MREMAP_FIXED, reinterpret_cast<void*>(m.to));
+    void* at = mremap(reinterpret_cast<void*>(m.from), m.size, m.size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                      reinterpret_cast<void*>(m.to));
     if (at != reinterpret_cast<void*>(m.to)) Die(6);
   }
 }
@@ -92,8 +90,7 @@ void SetHandlers(bool traced) {
   SetHandlers(p.traced);
   MapRegion(p);
   syscall(kMsealSyscall, STUB_BASE, STUB_TEXT_SIZE, 0);
-  const sock_fprog program{static_cast<unsigned short>(p.filter.size()),
-                           const_cast<sock_filter*>(p.filter.data())};
+  const sock_fprog program{static_cast<unsigned short>(p.filter.size()), const_cast<sock_filter*>(p.filter.data())};
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) Die(8);
   register uint64_t r14 asm("r14") = p.secret;
   register uint64_t r12 asm("r12") = STUB_COMMAND;

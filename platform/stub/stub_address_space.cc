@@ -20,8 +20,7 @@ bool IsError(int64_t result) { return result < 0 && result >= -4095; }
 
 }  // namespace
 
-Result<void> StubAddressSpace::RunAll(std::span<const HelperOp> ops,
-                                         std::vector<uint64_t>* results) {
+Result<void> StubAddressSpace::RunAll(std::span<const HelperOp> ops, std::vector<uint64_t>* results) {
   std::vector<int64_t> raw;
   TRY(process_->helper().Run(ops, &raw));
   for (int64_t result : raw) {
@@ -53,7 +52,7 @@ void StubAddressSpace::NoteFiles(std::span<const MapOp> done, std::span<const ui
 }
 
 Result<void> StubAddressSpace::ApplyAll(std::span<const MapOp> ops, std::span<const HelperOp> translated,
-                                           std::vector<uint64_t>* results) {
+                                        std::vector<uint64_t>* results) {
   std::vector<uint64_t> done;
   const auto applied = RunAll(translated, &done);
   NoteFiles(ops, done);
@@ -61,8 +60,7 @@ Result<void> StubAddressSpace::ApplyAll(std::span<const MapOp> ops, std::span<co
   return applied;
 }
 
-Result<void> StubAddressSpace::Apply(std::span<const MapOp> ops,
-                                        std::vector<uint64_t>* results) {
+Result<void> StubAddressSpace::Apply(std::span<const MapOp> ops, std::vector<uint64_t>* results) {
   std::vector<HelperOp> translated;
   for (const MapOp& op : ops) {
     auto helper_op = ToHelperOp(op);
@@ -112,8 +110,7 @@ Result<int64_t> StubAddressSpace::FutexWake(GuestAddr addr, uint32_t count, bool
   return static_cast<int64_t>(results[0]);
 }
 
-Result<size_t> StubAddressSpace::Transfer(bool write, int host_fd, int64_t offset,
-                                             std::span<const iovec> guest) {
+Result<size_t> StubAddressSpace::Transfer(bool write, int host_fd, int64_t offset, std::span<const iovec> guest) {
   constexpr size_t kMaxVectors = 32;
   constexpr uint64_t kVdsoRoom = 0x100000;  // its strings may be written out
   std::vector<iovec> vectors;
@@ -124,12 +121,11 @@ Result<size_t> StubAddressSpace::Transfer(bool write, int host_fd, int64_t offse
     vectors.push_back(v);
   }
   const bool positioned = offset >= 0;
-  const uint64_t number =
-      write ? (positioned ? SYS_pwritev : SYS_writev) : (positioned ? SYS_preadv : SYS_readv);
-  const HelperOp op{number,
-                          {static_cast<uint64_t>(host_fd), 0, vectors.size(),
-                           static_cast<uint64_t>(positioned ? offset : 0), 0},
-                          1};
+  const uint64_t number = write ? (positioned ? SYS_pwritev : SYS_writev) : (positioned ? SYS_preadv : SYS_readv);
+  const HelperOp op{
+      number,
+      {static_cast<uint64_t>(host_fd), 0, vectors.size(), static_cast<uint64_t>(positioned ? offset : 0), 0},
+      1};
   const int64_t n = TRY(process_->helper().RunWithData(op, 1, std::as_bytes(std::span(vectors))));
   if (IsError(n)) return Errno(static_cast<int>(-n));
   size_t asked = 0;
@@ -137,22 +133,18 @@ Result<size_t> StubAddressSpace::Transfer(bool write, int host_fd, int64_t offse
   return std::min<size_t>(static_cast<size_t>(n), asked);
 }
 
-Result<size_t> StubAddressSpace::ReadFromHost(int host_fd, int64_t offset,
-                                                 std::span<const iovec> guest) {
+Result<size_t> StubAddressSpace::ReadFromHost(int host_fd, int64_t offset, std::span<const iovec> guest) {
   return Transfer(false, host_fd, offset, guest);
 }
 
-Result<size_t> StubAddressSpace::WriteToHost(int host_fd, int64_t offset,
-                                                std::span<const iovec> guest) {
+Result<size_t> StubAddressSpace::WriteToHost(int host_fd, int64_t offset, std::span<const iovec> guest) {
   return Transfer(true, host_fd, offset, guest);
 }
 
 Result<std::string> StubAddressSpace::ReadHostProc(const char* file) {
-  static constexpr std::string_view kServed[] = {"maps",   "smaps", "smaps_rollup",
-                                                 "status", "stat",  "statm"};
+  static constexpr std::string_view kServed[] = {"maps", "smaps", "smaps_rollup", "status", "stat", "statm"};
   const std::string_view name(file);
-  if (std::find(std::begin(kServed), std::end(kServed), name) == std::end(kServed))
-    return Errno(ENOENT);
+  if (std::find(std::begin(kServed), std::end(kServed), name) == std::end(kServed)) return Errno(ENOENT);
   std::string text = TRY(host_.ReadProc(process_->pid(), std::string(name)));
   return name == "maps" || name == "smaps" ? StripStubAreas(text) : text;
 }

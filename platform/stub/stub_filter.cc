@@ -140,13 +140,12 @@ std::vector<sock_filter> BuildStubFilter(uint64_t secret) {
   // Waits on words as futex does; barriers between the threads of this process.
   for (uint32_t number : {SYS_futex_waitv, SYS_membarrier}) filter.IfEqual(number, Always());
   // No fds, no effect: bulk transfers of the helper.
-  for (uint32_t number : {SYS_exit, SYS_sched_yield, SYS_clock_gettime, SYS_readv, SYS_writev,
-                          SYS_preadv, SYS_pwritev}) {
+  for (uint32_t number :
+       {SYS_exit, SYS_sched_yield, SYS_clock_gettime, SYS_readv, SYS_writev, SYS_preadv, SYS_pwritev}) {
     filter.IfEqual(number, Always());
   }
-  for (uint32_t number :
-       {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl, SYS_mlock2,
-        SYS_munlock, SYS_mlockall, SYS_munlockall}) {
+  for (uint32_t number : {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl, SYS_mlock2,
+                          SYS_munlock, SYS_mlockall, SYS_munlockall}) {
     filter.IfEqual(number, SecretRule(secret));
   }
   filter.Return(kDeny);

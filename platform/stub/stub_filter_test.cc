@@ -78,42 +78,36 @@ class StubFilterTest : public testing::Test {
 };
 
 TEST_F(StubFilterTest, EverythingTrapsOutsideTheStubText) {
-  for (uint64_t ip :
-       {0x401000UL, 0x7dfbfffff000UL, STUB_BASE - 1UL, STUB_BASE + 1UL * STUB_TEXT_SIZE,
-        1UL * STUB_VDSO + 0x500, 0xffffffffff600000UL, 0x100000000UL + STUB_BASE}) {
+  for (uint64_t ip : {0x401000UL, 0x7dfbfffff000UL, STUB_BASE - 1UL, STUB_BASE + 1UL * STUB_TEXT_SIZE,
+                      1UL * STUB_VDSO + 0x500, 0xffffffffff600000UL, 0x100000000UL + STUB_BASE}) {
     for (uint64_t number = 0; number < 600; number++) {
-      EXPECT_EQ(Judge(ip, number, {0, 0, 0, 0, 0, kSecret}), SECCOMP_RET_TRAP)
-          << ip << " " << number;
+      EXPECT_EQ(Judge(ip, number, {0, 0, 0, 0, 0, kSecret}), SECCOMP_RET_TRAP) << ip << " " << number;
     }
   }
 }
 
 TEST_F(StubFilterTest, OtherArchitecturesTrap) {
   for (uint64_t number = 0; number < 600; number++) {
-    EXPECT_EQ(Judge(STUB_BASE + 5, number, {0, 0, 0, 0, 0, kSecret}, AUDIT_ARCH_I386),
-              SECCOMP_RET_TRAP);
+    EXPECT_EQ(Judge(STUB_BASE + 5, number, {0, 0, 0, 0, 0, kSecret}, AUDIT_ARCH_I386), SECCOMP_RET_TRAP);
   }
 }
 
 TEST_F(StubFilterTest, StubTextMayDoLittleWithoutTheSecret) {
   std::set<uint64_t> allowed;
   for (uint64_t number = 0; number < 1024; number++) {
-    if (FromStub(number, {0, 0, 0, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0}) == SECCOMP_RET_ALLOW)
-      allowed.insert(number);
+    if (FromStub(number, {0, 0, 0, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0}) == SECCOMP_RET_ALLOW) allowed.insert(number);
     EXPECT_EQ(FromStub(number | 0x40000000), kDenied) << "x32 " << number;
   }
-  const std::set<uint64_t> expected{SYS_futex,         SYS_munmap, SYS_mprotect, SYS_madvise,
-                                    SYS_mmap,          SYS_mremap, SYS_exit,     SYS_sched_yield,
-                                    SYS_clock_gettime, SYS_readv,  SYS_writev,   SYS_preadv,
-                                    SYS_pwritev,       SYS_mincore, SYS_msync, SYS_membarrier,
-                                    SYS_futex_waitv};
+  const std::set<uint64_t> expected{SYS_futex,      SYS_munmap,     SYS_mprotect,    SYS_madvise,       SYS_mmap,
+                                    SYS_mremap,     SYS_exit,       SYS_sched_yield, SYS_clock_gettime, SYS_readv,
+                                    SYS_writev,     SYS_preadv,     SYS_pwritev,     SYS_mincore,       SYS_msync,
+                                    SYS_membarrier, SYS_futex_waitv};
   EXPECT_EQ(allowed, expected);
 }
 
 TEST_F(StubFilterTest, GatedCallsNeedTheWholeSecret) {
-  for (uint64_t number :
-       {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl, SYS_mlock2,
-        SYS_munlock, SYS_mlockall, SYS_munlockall}) {
+  for (uint64_t number : {SYS_clone, SYS_close_range, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl, SYS_mlock2,
+                          SYS_munlock, SYS_mlockall, SYS_munlockall}) {
     EXPECT_EQ(FromStub(number, {0, 0, 0, 0, 0, kSecret}), SECCOMP_RET_ALLOW);
     EXPECT_EQ(FromStub(number, {0, 0, 0, 0, 0, kSecret ^ 0x1000}), kDenied);
     EXPECT_EQ(FromStub(number, {0, 0, 0, 0, 0, kSecret ^ 1UL << 40}), kDenied);
@@ -155,12 +149,9 @@ TEST_F(StubFilterTest, FutexMovesNoWaiterOfTheEngine) {
     const uint64_t command = op & 0x7f;
     const bool one_word = command == 0 || command == 1 || command == 9 || command == 10;
     const bool two_words = command == 3 || command == 4 || command == 5;
-    EXPECT_EQ(FromStub(SYS_futex, {0x5000, op, 1, 0, 0x6000}),
-              one_word || two_words ? SECCOMP_RET_ALLOW : kDenied);
-    EXPECT_EQ(FromStub(SYS_futex, {STUB_SLOTS, op, 1, 0, 0x6000}),
-              one_word ? SECCOMP_RET_ALLOW : kDenied);
-    EXPECT_EQ(FromStub(SYS_futex, {0x5000, op, 1, 0, STUB_SLOTS}),
-              one_word ? SECCOMP_RET_ALLOW : kDenied);
+    EXPECT_EQ(FromStub(SYS_futex, {0x5000, op, 1, 0, 0x6000}), one_word || two_words ? SECCOMP_RET_ALLOW : kDenied);
+    EXPECT_EQ(FromStub(SYS_futex, {STUB_SLOTS, op, 1, 0, 0x6000}), one_word ? SECCOMP_RET_ALLOW : kDenied);
+    EXPECT_EQ(FromStub(SYS_futex, {0x5000, op, 1, 0, STUB_SLOTS}), one_word ? SECCOMP_RET_ALLOW : kDenied);
   }
 }
 

@@ -101,19 +101,18 @@ enum EventKind : uint32_t {
 inline constexpr uint32_t kMetaCpuMask = 0xfff;
 inline constexpr int kMetaKindShift = 12;
 inline constexpr uint32_t kMetaInterrupted = 1u << 16;
-inline constexpr uint32_t kMetaTrapped = 1u << 17;  // came by SIGSYS, not through a thunk
-inline constexpr uint32_t kMetaFpSaved = 1u << 18;  // FP state is in memory (signal frame)
+inline constexpr uint32_t kMetaTrapped = 1u << 17;   // came by SIGSYS, not through a thunk
+inline constexpr uint32_t kMetaFpSaved = 1u << 18;   // FP state is in memory (signal frame)
 inline constexpr uint32_t kMetaFpCopied = 1u << 19;  // SLOT_FP holds a copy of it
-inline constexpr int kMetaStagedShift = 20;         // one bit per row entry of the marshal table
+inline constexpr int kMetaStagedShift = 20;          // one bit per row entry of the marshal table
 
 enum Action : uint64_t {
-  kActionReturn = 1,  // rax = args[0]; copy out args[1..3] bytes of the staged outputs
-  kActionNative = 2,  // execute number >> 8 with args
-  kActionRestore =
-      3,            // load ThreadRegs as the engine wrote them; args[0]: FP state from SLOT_FP too
-  kActionSave = 4,  // make registers and FP state complete, post kEventSaved
-  kActionExit = 5,  // clear the tid word and end the host thread
-  kActionPark = 6,  // clear the tid word and wait for the next guest thread
+  kActionReturn = 1,        // rax = args[0]; copy out args[1..3] bytes of the staged outputs
+  kActionNative = 2,        // execute number >> 8 with args
+  kActionRestore = 3,       // load ThreadRegs as the engine wrote them; args[0]: FP state from SLOT_FP too
+  kActionSave = 4,          // make registers and FP state complete, post kEventSaved
+  kActionExit = 5,          // clear the tid word and end the host thread
+  kActionPark = 6,          // clear the tid word and wait for the next guest thread
   kActionUnpatch = 7,       // put all call sites back, post kEventSaved
   kActionNativeReport = 8,  // as kActionNative; then post kEventInterrupted
 };
@@ -126,8 +125,7 @@ struct RequestLine {
 };
 
 struct ThreadRegs {
-  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags,
-      rsp;
+  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags, rsp;
 };
 
 struct IretFrame {
@@ -229,10 +227,10 @@ struct InfoPage {
   uint32_t has_fsgsbase;  // rdfsbase and friends are enabled
   uint32_t xsave_size;
   uint64_t max_addr;
-  uint64_t reserved_from;  // MapOp::kReserve; max_addr: nothing is reserved
-  uint32_t show_original;  // rewrite no call site: somebody reads the code
+  uint64_t reserved_from;                                   // MapOp::kReserve; max_addr: nothing is reserved
+  uint32_t show_original;                                   // rewrite no call site: somebody reads the code
   ForwardedWord forwarded[kMaxForwarded / kForwardedBits];  // calls the sentry wants to see, of some thread; a bit each
-  uint64_t break_start, break_limit;  // brk is answered in the stub; start 0: it is not
+  uint64_t break_start, break_limit;                        // brk is answered in the stub; start 0: it is not
   // Where files may be mapped: the sentry must hear of what unmaps them. Kept by FileRanges.
   uint32_t file_range_count;
   GuestRange file_ranges[kMaxFileRanges];

@@ -9,7 +9,8 @@ namespace runsc::stub {
 
 class StubPlatform::Family final : public AddressSpaceFamily {
  public:
-  Family(const StubPlatform& platform, std::unique_ptr<StubFamily> stubs) : platform_(platform), stubs_(std::move(stubs)) {}
+  Family(const StubPlatform& platform, std::unique_ptr<StubFamily> stubs)
+      : platform_(platform), stubs_(std::move(stubs)) {}
   absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override { return platform_.NewSpace(*stubs_); }
   pid_t host_pid() const override { return stubs_->ancestor().pid(); }
 

@@ -26,9 +26,7 @@ void PidTable::Remove(pid_t pid) {
 }
 
 StubProcess::StubProcess(StubResources& resources, uint32_t command_index)
-    : resources_(resources),
-      command_index_(command_index),
-      helper_(resources.commands.piece(command_index)) {}
+    : resources_(resources), command_index_(command_index), helper_(resources.commands.piece(command_index)) {}
 
 StubProcess::~StubProcess() {
   if (pid_ > 0) {
@@ -84,8 +82,7 @@ void StubProcess::MarkDead() {
 
 // A parked thread must have reached its place; any other must be gone.
 bool StubProcess::IsReady(const FreeSlot& candidate) const {
-  const bool exists =
-      candidate.last_tid > 0 && syscall(SYS_tgkill, pid_, candidate.last_tid, 0) == 0;
+  const bool exists = candidate.last_tid > 0 && syscall(SYS_tgkill, pid_, candidate.last_tid, 0) == 0;
   if (!candidate.parked) return !exists;
   const auto* page = reinterpret_cast<const stub::ThreadPage*>(SlotMemory(candidate.slot));
   const uint32_t state = __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
@@ -147,8 +144,6 @@ void StubProcess::Unregister(StubThread* context) {
   std::erase(contexts_, context);
 }
 
-bool StubProcess::Kick(pid_t tid) {
-  return syscall(SYS_tgkill, pid_, tid, kKickSignal) == 0 || errno != ESRCH;
-}
+bool StubProcess::Kick(pid_t tid) { return syscall(SYS_tgkill, pid_, tid, kKickSignal) == 0 || errno != ESRCH; }
 
 }  // namespace runsc::stub

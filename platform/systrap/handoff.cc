@@ -29,9 +29,7 @@ constexpr uint64_t kBoundUs = 8000;  // how long threads stay bound without a ch
 constexpr int kFirstCredit = 4, kMaxCredit = 8, kMissCost = 2;
 constexpr int kForgiveAfter = 2000;
 
-uint32_t LoadState(const stub::ThreadPage* page) {
-  return __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
-}
+uint32_t LoadState(const stub::ThreadPage* page) { return __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE); }
 
 }  // namespace
 
@@ -121,8 +119,8 @@ bool Handoff::Spin(stub::ThreadPage* page) {
 
 void Handoff::Sleep(stub::ThreadPage* page, const std::atomic<bool>& alive) {
   uint32_t expected = stub::kReply;
-  __atomic_compare_exchange_n(&page->line.state, &expected, stub::kReplySentryAsleep, false,
-                              __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  __atomic_compare_exchange_n(&page->line.state, &expected, stub::kReplySentryAsleep, false, __ATOMIC_SEQ_CST,
+                              __ATOMIC_SEQ_CST);
   // Whatever else the guest wrote there, it is what we sleep on: it can stall only itself.
   const uint32_t state = LoadState(page);
   if (stub::IsRequest(state) || !alive.load(std::memory_order_seq_cst)) return;

@@ -74,7 +74,7 @@ class Handoff {
   pid_t guest_tid_ = 0;
   bool split_ = false;
   bool paused_split_ = false;  // split until Pause
-  bool woke_guest_ = false;  // by the last reply
+  bool woke_guest_ = false;    // by the last reply
   bool guest_bound_ = false, self_bound_ = false;
   uint32_t home_ = ~0u;  // same mode: the CPU both are bound to
   uint64_t home_since_ = 0;

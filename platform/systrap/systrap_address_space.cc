@@ -13,10 +13,8 @@ using stub::StubProcess;
 
 Result<AddressSpace::Forked> SystrapAddressSpace::Fork(Context&, const ThreadStart& start) {
   const uint32_t slot = TRY(engine_.slots().Allocate());
-  SystrapContext::InitSlot(engine_, engine_.slots().piece(slot), slot, start,
-                           SystrapContext::SlotUse::kForkedThread);
-  auto child = engine_.Fork(
-      *process_, ForkedThreadOps(engine_.slots().fd(), engine_.slots().offset(slot), slot));
+  SystrapContext::InitSlot(engine_, engine_.slots().piece(slot), slot, start, SystrapContext::SlotUse::kForkedThread);
+  auto child = engine_.Fork(*process_, ForkedThreadOps(engine_.slots().fd(), engine_.slots().offset(slot), slot));
   if (!child.ok()) {
     engine_.slots().Free(slot);
     return child.error();
@@ -31,9 +29,9 @@ Result<AddressSpace::Forked> SystrapAddressSpace::Fork(Context&, const ThreadSta
 Result<std::unique_ptr<Context>> SystrapAddressSpace::NewContext(const ThreadStart& start) {
   if (!process_->alive()) return Errno(ESRCH);
   const StubProcess::Seat seat = TRY(process_->AcquireSeat());
-  SystrapContext::InitSlot(engine_, process_->SlotMemory(seat.slot), seat.slot, start,
-                           seat.parked_tid ? SystrapContext::SlotUse::kParkedThread
-                                           : SystrapContext::SlotUse::kNewThread);
+  SystrapContext::InitSlot(
+      engine_, process_->SlotMemory(seat.slot), seat.slot, start,
+      seat.parked_tid ? SystrapContext::SlotUse::kParkedThread : SystrapContext::SlotUse::kNewThread);
   const int64_t tid = seat.parked_tid ? seat.parked_tid : TRY(StartHostThread(seat));
   auto context = std::make_unique<SystrapContext>(engine_, process_, seat.slot, start);
   if (!context->Started(tid)) return Errno(EAGAIN);

@@ -25,9 +25,7 @@ namespace {
 using stub::StagedArg;
 using stub::Staging;
 
-uint64_t SlotAddress(uint32_t slot) {
-  return STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE;
-}
+uint64_t SlotAddress(uint32_t slot) { return STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE; }
 
 bool IsInput(Staging kind) { return kind != Staging::kNone && kind != Staging::kOut; }
 bool IsOutput(Staging kind) { return kind == Staging::kOut || kind == Staging::kInOut; }
@@ -52,8 +50,8 @@ stub::ThreadRegs ReadRegsOnce(const stub::ThreadRegs& shared) {
 
 }  // namespace
 
-void SystrapContext::InitSlot(SystrapEngine& engine, uint8_t* memory, uint32_t slot,
-                              const ThreadStart& start, SlotUse use) {
+void SystrapContext::InitSlot(SystrapEngine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
+                              SlotUse use) {
   auto* page = reinterpret_cast<stub::ThreadPage*>(memory);
   memset(static_cast<void*>(page), 0, offsetof(stub::ThreadPage, line));
   const uint64_t base = SlotAddress(slot);
@@ -66,8 +64,7 @@ void SystrapContext::InitSlot(SystrapEngine& engine, uint8_t* memory, uint32_t s
   page->signal_mask = start.signal_mask;
   page->clear_tid = start.clear_child_tid;
   page->set_tid = start.set_child_tid;
-  page->identity = {start.tid,  start.tgid, start.ppid, start.uid,
-                    start.euid, start.gid,  start.egid};
+  page->identity = {start.tid, start.tgid, start.ppid, start.uid, start.euid, start.gid, start.egid};
   page->new_process = use == SlotUse::kForkedThread;
   page->sentry_cpu = ~0u;
   page->line.meta = 0;
@@ -348,13 +345,9 @@ void SystrapContext::SetIdentity(const ThreadIdentity& i) {
   page()->identity = {i.tid, i.tgid, i.ppid, i.uid, i.euid, i.gid, i.egid};
 }
 
-uint64_t SystrapContext::SignalMask() const {
-  return __atomic_load_n(&page()->signal_mask, __ATOMIC_SEQ_CST);
-}
+uint64_t SystrapContext::SignalMask() const { return __atomic_load_n(&page()->signal_mask, __ATOMIC_SEQ_CST); }
 
-void SystrapContext::SetSignalMask(uint64_t mask) {
-  __atomic_store_n(&page()->signal_mask, mask, __ATOMIC_SEQ_CST);
-}
+void SystrapContext::SetSignalMask(uint64_t mask) { __atomic_store_n(&page()->signal_mask, mask, __ATOMIC_SEQ_CST); }
 
 void SystrapContext::SetPendingSignals(uint64_t pending) {
   __atomic_store_n(&page()->pending_signals, pending, __ATOMIC_SEQ_CST);
@@ -389,8 +382,7 @@ std::span<const std::byte> SystrapContext::StagedInput(GuestAddr addr, size_t si
     uint64_t staged = stub::StagedSize(a, request_.args);
     if (a.kind == Staging::kString) {
       uint64_t& known = string_sizes_[i];
-      if (known == 0)
-        known = strnlen(reinterpret_cast<char*>(Staging(i)), stub::kStagedPage - 1) + 1;
+      if (known == 0) known = strnlen(reinterpret_cast<char*>(Staging(i)), stub::kStagedPage - 1) + 1;
       staged = known;
     }
     if (addr < begin || addr - begin >= staged) continue;
@@ -439,8 +431,7 @@ void SystrapContext::FlushOutputs() {
     if (granted_[i] == 0) continue;
     const size_t size = granted_[i];
     granted_[i] = 0;
-    if (CopyToStub(process_->pid(), request_.args[row_->args[i].arg], Staging(i), size) == size)
-      continue;
+    if (CopyToStub(process_->pid(), request_.args[row_->args[i].arg], Staging(i), size) == size) continue;
     result_ = -EFAULT;
     if (have_regs_) regs_.rax = static_cast<uint64_t>(result_);
   }

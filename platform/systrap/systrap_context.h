@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "platform/platform.h"
-#include "platform/systrap/handoff.h"
-#include "platform/systrap/systrap_engine.h"
 #include "platform/stub/marshal_table.h"
 #include "platform/stub/stub_process.h"
+#include "platform/systrap/handoff.h"
+#include "platform/systrap/systrap_engine.h"
 
 namespace runsc::systrap {
 
@@ -22,8 +22,7 @@ class SystrapContext final : public Context, private stub::StubThread {
 
   // Fills the slot before the host thread starts, or while a parked one waits in it.
   enum class SlotUse { kNewThread, kParkedThread, kForkedThread };
-  static void InitSlot(SystrapEngine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start,
-                       SlotUse use);
+  static void InitSlot(SystrapEngine& engine, uint8_t* memory, uint32_t slot, const ThreadStart& start, SlotUse use);
 
   // The host thread exists. False if `tid` is no thread of the stub.
   bool Started(int64_t tid);
@@ -53,7 +52,6 @@ class SystrapContext final : public Context, private stub::StubThread {
   void Exit() override;
   uint64_t CpuTimeNs() override;
   pid_t host_tid() const override { return tid_.load(); }
-
 
  private:
   // The host thread or its whole process is gone.
@@ -110,7 +108,7 @@ class SystrapContext final : public Context, private stub::StubThread {
   int64_t result_ = 0;
   SyscallRequest native_{};
   bool report_native_ = false;
-  bool completed_ = false;  // SetSyscallResult was called
+  bool completed_ = false;     // SetSyscallResult was called
   bool regs_written_ = false;  // WriteRegisters was called
   bool have_regs_ = false, have_fp_ = false, fp_dirty_ = false;
   Registers regs_{};

@@ -8,8 +8,7 @@
 
 namespace runsc::systrap {
 
-std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32_t slot,
-                                      bool mapped) {
+std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32_t slot, bool mapped) {
   const uint64_t base = STUB_SLOTS + static_cast<uint64_t>(slot) * STUB_SLOT_SIZE;
   std::vector<stub::HelperOp> ops;
   if (!mapped) {
@@ -30,8 +29,7 @@ std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32
 std::vector<stub::HelperOp> ForkedThreadOps(int slots_fd, uint64_t slot_offset, uint32_t slot) {
   std::vector<stub::HelperOp> ops{
       {SYS_mmap,
-       {STUB_SLOTS, STUB_END - STUB_SLOTS, PROT_NONE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ~0UL, 0},
+       {STUB_SLOTS, STUB_END - STUB_SLOTS, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ~0UL, 0},
        1}};
   const auto thread_ops = ThreadOps(slots_fd, slot_offset, slot, false);
   ops.insert(ops.end(), thread_ops.begin(), thread_ops.end());

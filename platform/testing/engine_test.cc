@@ -69,7 +69,8 @@ bool IsProgramText(uint64_t addr) {
     if (pread(fd.get(), &header, sizeof header, 0) != sizeof header) return std::vector<Elf64_Phdr>{};
     std::vector<Elf64_Phdr> all(header.e_phnum);
     const size_t size = all.size() * sizeof(Elf64_Phdr);
-    if (pread(fd.get(), all.data(), size, static_cast<off_t>(header.e_phoff)) != static_cast<ssize_t>(size)) all.clear();
+    if (pread(fd.get(), all.data(), size, static_cast<off_t>(header.e_phoff)) != static_cast<ssize_t>(size))
+      all.clear();
     return all;
   }();
   return std::any_of(segments.begin(), segments.end(), [addr](const Elf64_Phdr& p) {
@@ -260,7 +261,8 @@ std::string NameOf(const testing::TestParamInfo<EngineKind>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EngineTest,
-                         testing::Values(EngineKind::kSystrap, EngineKind::kSystrapWithoutPatching, EngineKind::kPtrace),
+                         testing::Values(EngineKind::kSystrap, EngineKind::kSystrapWithoutPatching,
+                                         EngineKind::kPtrace),
                          NameOf);
 
 }  // namespace

@@ -72,13 +72,11 @@ std::shared_ptr<MiniKernel::Process> MiniKernel::NewProcess(int ppid) {
   return process;
 }
 
-Result<ThreadStart> MiniKernel::Load(Process& process, const std::string& path,
-                                     const std::vector<std::string>& args) {
+Result<ThreadStart> MiniKernel::Load(Process& process, const std::string& path, const std::vector<std::string>& args) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return Errno(errno);
   char header[4096];
-  if (pread(fd.get(), header, sizeof header, 0) < 64 || memcmp(header, ELFMAG, 4) != 0)
-    return Errno(ENOEXEC);
+  if (pread(fd.get(), header, sizeof header, 0) < 64 || memcmp(header, ELFMAG, 4) != 0) return Errno(ENOEXEC);
   const auto* elf = reinterpret_cast<const Elf64_Ehdr*>(header);
   const auto* ph = reinterpret_cast<const Elf64_Phdr*>(header + elf->e_phoff);
   std::vector<MapOp> ops;
@@ -87,24 +85,19 @@ Result<ThreadStart> MiniKernel::Load(Process& process, const std::string& path,
   for (int i = 0; i < elf->e_phnum; i++) {
     const Elf64_Phdr& h = ph[i];
     if (h.p_type != PT_LOAD) continue;
-    const int prot = (h.p_flags & PF_R ? PROT_READ : 0) | (h.p_flags & PF_W ? PROT_WRITE : 0) |
-                     (h.p_flags & PF_X ? PROT_EXEC : 0);
-    const uint64_t page = h.p_vaddr & ~4095UL, file_end = h.p_vaddr + h.p_filesz,
-                   mem_end = h.p_vaddr + h.p_memsz;
-    ops.push_back({MapOp::kMap, page, file_end - page, prot, MAP_PRIVATE | MAP_FIXED, fd.get(),
-                   h.p_offset & ~4095UL});
+    const int prot =
+        (h.p_flags & PF_R ? PROT_READ : 0) | (h.p_flags & PF_W ? PROT_WRITE : 0) | (h.p_flags & PF_X ? PROT_EXEC : 0);
+    const uint64_t page = h.p_vaddr & ~4095UL, file_end = h.p_vaddr + h.p_filesz, mem_end = h.p_vaddr + h.p_memsz;
+    ops.push_back({MapOp::kMap, page, file_end - page, prot, MAP_PRIVATE | MAP_FIXED, fd.get(), h.p_offset & ~4095UL});
     if (h.p_offset == 0) phdr = h.p_vaddr + elf->e_phoff;
     const uint64_t bss = (file_end + 4095) & ~4095UL;
-    if (mem_end > file_end && file_end & 4095)
-      zero.push_back({file_end, std::min(bss, mem_end) - file_end});
+    if (mem_end > file_end && file_end & 4095) zero.push_back({file_end, std::min(bss, mem_end) - file_end});
     if (mem_end > bss) {
-      ops.push_back(
-          {MapOp::kMap, bss, (mem_end - bss + 4095) & ~4095UL, prot, MAP_PRIVATE | MAP_FIXED});
+      ops.push_back({MapOp::kMap, bss, (mem_end - bss + 4095) & ~4095UL, prot, MAP_PRIVATE | MAP_FIXED});
     }
     end = std::max(end, mem_end);
   }
-  ops.push_back({MapOp::kMap, kStackTop - kStackSize, kStackSize, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_FIXED});
+  ops.push_back({MapOp::kMap, kStackTop - kStackSize, kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED});
   TRY(process.memory->Replace(ops, "guest"));
   for (auto [addr, size] : zero) {
     const std::string zeros(size, 0);
@@ -123,25 +116,25 @@ Result<ThreadStart> MiniKernel::Load(Process& process, const std::string& path,
   words.push_back(0);
   words.push_back(0);
   const uint64_t random = put("0123456789abcdef");
-  for (auto [tag, value] : std::initializer_list<std::pair<uint64_t, uint64_t>>{
-           {AT_PHDR, phdr},
-           {AT_PHENT, 56},
-           {AT_PHNUM, elf->e_phnum},
-           {AT_PAGESZ, 4096},
-           {AT_ENTRY, elf->e_entry},
-           {AT_UID, 0},
-           {AT_EUID, 0},
-           {AT_GID, 0},
-           {AT_EGID, 0},
-           {AT_SECURE, 0},
-           {AT_RANDOM, random},
-           {AT_HWCAP, getauxval(AT_HWCAP)},
-           {AT_HWCAP2, getauxval(AT_HWCAP2)},
-           {AT_CLKTCK, 100},
-           {AT_MINSIGSTKSZ, 4096},
-           {AT_SYSINFO_EHDR, platform_.layout().vdso_addr},
-           {AT_EXECFN, put(path)},
-           {AT_NULL, 0}}) {
+  for (auto [tag, value] :
+       std::initializer_list<std::pair<uint64_t, uint64_t>>{{AT_PHDR, phdr},
+                                                            {AT_PHENT, 56},
+                                                            {AT_PHNUM, elf->e_phnum},
+                                                            {AT_PAGESZ, 4096},
+                                                            {AT_ENTRY, elf->e_entry},
+                                                            {AT_UID, 0},
+                                                            {AT_EUID, 0},
+                                                            {AT_GID, 0},
+                                                            {AT_EGID, 0},
+                                                            {AT_SECURE, 0},
+                                                            {AT_RANDOM, random},
+                                                            {AT_HWCAP, getauxval(AT_HWCAP)},
+                                                            {AT_HWCAP2, getauxval(AT_HWCAP2)},
+                                                            {AT_CLKTCK, 100},
+                                                            {AT_MINSIGSTKSZ, 4096},
+                                                            {AT_SYSINFO_EHDR, platform_.layout().vdso_addr},
+                                                            {AT_EXECFN, put(path)},
+                                                            {AT_NULL, 0}}) {
     words.push_back(tag);
     words.push_back(value);
   }
@@ -186,8 +179,7 @@ void MiniKernel::InterruptAll(int tgid) {
   }
 }
 
-void MiniKernel::StartTask(std::shared_ptr<Process> process, std::unique_ptr<Context> context,
-                           int tid) {
+void MiniKernel::StartTask(std::shared_ptr<Process> process, std::unique_ptr<Context> context, int tid) {
   auto task = std::make_shared<Task>();
   task->process = std::move(process);
   task->context = std::move(context);
@@ -221,8 +213,8 @@ void MiniKernel::TaskMain(std::shared_ptr<Task> task) {
       if (!handled) {
         if (getenv("MINI_VERBOSE")) {
           const Registers& r = task->context->ReadRegisters();
-          fprintf(stderr, "fault %d code %d addr %lx rip %lx rsp %lx rax %lx\n", event.fault.signo,
-                  event.fault.code, event.fault.addr, r.rip, r.rsp, r.rax);
+          fprintf(stderr, "fault %d code %d addr %lx rip %lx rsp %lx rax %lx\n", event.fault.signo, event.fault.code,
+                  event.fault.addr, r.rip, r.rsp, r.rax);
         }
         EndProcess(*task->process, event.fault.signo);
         break;
@@ -257,9 +249,8 @@ void MiniKernel::EndProcess(Process& process, int status) {
 bool MiniKernel::Serve(Task& task, const Event& event) {
   const SyscallRequest& call = event.syscall;
   if (getenv("MINI_VERBOSE")) {
-    fprintf(stderr, "[%d] %ld(%lx, %lx, %lx, %lx)%s\n", task.tid, static_cast<long>(call.number),
-            call.args[0], call.args[1], call.args[2], call.args[3],
-            event.was_interrupted ? " interrupted" : "");
+    fprintf(stderr, "[%d] %ld(%lx, %lx, %lx, %lx)%s\n", task.tid, static_cast<long>(call.number), call.args[0],
+            call.args[1], call.args[2], call.args[3], event.was_interrupted ? " interrupted" : "");
   }
   if (event.was_interrupted) {
     if (task.pending & ~task.context->SignalMask()) {
@@ -309,8 +300,7 @@ std::string MiniKernel::ReadString(Task& task, uint64_t addr) {
 
 std::vector<std::string> MiniKernel::ReadStrings(Task& task, uint64_t addr) {
   std::vector<std::string> out;
-  for (uint64_t p; task.process->memory->CopyIn(addr, &p, 8) == 8 && p; addr += 8)
-    out.push_back(ReadString(task, p));
+  for (uint64_t p; task.process->memory->CopyIn(addr, &p, 8) == 8 && p; addr += 8) out.push_back(ReadString(task, p));
   return out;
 }
 
@@ -390,15 +380,13 @@ int64_t MiniKernel::Dispatch(Task& task, uint64_t number, Args a, bool* gone) {
     }
     case SYS_getrandom: {
       const std::string bytes(std::min<uint64_t>(a[1], 4096), 'r');
-      return CopyOut(task, a[0], bytes.data(), bytes.size()) ? static_cast<int64_t>(bytes.size())
-                                                             : -EFAULT;
+      return CopyOut(task, a[0], bytes.data(), bytes.size()) ? static_cast<int64_t>(bytes.size()) : -EFAULT;
     }
     case SYS_set_robust_list:
       return 0;
     case SYS_pread64: {
       std::string data(std::min<uint64_t>(a[2], 1 << 20), static_cast<char>('a' + a[3] % 26));
-      return CopyOut(task, a[1], data.data(), data.size()) ? static_cast<int64_t>(data.size())
-                                                           : -EFAULT;
+      return CopyOut(task, a[1], data.data(), data.size()) ? static_cast<int64_t>(data.size()) : -EFAULT;
     }
     case SYS_clock_nanosleep:
       usleep(1000);
@@ -436,8 +424,7 @@ int64_t MiniKernel::Read(Task& task, Args a) {
   const std::string data = pipe.data.substr(0, a[2]);
   pipe.data.erase(0, data.size());
   lock.unlock();
-  return CopyOut(task, a[1], data.data(), data.size()) ? static_cast<int64_t>(data.size())
-                                                       : -EFAULT;
+  return CopyOut(task, a[1], data.data(), data.size()) ? static_cast<int64_t>(data.size()) : -EFAULT;
 }
 
 MiniKernel::Pipe* MiniKernel::FindPipe(uint64_t fd) {
@@ -450,16 +437,14 @@ int64_t MiniKernel::Brk(Task& task, uint64_t addr) {
   if (addr < p.brk_start || addr > p.brk_start + (1UL << 30)) return static_cast<int64_t>(p.brk);
   const uint64_t old_end = (p.brk + 4095) & ~4095UL, new_end = (addr + 4095) & ~4095UL;
   if (new_end > old_end) {
-    const MapOp op{MapOp::kMap, old_end, new_end - old_end, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_FIXED};
+    const MapOp op{MapOp::kMap, old_end, new_end - old_end, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED};
     if (!p.memory->Apply(std::span(&op, 1), nullptr).ok()) return static_cast<int64_t>(p.brk);
   }
   p.brk = addr;
   return static_cast<int64_t>(addr);
 }
 
-int64_t MiniKernel::Clone(Task& task, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
-                          uint64_t tls) {
+int64_t MiniKernel::Clone(Task& task, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid, uint64_t tls) {
   Process& parent = *task.process;
   ThreadStart start;
   start.regs = task.context->ReadRegisters();

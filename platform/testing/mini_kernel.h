@@ -44,8 +44,7 @@ class MiniKernel {
   using Args = const uint64_t*;
 
   std::shared_ptr<Process> NewProcess(int ppid);
-  Result<ThreadStart> Load(Process& process, const std::string& path,
-                           const std::vector<std::string>& args);
+  Result<ThreadStart> Load(Process& process, const std::string& path, const std::vector<std::string>& args);
   void StartTask(std::shared_ptr<Process> process, std::unique_ptr<Context> context, int tid);
   void TaskMain(std::shared_ptr<Task> task);
   void NoteInterrupt(Task& task);
@@ -58,8 +57,7 @@ class MiniKernel {
   static Context& ContextOf(Task& task);
   static AddressSpace& MemoryOf(Task& task);
   static ThreadIdentity IdsOf(Task& task);
-  int64_t Clone(Task& task, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
-                uint64_t tls);
+  int64_t Clone(Task& task, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid, uint64_t tls);
   int64_t Exec(Task& task, Args a);
   int64_t Wait4(Task& task, Args a);
   int64_t Read(Task& task, Args a);

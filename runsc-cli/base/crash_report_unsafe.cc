@@ -51,7 +51,12 @@ _Unwind_Reason_Code EmitFrame(_Unwind_Context* context, void* counter) {
   int& frame = *static_cast<int*>(counter);
   if (address == 0 || frame == kMaxFrames) return _URC_END_OF_STACK;
   // A return address is after the call: one less is in the line that called.
-  Emit(CrashLine().Text("  #").Decimal(frame++).Text(" ").Hex(OffsetOf(address) - (before_instruction ? 0 : 1)).Text("\n"));
+  Emit(CrashLine()
+           .Text("  #")
+           .Decimal(frame++)
+           .Text(" ")
+           .Hex(OffsetOf(address) - (before_instruction ? 0 : 1))
+           .Text("\n"));
   return _URC_NO_REASON;
 }
 
@@ -60,7 +65,11 @@ void OnFatalSignal(int signo, siginfo_t* info, void* context) {
   if (reported.test_and_set()) return;  // abort() of a namespace's init ends by a fault
   const auto* registers = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs;
   CrashLine line;
-  line.Text(reported_process).Text(": crashed by ").Text(SignalName(signo)).Text(" at ").Hex(OffsetOf(registers[REG_RIP]));
+  line.Text(reported_process)
+      .Text(": crashed by ")
+      .Text(SignalName(signo))
+      .Text(" at ")
+      .Hex(OffsetOf(registers[REG_RIP]));
   if (signo != SIGABRT) line.Text(", address ").Hex(reinterpret_cast<uint64_t>(info->si_addr));
   Emit(line.Text("; addr2line -Cfie runsc:\n"));
   int frame = 0;

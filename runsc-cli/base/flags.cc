@@ -9,8 +9,7 @@ namespace runsc {
 namespace {
 
 absl::Status BadValue(const FlagDef& def, std::string_view text, std::string_view expected) {
-  return InvalidArgument("invalid value \"", text, "\" for flag --", def.name, ": expected ",
-                         expected);
+  return InvalidArgument("invalid value \"", text, "\" for flag --", def.name, ": expected ", expected);
 }
 
 // The spellings Go's strconv.ParseBool takes.
@@ -177,17 +176,11 @@ bool FlagSet::GetBool(std::string_view name) const {
   return value;
 }
 
-int64_t FlagSet::GetInt(std::string_view name) const {
-  return ParseNumber<int64_t>(Lookup(name).texts[0]).value_or(0);
-}
+int64_t FlagSet::GetInt(std::string_view name) const { return ParseNumber<int64_t>(Lookup(name).texts[0]).value_or(0); }
 
-const std::string& FlagSet::GetString(std::string_view name) const {
-  return Lookup(name).texts[0];
-}
+const std::string& FlagSet::GetString(std::string_view name) const { return Lookup(name).texts[0]; }
 
-const std::vector<std::string>& FlagSet::GetList(std::string_view name) const {
-  return Lookup(name).texts;
-}
+const std::vector<std::string>& FlagSet::GetList(std::string_view name) const { return Lookup(name).texts; }
 
 bool FlagSet::IsSet(std::string_view name) const { return Lookup(name).is_set; }
 

@@ -22,9 +22,7 @@ constexpr FlagDef kDefs[] = {
     {"rootless", FlagKind::kSwitch, "false", "true|false|auto", ""},
 };
 
-absl::StatusOr<size_t> Parse(FlagSet& flags, std::vector<std::string_view> args) {
-  return flags.Parse(args);
-}
+absl::StatusOr<size_t> Parse(FlagSet& flags, std::vector<std::string_view> args) { return flags.Parse(args); }
 
 TEST(FlagSet, StartsWithDefaults) {
   FlagSet flags(kDefs);

@@ -16,8 +16,8 @@ constexpr FlagKind kDuration = FlagKind::kDuration;
 constexpr FlagKind kEnum = FlagKind::kEnum;
 
 // A flag that is parsed but does nothing yet.
-constexpr FlagDef Inert(std::string_view name, FlagKind kind, std::string_view def,
-                        std::string_view choices, std::string_view help) {
+constexpr FlagDef Inert(std::string_view name, FlagKind kind, std::string_view def, std::string_view choices,
+                        std::string_view help) {
   return {name, kind, def, choices, help, {}, false};
 }
 
@@ -28,7 +28,8 @@ constexpr FlagDef kGlobalFlags[] = {
     {"log", kString, "", "", "file that errors are appended to, besides standard error"},
     {"log-format", kEnum, "text", "text|json|json-k8s", "format of --log"},
     {"debug", kBool, "false", "", "log in detail"},
-    {"debug-log", kString, "", "", "file, or directory when it ends in '/', for the detailed log; %ID%, %COMMAND%, %TIMESTAMP% are replaced"},
+    {"debug-log", kString, "", "",
+     "file, or directory when it ends in '/', for the detailed log; %ID%, %COMMAND%, %TIMESTAMP% are replaced"},
     {"debug-log-format", kEnum, "text", "text|json|json-k8s", "format of --debug-log"},
     {"debug-command", kString, "", "", "comma-separated verbs that write --debug-log; a leading '!' means all others"},
     {"alsologtostderr", kBool, "false", "", "write the detailed log to standard error too"},
@@ -60,7 +61,8 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("pod-init-config", kString, "", "", "file with trace sessions"),
     Inert("ref-leak-mode", kEnum, "disabled", "disabled|log-names|log-traces", "reference leak checks"),
     // Platform.
-    {"platform", kEnum, "systrap", "systrap|ptrace|kvm", "how guest code is run; not given: ptrace where the host has no seccomp traps"},
+    {"platform", kEnum, "systrap", "systrap|ptrace|kvm",
+     "how guest code is run; not given: ptrace where the host has no seccomp traps"},
     Inert("platform_device_path", kString, "", "", "device of the platform"),
     Inert("watchdog-action", kEnum, "log", "log|panic|LogWarning|Panic", "what a stuck task causes"),
     Inert("panic-signal", kInt, "-1", "", "signal that makes the sentry crash with a trace"),
@@ -70,10 +72,12 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("kvm-use-cpu-nums", kBool, "false", "", "expose vCPU numbers"),
     Inert("enable-core-tags", kBool, "false", "", "core scheduling"),
     Inert("app-huge-pages", kBool, "true", "", "huge pages for guest memory"),
-    Inert("host-settings", kEnum, "check", "check|check_mandatory|ignore|adjust|enforce", "what to do about host sysctls"),
+    Inert("host-settings", kEnum, "check", "check|check_mandatory|ignore|adjust|enforce",
+          "what to do about host sysctls"),
     Inert("control-rpc-stop-timeout", kDuration, "15s", "", "how long shutdown waits for control calls"),
     // Security.
-    Inert("rootless", FlagKind::kSwitch, "false", "true|false|auto|1|0|t|f|T|F|TRUE|FALSE|True|False", "run without root's rights; found out by itself"),
+    Inert("rootless", FlagKind::kSwitch, "false", "true|false|auto|1|0|t|f|T|F|TRUE|FALSE|True|False",
+          "run without root's rights; found out by itself"),
     {"oci-seccomp", kBool, "true", "", "honour linux.seccomp inside the guest"},
     Inert("allow-suid", kBool, "false", "", "set-user-ID programs change identity, always"),
     {"net-raw", kBool, "false", "", "keep CAP_NET_RAW"},
@@ -88,7 +92,8 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("directfs", kBool, "true", "", "files are always opened through the gofer"),
     Inert("host-uds", kEnum, "none", "none|open|create|all", "access to host Unix sockets"),
     Inert("host-fifo", kEnum, "none", "none|open", "access to host FIFOs"),
-    Inert("character-device-policy", kEnum, "emulated-only", "emulated-only|prefer-emulated|passthrough", "device nodes"),
+    Inert("character-device-policy", kEnum, "emulated-only", "emulated-only|prefer-emulated|passthrough",
+          "device nodes"),
     Inert("fdlimit", kInt, "-1", "", "limit of host file descriptors"),
     Inert("dcache", kInt, "-1", "", "size of the name cache"),
     {"ignore-cgroups", kBool, "false", "", "make no cgroups"},
@@ -96,7 +101,8 @@ constexpr FlagDef kGlobalFlags[] = {
     Inert("allow-rootfs-tar-annotation", kBool, "false", "", "upper layer from a tar file"),
     Inert("iouring", kBool, "false", "", "io_uring inside the guest"),
     // Network.
-    {"network", kEnum, "sandbox", "sandbox|host|none|plugin", "guest network: sandbox is host where there are links, for now"},
+    {"network", kEnum, "sandbox", "sandbox|host|none|plugin",
+     "guest network: sandbox is host where there are links, for now"},
     Inert("gofer-network-namespace", kString, "null", "", "network namespace of the gofer"),
     Inert("gso", kBool, "true", "", "segmentation offload"),
     Inert("software-gso", kBool, "true", "", "segmentation offload in software"),
@@ -150,9 +156,12 @@ constexpr FlagDef kGlobalFlags[] = {
 
 absl::Status ParseSizeSuffix(std::string_view text, OverlayOption& option) {
   uint64_t unit = 1;
-  if (ConsumeSuffix(text, "g") || ConsumeSuffix(text, "G")) unit = 1ull << 30;
-  else if (ConsumeSuffix(text, "m") || ConsumeSuffix(text, "M")) unit = 1ull << 20;
-  else if (ConsumeSuffix(text, "k") || ConsumeSuffix(text, "K")) unit = 1ull << 10;
+  if (ConsumeSuffix(text, "g") || ConsumeSuffix(text, "G"))
+    unit = 1ull << 30;
+  else if (ConsumeSuffix(text, "m") || ConsumeSuffix(text, "M"))
+    unit = 1ull << 20;
+  else if (ConsumeSuffix(text, "k") || ConsumeSuffix(text, "K"))
+    unit = 1ull << 10;
   const std::optional<uint64_t> number = ParseNumber<uint64_t>(text);
   if (!number || *number > (1ull << 62) / unit) {
     return InvalidArgument("--overlay2: size= needs a number with k, m or g");
@@ -192,8 +201,7 @@ absl::StatusOr<OverlayOption> ParseOverlayOption(std::string_view text) {
   const size_t colon = text.find(':');
   const std::string_view scope = text.substr(0, colon);
   if (colon == text.npos || (scope != "root" && scope != "all")) {
-    return InvalidArgument(
-        "--overlay2: \"", text, "\" is not none, root:MEDIUM or all:MEDIUM");
+    return InvalidArgument("--overlay2: \"", text, "\" is not none, root:MEDIUM or all:MEDIUM");
   }
   option.scope = scope == "root" ? OverlayOption::Scope::kRoot : OverlayOption::Scope::kAll;
   std::string_view medium = text.substr(colon + 1);

@@ -18,8 +18,8 @@ std::string StateRoot(const FlagSet& globals);
 struct OverlayOption {
   enum class Scope { kNone, kRoot, kAll } scope = Scope::kNone;
   enum class Medium { kMemory, kSelf, kDirectory } medium = Medium::kMemory;
-  std::string directory;      // for kDirectory
-  uint64_t size_limit = 0;    // bytes; 0 = none
+  std::string directory;    // for kDirectory
+  uint64_t size_limit = 0;  // bytes; 0 = none
 };
 absl::StatusOr<OverlayOption> ParseOverlayOption(std::string_view text);
 

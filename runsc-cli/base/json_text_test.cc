@@ -14,8 +14,8 @@ TEST(JsonString, EscapesWhatJsonDemands) {
 TEST(JsonString, KeepsUtf8AndReplacesTheRest) {
   EXPECT_EQ(JsonString("\u00e9\u20ac\U0001f600"), "\"\u00e9\u20ac\U0001f600\"");
   EXPECT_EQ(JsonString("\xff"), "\"\xef\xbf\xbd\"");
-  EXPECT_EQ(JsonString("\xc0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\"");      // overlong NUL
-  EXPECT_EQ(JsonString("\xe2\x82"), "\"\xef\xbf\xbd\xef\xbf\xbd\"");      // cut short
+  EXPECT_EQ(JsonString("\xc0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\"");  // overlong NUL
+  EXPECT_EQ(JsonString("\xe2\x82"), "\"\xef\xbf\xbd\xef\xbf\xbd\"");  // cut short
 }
 
 }  // namespace

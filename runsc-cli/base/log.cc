@@ -36,10 +36,14 @@ int64_t NowNs() {
 
 std::string_view LevelName(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarning: return "warning";
-    case LogLevel::kError: break;
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      break;
   }
   return "error";
 }
@@ -112,14 +116,13 @@ std::string FormatTime(int64_t time_ns) {
   tm parts;
   gmtime_r(&seconds, &parts);
   char buffer[64];
-  const int n = snprintf(buffer, sizeof(buffer), "%04d-%02d-%02dT%02d:%02d:%02d.%09dZ",
-                         parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                         parts.tm_min, parts.tm_sec, static_cast<int>(time_ns % 1'000'000'000));
+  const int n =
+      snprintf(buffer, sizeof(buffer), "%04d-%02d-%02dT%02d:%02d:%02d.%09dZ", parts.tm_year + 1900, parts.tm_mon + 1,
+               parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, static_cast<int>(time_ns % 1'000'000'000));
   return std::string(buffer, n);
 }
 
-std::string FormatLogLine(LogFormat format, LogLevel level, int64_t time_ns,
-                          std::string_view message) {
+std::string FormatLogLine(LogFormat format, LogLevel level, int64_t time_ns, std::string_view message) {
   const std::string_view name = LevelName(level);
   const std::string time = FormatTime(time_ns);
   switch (format) {
@@ -133,8 +136,7 @@ std::string FormatLogLine(LogFormat format, LogLevel level, int64_t time_ns,
   return Cat("time=\"", time, "\" level=", name, " msg=", JsonString(message), "\n");
 }
 
-std::string ExpandLogPath(std::string_view pattern, std::string_view id, std::string_view command,
-                          int64_t time_ns) {
+std::string ExpandLogPath(std::string_view pattern, std::string_view id, std::string_view command, int64_t time_ns) {
   std::string path(pattern);
   if (pattern.ends_with('/')) path += "runsc.log.%TIMESTAMP%.%COMMAND%.txt";
   const std::string stamp = FormatTime(time_ns).substr(0, 26);  // microseconds
@@ -164,7 +166,8 @@ absl::Status Log::OpenDebugLogs(const FlagSet& globals, std::string_view command
   s.debug_format = ParseLogFormat(globals.GetString("debug-log-format"));
   const bool wanted = DebugLogWanted(globals.GetString("debug-command"), command);
   const auto open_pattern = [&](const std::string& pattern) { return OpenPatternFile(pattern, id, command); };
-  ASSIGN_OR_RETURN(s.debug_log, OpenSink(globals.GetInt("debug-log-fd"), wanted ? globals.GetString("debug-log") : "", open_pattern));
+  ASSIGN_OR_RETURN(s.debug_log, OpenSink(globals.GetInt("debug-log-fd"), wanted ? globals.GetString("debug-log") : "",
+                                         open_pattern));
   ASSIGN_OR_RETURN(s.panic_log, OpenSink(globals.GetInt("panic-log-fd"), globals.GetString("panic-log"), open_pattern));
   return absl::OkStatus();
 }

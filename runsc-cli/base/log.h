@@ -20,8 +20,7 @@ LogFormat ParseLogFormat(std::string_view name);
 std::string FormatLogLine(LogFormat format, LogLevel level, int64_t time_ns, std::string_view message);
 
 // "%ID%", "%COMMAND%" and "%TIMESTAMP%" replaced; a trailing '/' gets a default file name.
-std::string ExpandLogPath(std::string_view pattern, std::string_view id, std::string_view command,
-                          int64_t time_ns);
+std::string ExpandLogPath(std::string_view pattern, std::string_view id, std::string_view command, int64_t time_ns);
 
 // The time as RFC 3339 with nanoseconds, in UTC.
 std::string FormatTime(int64_t time_ns);

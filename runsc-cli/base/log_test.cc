@@ -17,8 +17,7 @@ TEST(FormatLogLine, MatchesRuncsShapes) {
 
 TEST(ExpandLogPath, ReplacesVariables) {
   EXPECT_EQ(ExpandLogPath("/l/%ID%.%COMMAND%", "c1", "run", kTime), "/l/c1.run");
-  EXPECT_EQ(ExpandLogPath("/l/", "c1", "boot", kTime),
-            "/l/runsc.log.2023-11-14T22:13:20.123456.boot.txt");
+  EXPECT_EQ(ExpandLogPath("/l/", "c1", "boot", kTime), "/l/runsc.log.2023-11-14T22:13:20.123456.boot.txt");
   EXPECT_EQ(ExpandLogPath("/l/%ID%%ID%", "%ID%", "x", kTime), "/l/%ID%%ID%");
 }
 

@@ -15,9 +15,9 @@ namespace runsc {
 // One piece of Cat(): text or an integer in decimal.
 class TextPiece {
  public:
-  TextPiece(std::string_view text) : text_(text) {}    // NOLINT
-  TextPiece(const std::string& text) : text_(text) {}  // NOLINT
-  TextPiece(const char* text) : text_(text) {}         // NOLINT
+  TextPiece(std::string_view text) : text_(text) {}          // NOLINT
+  TextPiece(const std::string& text) : text_(text) {}        // NOLINT
+  TextPiece(const char* text) : text_(text) {}               // NOLINT
   TextPiece(char c) : text_(buffer_, 1) { buffer_[0] = c; }  // NOLINT
   template <std::integral T>
   TextPiece(T value) {  // NOLINT

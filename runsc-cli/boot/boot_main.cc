@@ -22,9 +22,9 @@
 #include "runsc-cli/container/oom_score.h"
 #include "runsc-cli/verbs/verb.h"
 #include "sentry/fs/clock_watch.h"
+#include "sentry/fs/core_sysctl.h"
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
-#include "sentry/fs/core_sysctl.h"
 #include "sentry/fs/ipc_sysctl.h"
 #include "sentry/fs/pipe_file.h"
 #include "sentry/fs/simple_fs_host.h"
@@ -85,7 +85,8 @@ absl::Status ReadConfiguration(const Invocation& invocation, Sentry& sentry) {
   for (const std::string& text : invocation.flags.GetList("cgroup-file")) {
     const size_t comma = text.find(',');
     if (comma == text.npos) return InvalidArgument("--cgroup-file: malformed");
-    first.cgroup_files.push_back({text.substr(comma + 1), UniqueFd(ParseNumber<int>(text.substr(0, comma)).value_or(-1))});
+    first.cgroup_files.push_back(
+        {text.substr(comma + 1), UniqueFd(ParseNumber<int>(text.substr(0, comma)).value_or(-1))});
   }
   first.link = FdFlag(invocation, "link-fd");
   for (int fd = 0; fd < 3; ++fd) first.fds.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -143,7 +144,8 @@ absl::Status ChooseNetwork(const Invocation& invocation) {
   if (fd < 0) return absl::OkStatus();
   const bool required = invocation.globals.GetString("network") == "host";
   Result<RefPtr<HostNetwork>> host = HostNetwork::Open(UniqueFd(fd));
-  if (!host.ok() && required) return HostError(host.error().value(), "--network=host: the network broker (--debug-log has more)");
+  if (!host.ok() && required)
+    return HostError(host.error().value(), "--network=host: the network broker (--debug-log has more)");
   if (!host.ok()) {
     LogInfo("network: no way into the container's network namespace; loopback only");
     return absl::OkStatus();
@@ -199,7 +201,8 @@ absl::Status Assemble(const Invocation& invocation, Sentry& sentry) {
 
 void ServeControl(const Invocation& invocation, const ControlChannel& sync, Sentry& sentry) {
   const Result<uid_t> owner = PeerUid(sync.fd());
-  sentry.server = std::make_unique<ControlServer>(FdFlag(invocation, "control-fd"), owner.ok() ? *owner : 0, *sentry.table);
+  sentry.server =
+      std::make_unique<ControlServer>(FdFlag(invocation, "control-fd"), owner.ok() ? *owner : 0, *sentry.table);
   std::thread([&sentry] { sentry.server->Serve(); }).detach();
 }
 

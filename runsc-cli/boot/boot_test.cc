@@ -60,7 +60,8 @@ TEST(CheckArgumentSize, HasLinuxLimits) {
 
 TEST(EarlySignals, OnlyDeadlyOnesEndAnUnstartedContainer) {
   for (int signo : {SIGTERM, SIGKILL, SIGINT, SIGUSR1, SIGRTMIN}) EXPECT_TRUE(EndsProcessByDefault(signo)) << signo;
-  for (int signo : {0, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGWINCH}) EXPECT_FALSE(EndsProcessByDefault(signo)) << signo;
+  for (int signo : {0, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGWINCH})
+    EXPECT_FALSE(EndsProcessByDefault(signo)) << signo;
 }
 
 }  // namespace

@@ -20,11 +20,12 @@ using OnStubDeath = void (*)(pid_t host_pid);
 absl::StatusOr<ChosenPlatform> UseSystrap(const FlagSet& globals, int proc_root, OnStubDeath on_stub_death) {
   if (!HostHasFilterAction(SECCOMP_RET_TRAP)) return absl::UnimplementedError("the host has no seccomp traps");
   ChosenPlatform chosen;
-  ASSIGN_OR_RETURN(chosen.platform, NewSystrapPlatform({.patching = !globals.GetBool("systrap-disable-syscall-patching"),
-                                                        .spin = !globals.GetBool("systrap-disable-fast-path"),
-                                                        .proc_fd = proc_root,
-                                                        .log = LogLine,
-                                                        .on_stub_death = on_stub_death}));
+  ASSIGN_OR_RETURN(chosen.platform,
+                   NewSystrapPlatform({.patching = !globals.GetBool("systrap-disable-syscall-patching"),
+                                       .spin = !globals.GetBool("systrap-disable-fast-path"),
+                                       .proc_fd = proc_root,
+                                       .log = LogLine,
+                                       .on_stub_death = on_stub_death}));
   return chosen;
 }
 

@@ -38,7 +38,8 @@ class Console : public std::enable_shared_from_this<Console> {
 
  private:
   class Wakeup;
-  Console(Kernel& kernel, UniqueFd host, RefPtr<Tty> tty) : kernel_(kernel), host_(std::move(host)), tty_(std::move(tty)) {}
+  Console(Kernel& kernel, UniqueFd host, RefPtr<Tty> tty)
+      : kernel_(kernel), host_(std::move(host)), tty_(std::move(tty)) {}
   static void ThreadMain(void* self);
   Path Slave(Task& task) const;  // its node, if `task` sees one
   void Pump();

@@ -12,7 +12,8 @@ namespace runsc {
 
 class ContainerCgroupView {
  public:
-  explicit ContainerCgroupView(std::vector<CgroupFd> files) : files_(std::make_shared<std::vector<CgroupFd>>(std::move(files))) {}
+  explicit ContainerCgroupView(std::vector<CgroupFd> files)
+      : files_(std::make_shared<std::vector<CgroupFd>>(std::move(files))) {}
   CgroupText Text() const;
 
  private:

@@ -184,7 +184,8 @@ absl::Status ContainerTable::Strace(const StraceRequest& request, std::vector<Un
   if (fds.empty() && Log::debug_log_fd() < 0) {
     return absl::FailedPreconditionError("the sandbox has no --debug-log to write the calls to; give --strace-log");
   }
-  return StartStrace(*sandbox_.kernel, request.calls, kDefaultStraceBytes, fds.empty() ? UniqueFd() : std::move(fds[0]));
+  return StartStrace(*sandbox_.kernel, request.calls, kDefaultStraceBytes,
+                     fds.empty() ? UniqueFd() : std::move(fds[0]));
 }
 
 absl::Status ContainerTable::Destroy(const std::string& id) {

@@ -11,7 +11,8 @@ namespace runsc {
 namespace {
 
 constexpr FlagDef kFlags[] = {
-    {"attach", FlagKind::kList, "", "", "FD,MODE,SCOPE,PATH: a tree to serve (MODE ro, rw or tmpfile; SCOPE tree or single)"},
+    {"attach", FlagKind::kList, "", "",
+     "FD,MODE,SCOPE,PATH: a tree to serve (MODE ro, rw or tmpfile; SCOPE tree or single)"},
     {"channel", FlagKind::kList, "", "", "socket to serve on"},
 };
 

@@ -35,10 +35,14 @@ void LimitNameCache(Vfs& vfs, const MemoryResources& memory) {
 
 std::string DoingOf(const TaskActivity& task) {
   switch (task.kind) {
-    case TaskActivity::kStopped: return "stopped";
-    case TaskActivity::kFrozen: return "paused";
-    case TaskActivity::kGuestCode: return "guest code";
-    case TaskActivity::kInCall: break;
+    case TaskActivity::kStopped:
+      return "stopped";
+    case TaskActivity::kFrozen:
+      return "paused";
+    case TaskActivity::kGuestCode:
+      return "guest code";
+    case TaskActivity::kInCall:
+      break;
   }
   for (const SyscallRow& row : SyscallRows()) {
     if (static_cast<uint64_t>(row.number) == task.call) return row.name;
@@ -120,8 +124,10 @@ void GuestContainer::Limit(int64_t tasks) {
 }
 
 absl::Status GuestContainer::Start() {
-  if (init_->phase() != ContainerPhase::kCreated || parts_.spec.hooks.start_container.empty()) return init_->Start(nullptr);
-  const GuestHookPlace place = {sandbox_.kernel, &sandbox_.links, place_, parts_.id, parts_.bundle, sandbox_.keep_net_raw};
+  if (init_->phase() != ContainerPhase::kCreated || parts_.spec.hooks.start_container.empty())
+    return init_->Start(nullptr);
+  const GuestHookPlace place = {sandbox_.kernel, &sandbox_.links, place_,
+                                parts_.id,       parts_.bundle,   sandbox_.keep_net_raw};
   const absl::Status hooks = RunStartContainerHooks(parts_.spec, place);
   if (hooks.ok()) return init_->Start(nullptr);
   init_->Signal(SIGKILL).IgnoreError();
@@ -135,7 +141,8 @@ absl::StatusOr<ExecReply> GuestContainer::Exec(SpecProcess spec, std::vector<Uni
   RETURN_IF_ERROR(process->Make(*sandbox_.kernel, place_));
   RETURN_IF_ERROR(process->TakeFds(std::move(stdio), std::move(inherited)));
   RETURN_IF_ERROR(process->FindProgram());
-  RETURN_IF_ERROR(ApplyProcessAttributes(process->task(), process->spec(), parts_.spec.linux_, sandbox_.honour_seccomp));
+  RETURN_IF_ERROR(
+      ApplyProcessAttributes(process->task(), process->spec(), parts_.spec.linux_, sandbox_.honour_seccomp));
   const int pid = process->pid();
   {
     std::lock_guard<std::mutex> lock(mu_);
@@ -166,7 +173,8 @@ int GuestContainer::FromGuestPid(int pid) {
 
 absl::Status GuestContainer::Signal(int pid, int signo, bool all) {
   if (all && init_->phase() != ContainerPhase::kCreated) {
-    if (!SignalContainer(*sandbox_.kernel, parts_.number, signo).ok()) return absl::InvalidArgumentError("no such signal");
+    if (!SignalContainer(*sandbox_.kernel, parts_.number, signo).ok())
+      return absl::InvalidArgumentError("no such signal");
     return absl::OkStatus();
   }
   if (all || pid == 0 || pid == init_->pid()) return init_->Signal(signo);

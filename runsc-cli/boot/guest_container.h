@@ -33,15 +33,15 @@ struct SandboxParts {
 
 struct ContainerParts {
   std::string id, bundle;
-  int number = 0;             // ThreadGroup::container
+  int number = 0;  // ThreadGroup::container
   Spec spec;
   MountPlan plan;
   std::vector<UniqueFd> gofer_channels;
   std::vector<CgroupFd> cgroup_files;
   std::shared_ptr<AddressSpaceFamily> family;  // null: the sandbox's
-  std::vector<UniqueFd> fds;  // of stdio; these and the next as GuestProcess::TakeFds
+  std::vector<UniqueFd> fds;                   // of stdio; these and the next as GuestProcess::TakeFds
   std::vector<InheritedFd> inherited;
-  UniqueFd link;              // as GuestProcess::Attach
+  UniqueFd link;  // as GuestProcess::Attach
 };
 
 // Thread-safe once Create() has returned.
@@ -57,7 +57,8 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   const std::string& id() const { return parts_.id; }
   const RefPtr<PidNamespace>& pid_ns() const { return place_.pid_ns; }
   absl::Status Start();
-  absl::StatusOr<ExecReply> Exec(SpecProcess spec, std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited, UniqueFd link);
+  absl::StatusOr<ExecReply> Exec(SpecProcess spec, std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited,
+                                 UniqueFd link);
   absl::Status Signal(int pid, int signo, bool all);
   absl::StatusOr<WaitReply> Wait(int pid);
   StateReply State();

@@ -32,7 +32,8 @@ Result<Path> MakeNode(Task& task, const SpecDevice& device) {
   const Resolver r = RuntimeResolver(task);
   Vfs& vfs = task.vfs();
   const uint32_t mode = TypeBits(device.type) | (device.file_mode & 07777);
-  const uint64_t number = device.type == "p" ? 0 : makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor));
+  const uint64_t number =
+      device.type == "p" ? 0 : makedev(static_cast<unsigned>(device.major), static_cast<unsigned>(device.minor));
   TRY(MakeGuestDirectories(task, device.path.substr(0, device.path.rfind('/') + 1)));
   const Result<Path> old = vfs.Lookup(r, r.root, device.path, Vfs::kNoFollow);
   if (old.ok()) {

@@ -34,7 +34,8 @@ absl::StatusOr<UniqueFd> MemoryFile(std::string_view text) {
   Result<UniqueFd> file = store.CreateFile("hook");
   if (!file.ok()) return HostError(file.error().value(), "memory file");
   UniqueFd fd = std::move(file).take();
-  if (pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return HostError(errno, "write memory file");
+  if (pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+    return HostError(errno, "write memory file");
   return fd;
 }
 
@@ -96,7 +97,8 @@ absl::Status RunStartContainerHooks(const Spec& spec, const GuestHookPlace& plac
   for (size_t i = 0; i < spec.hooks.start_container.size(); ++i) {
     const SpecHook& hook = spec.hooks.start_container[i];
     const absl::Status status = RunHook(spec, hook, place);
-    if (!status.ok()) return absl::Status(status.code(), Cat("hooks.startContainer[", i, "] ", hook.path, ": ", MessageOf(status)));
+    if (!status.ok())
+      return absl::Status(status.code(), Cat("hooks.startContainer[", i, "] ", hook.path, ": ", MessageOf(status)));
   }
   return absl::OkStatus();
 }

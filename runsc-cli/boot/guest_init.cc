@@ -110,7 +110,10 @@ absl::StatusOr<std::string> FindProgram(Task& task, const InitProcess& init) {
   if (!cwd.ok()) return ExecError(program, Cat("chdir to ", init.cwd, ": ", ErrorText(cwd.error())));
   if (program.find('/') != program.npos) {
     const Result<void> usable = CheckExecutable(task, resolver, *cwd, program);
-    if (!usable.ok()) return ExecError(program, usable.error() == Errno(EACCES) ? "permission denied" : Cat("stat ", program, ": ", ErrorText(usable.error())));
+    if (!usable.ok())
+      return ExecError(program, usable.error() == Errno(EACCES)
+                                    ? "permission denied"
+                                    : Cat("stat ", program, ": ", ErrorText(usable.error())));
     return program;
   }
   bool denied = false;

@@ -14,8 +14,8 @@
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/gofer_fs.h"
-#include "sentry/fs/overlay_fs.h"
 #include "sentry/fs/mqueue.h"
+#include "sentry/fs/overlay_fs.h"
 #include "sentry/fs/procfs.h"
 #include "sentry/fs/sysfs.h"
 #include "sentry/fs/tmpfs.h"
@@ -35,8 +35,7 @@ bool WantsOverlay(const Spec& spec, const OverlayOption& overlay) {
   return spec.root->readonly || overlay.scope != OverlayOption::Scope::kNone;
 }
 
-absl::StatusOr<RefPtr<FileSystem>> OpenAttach(GoferClient& gofer, uint32_t attach, bool exclusive,
-                                              bool read_only) {
+absl::StatusOr<RefPtr<FileSystem>> OpenAttach(GoferClient& gofer, uint32_t attach, bool exclusive, bool read_only) {
   GoferFsOptions options;
   options.shared = !exclusive;
   options.read_only = read_only;
@@ -48,8 +47,7 @@ absl::StatusOr<RefPtr<FileSystem>> OpenAttach(GoferClient& gofer, uint32_t attac
 absl::StatusOr<RefPtr<FileSystem>> NewBind(const PlannedMount& mount, GoferClient& gofer, BackingStore& memory,
                                            const OverlayOption& overlay) {
   const bool layered = overlay.scope == OverlayOption::Scope::kAll && !mount.read_only();
-  ASSIGN_OR_RETURN(RefPtr<FileSystem> fs,
-                   OpenAttach(gofer, mount.attach, /*exclusive=*/layered, mount.read_only()));
+  ASSIGN_OR_RETURN(RefPtr<FileSystem> fs, OpenAttach(gofer, mount.attach, /*exclusive=*/layered, mount.read_only()));
   if (!layered) return fs;
   Result<RefPtr<FileSystem>> upper = NewOverlay(memory, std::move(fs), {.size = overlay.size_limit});
   if (!upper.ok()) return Failed("overlay", upper.error());
@@ -81,14 +79,22 @@ absl::StatusOr<RefPtr<FileSystem>> NewPts(const PlannedMount& mount) {
 absl::StatusOr<RefPtr<FileSystem>> NewFileSystem(Task& task, const PlannedMount& mount, GoferClient& gofer,
                                                  BackingStore& memory, const OverlayOption& overlay) {
   switch (mount.kind) {
-    case Kind::kBind: return NewBind(mount, gofer, memory, overlay);
-    case Kind::kProc: return NewProcfs(task.kernel(), task.thread_group().pid_ns);
-    case Kind::kSys: return NewSysfs(task.kernel());
-    case Kind::kDevPts: return NewPts(mount);
-    case Kind::kDev: return NewDev(mount, memory);
-    case Kind::kMqueue: return RefPtr<FileSystem>(MqueuesOf(task));
-    case Kind::kCgroup: break;  // not made here
-    case Kind::kTmpfs: break;
+    case Kind::kBind:
+      return NewBind(mount, gofer, memory, overlay);
+    case Kind::kProc:
+      return NewProcfs(task.kernel(), task.thread_group().pid_ns);
+    case Kind::kSys:
+      return NewSysfs(task.kernel());
+    case Kind::kDevPts:
+      return NewPts(mount);
+    case Kind::kDev:
+      return NewDev(mount, memory);
+    case Kind::kMqueue:
+      return RefPtr<FileSystem>(MqueuesOf(task));
+    case Kind::kCgroup:
+      break;  // not made here
+    case Kind::kTmpfs:
+      break;
   }
   ASSIGN_OR_RETURN(TmpfsOptions options, TmpfsOptionsOf(mount, 01777));
   return NewTmpfs(memory, options);

@@ -18,8 +18,15 @@ namespace runsc {
 
 bool EndsProcessByDefault(int signo) {
   switch (signo) {
-    case 0: case SIGCHLD: case SIGCONT: case SIGURG: case SIGWINCH:
-    case SIGSTOP: case SIGTSTP: case SIGTTIN: case SIGTTOU:
+    case 0:
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
       return false;
     default:
       return true;
@@ -164,7 +171,8 @@ int GuestProcess::Wait() {
 std::optional<int> GuestProcess::WaitFor(std::optional<int32_t> seconds) {
   if (!seconds) return Wait();
   std::unique_lock<std::mutex> lock(mu_);
-  const bool ended = changed_.wait_for(lock, std::chrono::seconds(*seconds), [this] { return stage_ == Stage::kExited; });
+  const bool ended =
+      changed_.wait_for(lock, std::chrono::seconds(*seconds), [this] { return stage_ == Stage::kExited; });
   return ended ? std::optional<int>(wait_status_) : std::nullopt;
 }
 

@@ -1,6 +1,6 @@
 // Internal verb net-broker: the process that opens sockets in the container's network namespace.
-#include "platform/netbroker/server/server.h"
 #include "platform/host/status_util.h"
+#include "platform/netbroker/server/server.h"
 #include "runsc-cli/base/crash_report_unsafe.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/verbs/verb.h"

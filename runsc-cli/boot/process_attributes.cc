@@ -11,8 +11,8 @@
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
-#include "runsc-cli/seccomp/compile.h"
 #include "runsc-cli/boot/runtime_access.h"
+#include "runsc-cli/seccomp/compile.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/seccomp.h"
 
@@ -32,8 +32,11 @@ absl::Status CallAsRoot(Task& task, std::string_view field, uint64_t number, std
 }
 
 absl::Status ApplyScheduler(Task& task, const SpecScheduler& scheduler) {
-  task.sched_policy = scheduler.policy == "SCHED_BATCH" ? SCHED_BATCH : scheduler.policy == "SCHED_IDLE" ? SCHED_IDLE : SCHED_OTHER;
-  return CallAsRoot(task, "process.scheduler", SYS_setpriority, {PRIO_PROCESS, 0, static_cast<uint64_t>(scheduler.nice)});
+  task.sched_policy = scheduler.policy == "SCHED_BATCH"  ? SCHED_BATCH
+                      : scheduler.policy == "SCHED_IDLE" ? SCHED_IDLE
+                                                         : SCHED_OTHER;
+  return CallAsRoot(task, "process.scheduler", SYS_setpriority,
+                    {PRIO_PROCESS, 0, static_cast<uint64_t>(scheduler.nice)});
 }
 
 absl::Status ApplyIoPriority(Task& task, const SpecIoPriority& priority) {

@@ -17,7 +17,8 @@ namespace {
 void WriteLine(int fd, std::string_view line) {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  const std::string text = FormatLogLine(LogFormat::kText, LogLevel::kInfo, now.tv_sec * 1'000'000'000 + now.tv_nsec, line);
+  const std::string text =
+      FormatLogLine(LogFormat::kText, LogLevel::kInfo, now.tv_sec * 1'000'000'000 + now.tv_nsec, line);
   (void)!write(fd, text.data(), text.size());
 }
 
@@ -28,7 +29,9 @@ absl::Status StartStrace(Kernel& kernel, std::string calls, size_t max_bytes, Un
   options.filter = std::move(calls);
   options.max_bytes = max_bytes;
   if (file.valid()) {
-    options.log = [fd = std::make_shared<UniqueFd>(std::move(file))](std::string_view line) { WriteLine(fd->get(), line); };
+    options.log = [fd = std::make_shared<UniqueFd>(std::move(file))](std::string_view line) {
+      WriteLine(fd->get(), line);
+    };
   } else {
     options.log = [](std::string_view line) { Log::Write(LogLevel::kInfo, line); };
   }

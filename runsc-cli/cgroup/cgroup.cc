@@ -69,7 +69,8 @@ void EnableControllers(const std::string& directory) {
 
 absl::Status MakeOne(const CgroupHierarchy& hierarchy, const std::string& parent, const std::string& directory) {
   if (hierarchy.unified()) EnableControllers(parent);
-  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return HostError(errno, "make cgroup %s", directory.c_str());
+  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+    return HostError(errno, "make cgroup %s", directory.c_str());
   const bool cpuset = std::find(hierarchy.names.begin(), hierarchy.names.end(), "cpuset") != hierarchy.names.end();
   return cpuset ? InheritCpuset(parent, directory) : absl::OkStatus();
 }

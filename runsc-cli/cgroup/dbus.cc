@@ -57,7 +57,8 @@ absl::Status DBusConnection::Authenticate() {
     ASSIGN_OR_RETURN(const std::string byte, Receive(1));
     line += byte;
   }
-  if (!line.starts_with("OK ")) return absl::PermissionDeniedError(Cat("D-Bus refused us: ", line.substr(0, line.find('\r'))));
+  if (!line.starts_with("OK "))
+    return absl::PermissionDeniedError(Cat("D-Bus refused us: ", line.substr(0, line.find('\r'))));
   return Send("BEGIN\r\n");
 }
 
@@ -97,10 +98,15 @@ absl::StatusOr<DBusMessage> DBusConnection::Call(DBusMessage call) {
   RETURN_IF_ERROR(Send(EncodeDBusMessage(call)));
   for (;;) {
     ASSIGN_OR_RETURN(DBusMessage message, ReceiveMessage());
-    if (message.type == DBusType::kSignal) signals_.push_back(std::move(message));
-    else if (message.reply_to != call.serial) continue;
-    else if (message.type == DBusType::kReply) return message;
-    else return absl::UnknownError(Cat(message.error, ": ", message.signature.starts_with('s') ? DBusReader(message.body).String() : ""));
+    if (message.type == DBusType::kSignal)
+      signals_.push_back(std::move(message));
+    else if (message.reply_to != call.serial)
+      continue;
+    else if (message.type == DBusType::kReply)
+      return message;
+    else
+      return absl::UnknownError(
+          Cat(message.error, ": ", message.signature.starts_with('s') ? DBusReader(message.body).String() : ""));
   }
 }
 

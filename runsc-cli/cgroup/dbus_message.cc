@@ -44,12 +44,23 @@ bool ReadField(DBusReader& in, DBusMessage& message) {
   if (type != "s" && type != "o" && type != "g") return false;
   std::string value = type == "g" ? in.Signature() : in.String();
   switch (field) {
-    case kPath: message.path = std::move(value); break;
-    case kInterface: message.interface = std::move(value); break;
-    case kMember: message.member = std::move(value); break;
-    case kErrorName: message.error = std::move(value); break;
-    case kSignature: message.signature = std::move(value); break;
-    default: break;
+    case kPath:
+      message.path = std::move(value);
+      break;
+    case kInterface:
+      message.interface = std::move(value);
+      break;
+    case kMember:
+      message.member = std::move(value);
+      break;
+    case kErrorName:
+      message.error = std::move(value);
+      break;
+    case kSignature:
+      message.signature = std::move(value);
+      break;
+    default:
+      break;
   }
   return true;
 }

@@ -26,8 +26,7 @@ TEST(Hierarchies, FindsEveryHierarchyOnce) {
 }
 
 TEST(Hierarchies, ReadsEscapedMountPoints) {
-  const auto found =
-      ParseCgroupHierarchies("1 1 0:1 / /my\\040groups rw - cgroup2 none rw\n", "0::/\n");
+  const auto found = ParseCgroupHierarchies("1 1 0:1 / /my\\040groups rw - cgroup2 none rw\n", "0::/\n");
 
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].mount_point, "/my groups");
@@ -57,7 +56,8 @@ TEST(PlaceCgroup, RelativePathsBeginWhereWeAre) {
 }
 
 TEST(PlaceCgroup, LeavesOutWhatLiesAboveTheMount) {
-  const auto host = ParseCgroupHierarchies("1 1 0:1 /docker/id /sys/fs/cgroup rw - cgroup2 none rw\n", "0::/docker/id/init\n");
+  const auto host =
+      ParseCgroupHierarchies("1 1 0:1 /docker/id /sys/fs/cgroup rw - cgroup2 none rw\n", "0::/docker/id/init\n");
   const auto paths = PlaceCgroup(host, "x");
 
   ASSERT_TRUE(paths.ok());
@@ -91,7 +91,8 @@ TEST(SystemdNames, RefusesOtherForms) {
 TEST(SystemdNames, ExpandsSlices) {
   EXPECT_EQ(*ExpandSlice("a-b-c.slice"), "/a.slice/a-b.slice/a-b-c.slice");
   EXPECT_EQ(*ExpandSlice("-.slice"), "");
-  for (const char* slice : {"a", "a--b.slice", "-a.slice", "../x.slice", ".slice"}) EXPECT_FALSE(ExpandSlice(slice).ok()) << slice;
+  for (const char* slice : {"a", "a--b.slice", "-a.slice", "../x.slice", ".slice"})
+    EXPECT_FALSE(ExpandSlice(slice).ok()) << slice;
 }
 
 }  // namespace

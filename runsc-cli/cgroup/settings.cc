@@ -146,7 +146,8 @@ void AddCpuV2(SettingList& list, const CpuResources& cpu) {
   list.AddNumber("cpu", "cpu.idle", cpu.idle);
   list.AddText("cpuset", "cpuset.cpus", cpu.cpus);
   list.AddText("cpuset", "cpuset.mems", cpu.mems);
-  if (NonZero(cpu.realtime_runtime) || NonZero(cpu.realtime_period)) list.Warn("cpu.realtimeRuntime and realtimePeriod", "v2");
+  if (NonZero(cpu.realtime_runtime) || NonZero(cpu.realtime_period))
+    list.Warn("cpu.realtimeRuntime and realtimePeriod", "v2");
 }
 
 void AddBlockV2(SettingList& list, const BlockResources& block) {

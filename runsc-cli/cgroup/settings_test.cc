@@ -65,11 +65,14 @@ TEST(Settings, V2WritesEveryLimit) {
 }
 
 TEST(Settings, MinusOneIsNoLimit) {
-  const SpecResources none = Parse(R"({"memory": {"limit": -1, "swap": -1}, "cpu": {"quota": -1}, "pids": {"limit": -1}})");
+  const SpecResources none =
+      Parse(R"({"memory": {"limit": -1, "swap": -1}, "cpu": {"quota": -1}, "pids": {"limit": -1}})");
 
-  EXPECT_EQ(Text(SettingsV2(none)), "memory memory.max=max\nmemory memory.swap.max=max\ncpu cpu.max=max\npids pids.max=max\n");
+  EXPECT_EQ(Text(SettingsV2(none)),
+            "memory memory.max=max\nmemory memory.swap.max=max\ncpu cpu.max=max\npids pids.max=max\n");
   EXPECT_EQ(Text(SettingsV1(none)),
-            "memory memory.limit_in_bytes=-1\nmemory memory.memsw.limit_in_bytes=-1\ncpu cpu.cfs_quota_us=-1\npids pids.max=max\n");
+            "memory memory.limit_in_bytes=-1\nmemory memory.memsw.limit_in_bytes=-1\ncpu cpu.cfs_quota_us=-1\npids "
+            "pids.max=max\n");
 }
 
 TEST(Settings, ZeroMeansNotGiven) {
@@ -83,7 +86,8 @@ TEST(Settings, ZeroMeansNotGiven) {
 TEST(Settings, V2SwapNeedsAMemoryLimitBelowIt) {
   EXPECT_FALSE(SettingsV2(Parse(R"({"memory": {"swap": 5}})")).ok());
   EXPECT_FALSE(SettingsV2(Parse(R"({"memory": {"limit": 6, "swap": 5}})")).ok());
-  EXPECT_EQ(Text(SettingsV2(Parse(R"({"memory": {"limit": 5, "swap": 5}})"))), "memory memory.max=5\nmemory memory.swap.max=0\n");
+  EXPECT_EQ(Text(SettingsV2(Parse(R"({"memory": {"limit": 5, "swap": 5}})"))),
+            "memory memory.max=5\nmemory memory.swap.max=0\n");
 }
 
 TEST(Settings, UnifiedIsForV2) {

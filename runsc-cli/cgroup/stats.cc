@@ -144,7 +144,8 @@ void ReadBlockV2(const Reader& read, CgroupStats& stats) {
     const auto words = Split(line, ' ');
     const auto device = Split(words[0], ':');
     if (device.size() != 2) continue;
-    const uint64_t major = ParseNumber<uint64_t>(device[0]).value_or(0), minor = ParseNumber<uint64_t>(device[1]).value_or(0);
+    const uint64_t major = ParseNumber<uint64_t>(device[0]).value_or(0),
+                   minor = ParseNumber<uint64_t>(device[1]).value_or(0);
     for (std::string_view word : words) {
       const auto pair = Split(word, '=');
       if (pair.size() != 2) continue;
@@ -173,9 +174,10 @@ void ReadHugetlb(const Reader& read, bool v2, CgroupStats& stats) {
   for (const std::string& size : HugepageSizes()) {
     const std::string prefix = Cat("hugetlb.", size);
     if (read.Text("hugetlb", prefix + (v2 ? ".current" : ".usage_in_bytes")).empty()) continue;
-    stats.hugetlb[size] = v2 ? MemoryUse{read.Number("hugetlb", prefix + ".current"), read.Number("hugetlb", prefix + ".max"), 0,
-                                         Get(read.Table("hugetlb", prefix + ".events"), "max")}
-                             : ReadUseV1(read, "hugetlb", prefix);
+    stats.hugetlb[size] =
+        v2 ? MemoryUse{read.Number("hugetlb", prefix + ".current"), read.Number("hugetlb", prefix + ".max"), 0,
+                       Get(read.Table("hugetlb", prefix + ".events"), "max")}
+           : ReadUseV1(read, "hugetlb", prefix);
   }
 }
 
@@ -267,8 +269,12 @@ CgroupStats ReadCgroupStats(const CgroupPaths& paths) {
   return stats;
 }
 
-std::string StatsJson(const CgroupStats& stats) { return DataJson(stats).dump(-1, ' ', false, Json::error_handler_t::replace); }
-std::string StatsEvent(std::string_view id, const CgroupStats& stats) { return EventText("stats", id, DataJson(stats)); }
+std::string StatsJson(const CgroupStats& stats) {
+  return DataJson(stats).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+std::string StatsEvent(std::string_view id, const CgroupStats& stats) {
+  return EventText("stats", id, DataJson(stats));
+}
 std::string OomEvent(std::string_view id) { return EventText("oom", id, nullptr); }
 
 absl::StatusOr<OomWatch> OomWatch::Open(const CgroupPaths& paths) {

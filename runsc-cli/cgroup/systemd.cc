@@ -42,8 +42,9 @@ absl::StatusOr<DBusConnection> Connect() {
   if (bus.ok()) return bus;
   const Errno error = ToErrno(bus.status());
   const bool nobody = error == Errno(ENOENT) || error == Errno(ECONNREFUSED);
-  return absl::FailedPreconditionError(Cat("--systemd-cgroup: ",
-      nobody ? "systemd does not run on this host; use the cgroupfs driver: " : "", MessageOf(bus.status())));
+  return absl::FailedPreconditionError(
+      Cat("--systemd-cgroup: ", nobody ? "systemd does not run on this host; use the cgroupfs driver: " : "",
+          MessageOf(bus.status())));
 }
 
 DBusMessage ManagerCall(std::string_view member, std::string_view signature, const DBusWriter& body) {
@@ -57,7 +58,8 @@ DBusMessage ManagerCall(std::string_view member, std::string_view signature, con
   return call;
 }
 
-void AddProperty(DBusWriter& out, std::string_view name, std::string_view type, const std::function<void(DBusWriter&)>& value) {
+void AddProperty(DBusWriter& out, std::string_view name, std::string_view type,
+                 const std::function<void(DBusWriter&)>& value) {
   out.Align(8).String(name).Signature(type);
   value(out);
 }
@@ -69,7 +71,9 @@ void AddLimits(DBusWriter& out, const CgroupSettings& limits) {
       continue;
     }
     AddProperty(out, property.name, "ay", [&](DBusWriter& w) {
-      w.Array(1, [&](DBusWriter& bytes) { for (const uint8_t byte : property.mask) bytes.Byte(byte); });
+      w.Array(1, [&](DBusWriter& bytes) {
+        for (const uint8_t byte : property.mask) bytes.Byte(byte);
+      });
     });
   }
 }
@@ -93,7 +97,8 @@ DBusMessage StartCall(const SystemdCgroup& unit, const std::string& id, pid_t pi
     AddSwitch(out, "DefaultDependencies", false);
     AddText(out, "CollectMode", "inactive-or-failed");
     if (IsSlice(unit.unit)) {
-      AddProperty(out, "Wants", "as", [&](DBusWriter& w) { w.Array(4, [&](DBusWriter& names) { names.String(unit.slice); }); });
+      AddProperty(out, "Wants", "as",
+                  [&](DBusWriter& w) { w.Array(4, [&](DBusWriter& names) { names.String(unit.slice); }); });
     } else {
       AddText(out, "Slice", unit.slice);
       AddSwitch(out, "Delegate", true);
@@ -101,7 +106,8 @@ DBusMessage StartCall(const SystemdCgroup& unit, const std::string& id, pid_t pi
         w.Array(4, [&](DBusWriter& pids) { pids.Uint32(static_cast<uint32_t>(pid)); });
       });
     }
-    for (const char* name : {"MemoryAccounting", "CPUAccounting", "TasksAccounting", "IOAccounting"}) AddSwitch(out, name, true);
+    for (const char* name : {"MemoryAccounting", "CPUAccounting", "TasksAccounting", "IOAccounting"})
+      AddSwitch(out, name, true);
     AddLimits(out, limits);
   });
   body.Array(8, [](DBusWriter&) {});  // no other units
@@ -167,7 +173,8 @@ IdleProcess::~IdleProcess() {
   }
 }
 
-absl::Status StartSystemdUnit(const SystemdCgroup& unit, const std::string& id, pid_t pid, const CgroupSettings& limits) {
+absl::Status StartSystemdUnit(const SystemdCgroup& unit, const std::string& id, pid_t pid,
+                              const CgroupSettings& limits) {
   ASSIGN_OR_RETURN(DBusConnection bus, Connect());
   RETURN_IF_ERROR(ListenForJobs(bus));
   absl::StatusOr<DBusMessage> reply = bus.Call(StartCall(unit, id, pid, limits));
@@ -175,7 +182,8 @@ absl::Status StartSystemdUnit(const SystemdCgroup& unit, const std::string& id, 
     CallForUnit(bus, "ResetFailedUnit", unit.unit).IgnoreError();  // one that failed is no more than a memory
     reply = bus.Call(StartCall(unit, id, pid, limits));
   }
-  if (!reply.ok()) return absl::Status(reply.status().code(), Cat("systemd: start ", unit.unit, ": ", MessageOf(reply.status())));
+  if (!reply.ok())
+    return absl::Status(reply.status().code(), Cat("systemd: start ", unit.unit, ": ", MessageOf(reply.status())));
   return AwaitJob(bus, DBusReader(reply->body).String(), unit.unit);
 }
 

@@ -32,7 +32,8 @@ class IdleProcess {
 };
 
 // Starts the unit with its limits and waits for it; the cgroup is there then. `pid`: moved there.
-absl::Status StartSystemdUnit(const SystemdCgroup& unit, const std::string& id, pid_t pid, const CgroupSettings& limits);
+absl::Status StartSystemdUnit(const SystemdCgroup& unit, const std::string& id, pid_t pid,
+                              const CgroupSettings& limits);
 // Tells systemd of new limits, which it would undo with its next look at the unit.
 absl::Status UpdateSystemdUnit(const std::string& unit, const CgroupSettings& limits);
 // A slice stays until it is stopped. A scope ends with its last process, if systemd hears of that before the cgroup is

@@ -12,9 +12,14 @@ constexpr uint64_t kInfinity = UINT64_MAX, kMicroseconds = 1'000'000;
 constexpr struct {
   std::string_view file, property;
 } kNumbers[] = {
-    {"memory.max", "MemoryMax"},       {"memory.low", "MemoryLow"},     {"memory.swap.max", "MemorySwapMax"},
-    {"memory.limit_in_bytes", "MemoryLimit"}, {"cpu.weight", "CPUWeight"}, {"cpu.shares", "CPUShares"},
-    {"pids.max", "TasksMax"},          {"blkio.weight", "BlockIOWeight"},
+    {"memory.max", "MemoryMax"},
+    {"memory.low", "MemoryLow"},
+    {"memory.swap.max", "MemorySwapMax"},
+    {"memory.limit_in_bytes", "MemoryLimit"},
+    {"cpu.weight", "CPUWeight"},
+    {"cpu.shares", "CPUShares"},
+    {"pids.max", "TasksMax"},
+    {"blkio.weight", "BlockIOWeight"},
 };
 
 uint64_t NumberOf(std::string_view text) { return ParseNumber<uint64_t>(text).value_or(kInfinity); }

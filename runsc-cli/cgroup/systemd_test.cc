@@ -49,7 +49,8 @@ TEST(DBusMessages, ArraysOfStructures) {
 
 TEST(DBusMessages, CutOrChangedOnesDoNoHarm) {
   const std::string good = EncodeDBusMessage(SomeSignal());
-  for (size_t size = 0; size < good.size(); ++size) EXPECT_FALSE(DecodeDBusMessage(good.substr(0, size)).has_value()) << size;
+  for (size_t size = 0; size < good.size(); ++size)
+    EXPECT_FALSE(DecodeDBusMessage(good.substr(0, size)).has_value()) << size;
   for (size_t at = 0; at < good.size(); ++at) {
     for (const uint8_t value : {0, 1, 0x7f, 0x80, 0xff}) {
       std::string bad = good;
@@ -66,7 +67,8 @@ std::vector<SystemdProperty> PropertiesOf(std::vector<CgroupSetting> settings) {
 TEST(SystemdProperties, HaveSystemdsNamesAndUnits) {
   EXPECT_EQ(PropertiesOf({{"memory", "memory.max", "1048576"}, {"pids", "pids.max", "max"}}),
             (std::vector<SystemdProperty>{{"MemoryMax", 1048576, {}}, {"TasksMax", UINT64_MAX, {}}}));
-  EXPECT_EQ(PropertiesOf({{"cpuset", "cpuset.cpus", "0-2,9"}}), (std::vector<SystemdProperty>{{"AllowedCPUs", 0, {7, 2}}}));
+  EXPECT_EQ(PropertiesOf({{"cpuset", "cpuset.cpus", "0-2,9"}}),
+            (std::vector<SystemdProperty>{{"AllowedCPUs", 0, {7, 2}}}));
   EXPECT_EQ(PropertiesOf({{"cpuset", "cpuset.cpus", "nonsense"}, {"memory", "memory.swappiness", "1"}}),
             std::vector<SystemdProperty>());
 }
@@ -75,8 +77,10 @@ TEST(SystemdProperties, QuotaIsOfASecond) {
   const std::vector<SystemdProperty> half = {{"CPUQuotaPeriodUSec", 50000, {}}, {"CPUQuotaPerSecUSec", 500000, {}}};
   EXPECT_EQ(PropertiesOf({{"cpu", "cpu.max", "25000 50000"}}), half);
   EXPECT_EQ(PropertiesOf({{"cpu", "cpu.cfs_period_us", "50000"}, {"cpu", "cpu.cfs_quota_us", "25000"}}), half);
-  EXPECT_EQ(PropertiesOf({{"cpu", "cpu.cfs_quota_us", "33333"}}), (std::vector<SystemdProperty>{{"CPUQuotaPerSecUSec", 340000, {}}}));
-  EXPECT_EQ(PropertiesOf({{"cpu", "cpu.cfs_quota_us", "-1"}}), (std::vector<SystemdProperty>{{"CPUQuotaPerSecUSec", UINT64_MAX, {}}}));
+  EXPECT_EQ(PropertiesOf({{"cpu", "cpu.cfs_quota_us", "33333"}}),
+            (std::vector<SystemdProperty>{{"CPUQuotaPerSecUSec", 340000, {}}}));
+  EXPECT_EQ(PropertiesOf({{"cpu", "cpu.cfs_quota_us", "-1"}}),
+            (std::vector<SystemdProperty>{{"CPUQuotaPerSecUSec", UINT64_MAX, {}}}));
 }
 
 }  // namespace

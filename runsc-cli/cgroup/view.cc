@@ -13,11 +13,21 @@ namespace runsc {
 namespace {
 
 constexpr std::pair<const char*, const char*> kV2Files[] = {
-    {"cpu", "cpu.max"},          {"cpu", "cpu.weight"},          {"cpu", "cpu.stat"},
-    {"memory", "memory.max"},    {"memory", "memory.current"},   {"memory", "memory.peak"},
-    {"memory", "memory.high"},   {"memory", "memory.low"},       {"memory", "memory.min"},
-    {"memory", "memory.stat"},   {"memory", "memory.swap.max"},  {"memory", "memory.swap.current"},
-    {"memory", "memory.events"}, {"cpuset", "cpuset.cpus.effective"}, {"cpuset", "cpuset.mems.effective"},
+    {"cpu", "cpu.max"},
+    {"cpu", "cpu.weight"},
+    {"cpu", "cpu.stat"},
+    {"memory", "memory.max"},
+    {"memory", "memory.current"},
+    {"memory", "memory.peak"},
+    {"memory", "memory.high"},
+    {"memory", "memory.low"},
+    {"memory", "memory.min"},
+    {"memory", "memory.stat"},
+    {"memory", "memory.swap.max"},
+    {"memory", "memory.swap.current"},
+    {"memory", "memory.events"},
+    {"cpuset", "cpuset.cpus.effective"},
+    {"cpuset", "cpuset.mems.effective"},
 };
 
 constexpr std::pair<const char*, const char*> kV1Files[] = {
@@ -90,12 +100,19 @@ Text SwapUsage(const V1& v1) {
 
 Text MemoryStat(const V1& v1) {
   if (!v1.Has("memory.stat")) return std::nullopt;
-  constexpr std::pair<const char*, const char*> kNames[] = {
-      {"anon", "total_rss"},           {"file", "total_cache"},         {"shmem", "total_shmem"},
-      {"file_mapped", "total_mapped_file"}, {"file_dirty", "total_dirty"}, {"file_writeback", "total_writeback"},
-      {"inactive_anon", "total_inactive_anon"}, {"active_anon", "total_active_anon"},
-      {"inactive_file", "total_inactive_file"}, {"active_file", "total_active_file"},
-      {"unevictable", "total_unevictable"}, {"pgfault", "total_pgfault"}, {"pgmajfault", "total_pgmajfault"}};
+  constexpr std::pair<const char*, const char*> kNames[] = {{"anon", "total_rss"},
+                                                            {"file", "total_cache"},
+                                                            {"shmem", "total_shmem"},
+                                                            {"file_mapped", "total_mapped_file"},
+                                                            {"file_dirty", "total_dirty"},
+                                                            {"file_writeback", "total_writeback"},
+                                                            {"inactive_anon", "total_inactive_anon"},
+                                                            {"active_anon", "total_active_anon"},
+                                                            {"inactive_file", "total_inactive_file"},
+                                                            {"active_file", "total_active_file"},
+                                                            {"unevictable", "total_unevictable"},
+                                                            {"pgfault", "total_pgfault"},
+                                                            {"pgmajfault", "total_pgmajfault"}};
   std::string out;
   for (const auto& [v2, name] : kNames) out += Cat(v2, " ", v1.Value("memory.stat", name), "\n");
   return out;
@@ -104,7 +121,8 @@ Text MemoryStat(const V1& v1) {
 Text MemoryEvents(const V1& v1) {
   if (!v1.Has("memory.oom_control")) return std::nullopt;
   const uint64_t kills = v1.Value("memory.oom_control", "oom_kill");
-  return Cat("low 0\nhigh 0\nmax ", v1.Number("memory.failcnt").value_or(0), "\noom ", kills, "\noom_kill ", kills, "\n");
+  return Cat("low 0\nhigh 0\nmax ", v1.Number("memory.failcnt").value_or(0), "\noom ", kills, "\noom_kill ", kills,
+             "\n");
 }
 
 Text CpuMax(const V1& v1) {
@@ -123,10 +141,10 @@ Text CpuStat(const V1& v1) {
   const auto usage = v1.Number("cpuacct.usage");
   if (!usage) return std::nullopt;
   constexpr uint64_t kUsPerTick = 10'000;
-  return Cat("usage_usec ", *usage / 1000, "\nuser_usec ", v1.Value("cpuacct.stat", "user") * kUsPerTick, "\nsystem_usec ",
-             v1.Value("cpuacct.stat", "system") * kUsPerTick, "\nnr_periods ", v1.Value("cpu.stat", "nr_periods"),
-             "\nnr_throttled ", v1.Value("cpu.stat", "nr_throttled"), "\nthrottled_usec ",
-             v1.Value("cpu.stat", "throttled_time") / 1000, "\n");
+  return Cat("usage_usec ", *usage / 1000, "\nuser_usec ", v1.Value("cpuacct.stat", "user") * kUsPerTick,
+             "\nsystem_usec ", v1.Value("cpuacct.stat", "system") * kUsPerTick, "\nnr_periods ",
+             v1.Value("cpu.stat", "nr_periods"), "\nnr_throttled ", v1.Value("cpu.stat", "nr_throttled"),
+             "\nthrottled_usec ", v1.Value("cpu.stat", "throttled_time") / 1000, "\n");
 }
 
 Text IfMemory(const V1& v1, const char* text) { return v1.Has("memory.limit_in_bytes") ? Text(text) : std::nullopt; }

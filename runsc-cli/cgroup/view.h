@@ -25,7 +25,8 @@ std::vector<CgroupFd> OpenCgroupView(const CgroupPaths& paths);
 // The text of a host file by its name; nothing when it is not there.
 using HostCgroupFile = std::function<std::optional<std::string>(const std::string& name)>;
 
-// The v2 file `name`, from a v2 host's file of that name or from v1's files. Nothing: the container has no such control.
+// The v2 file `name`, from a v2 host's file of that name or from v1's files. Nothing: the container has no such
+// control.
 std::optional<std::string> CgroupViewText(const HostCgroupFile& host, const std::string& name);
 
 }  // namespace runsc

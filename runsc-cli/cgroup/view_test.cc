@@ -17,13 +17,19 @@ std::string Read(const Files& files, const std::string& name) {
   return CgroupViewText(host, name).value_or("(none)");
 }
 
-const Files kV1 = {{"memory.limit_in_bytes", "67108864\n"},      {"memory.usage_in_bytes", "4096\n"},
-                   {"memory.memsw.limit_in_bytes", "134217728\n"}, {"memory.memsw.usage_in_bytes", "8192\n"},
-                   {"memory.failcnt", "7\n"},                    {"memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"},
+const Files kV1 = {{"memory.limit_in_bytes", "67108864\n"},
+                   {"memory.usage_in_bytes", "4096\n"},
+                   {"memory.memsw.limit_in_bytes", "134217728\n"},
+                   {"memory.memsw.usage_in_bytes", "8192\n"},
+                   {"memory.failcnt", "7\n"},
+                   {"memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"},
                    {"memory.stat", "rss 1\ntotal_rss 5\ntotal_cache 6\n"},
-                   {"cpu.cfs_quota_us", "50000\n"},              {"cpu.cfs_period_us", "100000\n"},
-                   {"cpu.shares", "1024\n"},                     {"cpu.stat", "nr_periods 3\nnr_throttled 1\nthrottled_time 9000\n"},
-                   {"cpuacct.usage", "5000000\n"},               {"cpuacct.stat", "user 2\nsystem 1\n"},
+                   {"cpu.cfs_quota_us", "50000\n"},
+                   {"cpu.cfs_period_us", "100000\n"},
+                   {"cpu.shares", "1024\n"},
+                   {"cpu.stat", "nr_periods 3\nnr_throttled 1\nthrottled_time 9000\n"},
+                   {"cpuacct.usage", "5000000\n"},
+                   {"cpuacct.stat", "user 2\nsystem 1\n"},
                    {"cpuset.effective_cpus", "0-1\n"}};
 
 TEST(CgroupView, TranslatesV1) {

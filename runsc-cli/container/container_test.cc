@@ -42,12 +42,13 @@ ContainerState Example() {
 }
 
 TEST(ContainerId, AcceptsAndRefuses) {
-  for (const std::string& good : {std::string("a"), std::string("A-b_c.d+0"), std::string("..."), std::string(255, 'x')}) {
+  for (const std::string& good :
+       {std::string("a"), std::string("A-b_c.d+0"), std::string("..."), std::string(255, 'x')}) {
     EXPECT_TRUE(CheckContainerId(good).ok()) << good;
   }
-  for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string("a/b"),
-                                 std::string("a b"), std::string("a\n"), std::string("\xc3\xa9"),
-                                 std::string("a\0b", 3), std::string(256, 'x')}) {
+  for (const std::string& bad :
+       {std::string(), std::string("."), std::string(".."), std::string("a/b"), std::string("a b"), std::string("a\n"),
+        std::string("\xc3\xa9"), std::string("a\0b", 3), std::string(256, 'x')}) {
     EXPECT_FALSE(CheckContainerId(bad).ok()) << bad;
   }
 }
@@ -57,12 +58,10 @@ TEST(Lifecycle, AllowsExactlyTheSpecsTransitions) {
   const struct {
     Operation operation;
     bool creating, created, running, paused, stopped;
-  } rows[] = {{Operation::kStart, false, true, false, false, false},
-              {Operation::kSignal, false, true, true, true, false},
-              {Operation::kExec, false, false, true, false, false},
-              {Operation::kPause, false, false, true, false, false},
-              {Operation::kResume, false, false, false, true, false},
-              {Operation::kDelete, false, false, false, false, true}};
+  } rows[] = {
+      {Operation::kStart, false, true, false, false, false},  {Operation::kSignal, false, true, true, true, false},
+      {Operation::kExec, false, false, true, false, false},   {Operation::kPause, false, false, true, false, false},
+      {Operation::kResume, false, false, false, true, false}, {Operation::kDelete, false, false, false, false, true}};
   for (const auto& row : rows) {
     EXPECT_EQ(CheckTransition(row.operation, "x", S::kCreating).ok(), row.creating);
     EXPECT_EQ(CheckTransition(row.operation, "x", S::kCreated).ok(), row.created);

@@ -42,9 +42,7 @@ ProcessStat ReadStat(pid_t pid) {
   return stat;
 }
 
-UniqueFd OpenPidfd(pid_t pid) {
-  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-}
+UniqueFd OpenPidfd(pid_t pid) { return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
 
 absl::Status StillAlive(const HostProcess& process) {
   return absl::DeadlineExceededError(Cat("process ", process.pid, " does not end after SIGKILL"));

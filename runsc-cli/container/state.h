@@ -14,15 +14,15 @@ namespace runsc {
 struct ContainerState {
   std::string id, bundle, rootfs, oci_version;
   ContainerStatus status = ContainerStatus::kCreating;  // as last written; see RefreshStatus
-  HostProcess creator;       // the `create` or `run` that makes it
-  HostProcess monitor;       // its pid is the container's: it lives as long as init does
-  HostProcess sandbox;       // the sentry
+  HostProcess creator;                                  // the `create` or `run` that makes it
+  HostProcess monitor;                                  // its pid is the container's: it lives as long as init does
+  HostProcess sandbox;                                  // the sentry
   HostProcess gofer;
   std::map<std::string, std::string> cgroups;  // its directory in each hierarchy, by controller ("" is v2)
-  std::string systemd_unit;  // whose cgroup it is; "" if systemd did not make it
-  std::string sandbox_id;    // the container whose sandbox this one lives in: itself, or its pod's first one
+  std::string systemd_unit;                    // whose cgroup it is; "" if systemd did not make it
+  std::string sandbox_id;  // the container whose sandbox this one lives in: itself, or its pod's first one
   uint32_t owner_uid = 0;
-  std::string created;       // RFC 3339
+  std::string created;  // RFC 3339
   std::map<std::string, std::string> annotations;
 };
 

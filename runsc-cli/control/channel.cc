@@ -49,9 +49,7 @@ std::vector<UniqueFd> TakeFds(msghdr& packet) {
   return fds;
 }
 
-absl::Status Malformed(std::string_view what) {
-  return absl::DataLossError(Cat("malformed control message: ", what));
-}
+absl::Status Malformed(std::string_view what) { return absl::DataLossError(Cat("malformed control message: ", what)); }
 
 absl::Status Closed() {
   absl::Status status = absl::UnavailableError("the other side closed the control connection");
@@ -64,8 +62,10 @@ absl::Status Closed() {
 bool IsClosed(const absl::Status& status) { return status.GetPayload(kClosedPayload).has_value(); }
 
 absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const int> fds) const {
-  if (message.body.size() > kMaxControlBody) return InvalidArgument("control message: more than ", kMaxControlBody, " bytes");
-  if (fds.size() > kMaxControlFds) return InvalidArgument("control message: more than ", kMaxControlFds, " descriptors");
+  if (message.body.size() > kMaxControlBody)
+    return InvalidArgument("control message: more than ", kMaxControlBody, " bytes");
+  if (fds.size() > kMaxControlFds)
+    return InvalidArgument("control message: more than ", kMaxControlFds, " descriptors");
   ControlHeader header;
   header.type = static_cast<uint16_t>(message.type);
   header.error = message.error;

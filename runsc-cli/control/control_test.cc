@@ -79,7 +79,8 @@ TEST_F(ControlTest, AnswersEveryRequest) {
   EXPECT_EQ(MessageOf(channel->Call(ControlType::kStart, c1).status()), "already started");
   EXPECT_TRUE(channel->Call(ControlType::kSignal, ToWire(SignalRequest{"c1", 0, 15, false})).ok());
   EXPECT_EQ(sandbox->last_signal, 15);
-  EXPECT_TRUE(absl::IsNotFound(channel->Call(ControlType::kSignal, ToWire(SignalRequest{"c1", 9, 15, false})).status()));
+  EXPECT_TRUE(
+      absl::IsNotFound(channel->Call(ControlType::kSignal, ToWire(SignalRequest{"c1", 9, 15, false})).status()));
   const auto processes = channel->CallFor<ProcessesReply>(ControlType::kProcesses, c1);
   ASSERT_TRUE(processes.ok()) << processes.status();
   ASSERT_EQ(processes->processes.size(), 2u);

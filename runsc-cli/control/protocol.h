@@ -49,7 +49,10 @@ static_assert(sizeof(ControlHeader) == 16);
 
 struct ContainerRequest {
   std::string container;
-  template <class V> void Visit(V& v) { v(container); }
+  template <class V>
+  void Visit(V& v) {
+    v(container);
+  }
 };
 
 struct SignalRequest {
@@ -57,23 +60,35 @@ struct SignalRequest {
   int32_t pid = 0;  // as the container knows it; 0: its init
   int32_t signo = 0;
   bool all = false;  // every process of the container; pid is ignored
-  template <class V> void Visit(V& v) { v(container, pid, signo, all); }
+  template <class V>
+  void Visit(V& v) {
+    v(container, pid, signo, all);
+  }
 };
 
 struct WaitRequest {
   std::string container;
   int32_t pid = 0;  // as for SignalRequest; a process that was started by exec
-  template <class V> void Visit(V& v) { v(container, pid); }
+  template <class V>
+  void Visit(V& v) {
+    v(container, pid);
+  }
 };
 
 struct WaitReply {
   int32_t wait_status = 0;  // as wait(2) encodes it
-  template <class V> void Visit(V& v) { v(wait_status); }
+  template <class V>
+  void Visit(V& v) {
+    v(wait_status);
+  }
 };
 
 struct CommitRequest {
   bool start_now = false;
-  template <class V> void Visit(V& v) { v(start_now); }
+  template <class V>
+  void Visit(V& v) {
+    v(start_now);
+  }
 };
 
 enum class ContainerPhase : uint32_t { kCreated = 1, kRunning = 2, kExited = 3 };
@@ -81,7 +96,10 @@ enum class ContainerPhase : uint32_t { kCreated = 1, kRunning = 2, kExited = 3 }
 struct StateReply {
   ContainerPhase phase = ContainerPhase::kCreated;
   bool paused = false;
-  template <class V> void Visit(V& v) { v(phase, paused); }
+  template <class V>
+  void Visit(V& v) {
+    v(phase, paused);
+  }
 };
 
 struct ProcessInfo {
@@ -90,42 +108,63 @@ struct ProcessInfo {
   uint32_t uid = 0;
   int64_t cpu_ns = 0, start_ns = 0;  // used; monotonic time of the start
   std::string name;
-  template <class V> void Visit(V& v) { v(pid, parent, stub, uid, cpu_ns, start_ns, name); }
+  template <class V>
+  void Visit(V& v) {
+    v(pid, parent, stub, uid, cpu_ns, start_ns, name);
+  }
 };
 
 struct ProcessesReply {
   std::vector<ProcessInfo> processes;
-  template <class V> void Visit(V& v) { v(processes); }
+  template <class V>
+  void Visit(V& v) {
+    v(processes);
+  }
 };
 
 struct TaskInfo {
   int32_t tid = 0, pid = 0;  // as the sandbox's first pid namespace counts
   std::string name, doing;   // "guest code", "stopped", or the name of the call it is in
-  template <class V> void Visit(V& v) { v(tid, pid, name, doing); }
+  template <class V>
+  void Visit(V& v) {
+    v(tid, pid, name, doing);
+  }
 };
 
 struct TasksReply {
   std::vector<TaskInfo> tasks;
-  template <class V> void Visit(V& v) { v(tasks); }
+  template <class V>
+  void Visit(V& v) {
+    v(tasks);
+  }
 };
 
 // Of the whole sandbox. Descriptor: the file that gets the lines; none: the sandbox's --debug-log.
 struct StraceRequest {
   bool on = false;
   std::string calls;  // comma-separated; empty: all
-  template <class V> void Visit(V& v) { v(on, calls); }
+  template <class V>
+  void Visit(V& v) {
+    v(on, calls);
+  }
 };
 
 struct FamilyReply {
   int32_t ancestor = 0;  // of the container's stubs, as the sandbox's pid namespace counts: to be put in its place
-  template <class V> void Visit(V& v) { v(ancestor); }
+  template <class V>
+  void Visit(V& v) {
+    v(ancestor);
+  }
 };
 
 // Which of the sandbox's namespaces a container shares; others are its own.
 struct SharedNamespaces {
   bool uts = false, ipc = false, net = false;
   std::string pid_of;  // the container whose pid namespace it joins; empty: its own
-  template <class V> void Visit(V& v) { v(uts, ipc, net, pid_of); }
+  template <class V>
+  void Visit(V& v) {
+    v(uts, ipc, net, pid_of);
+  }
 };
 
 // Descriptors: config.json, the link, three of stdio, those to inherit, the gofer's channels, files of the cgroup.
@@ -135,31 +174,46 @@ struct CreateRequest {
   std::vector<int32_t> inherited;  // the guest's numbers of those to inherit
   uint32_t gofer_channels = 0;
   std::vector<std::string> cgroup_files;  // their names
-  template <class V> void Visit(V& v) { v(container, bundle, shared, inherited, gofer_channels, cgroup_files); }
+  template <class V>
+  void Visit(V& v) {
+    v(container, bundle, shared, inherited, gofer_channels, cgroup_files);
+  }
 };
 
 // Descriptors: the process as JSON, the link, three of stdio, those to inherit.
 struct ExecRequest {
   std::string container;
   std::vector<int32_t> inherited;  // as CreateRequest's
-  template <class V> void Visit(V& v) { v(container, inherited); }
+  template <class V>
+  void Visit(V& v) {
+    v(container, inherited);
+  }
 };
 
 struct ExecReply {
   int32_t pid = 0;  // as the container knows it
-  template <class V> void Visit(V& v) { v(pid); }
+  template <class V>
+  void Visit(V& v) {
+    v(pid);
+  }
 };
 
 struct LimitRequest {
   std::string container;
   int64_t tasks = -1;  // pids.limit; -1: any number
-  template <class V> void Visit(V& v) { v(container, tasks); }
+  template <class V>
+  void Visit(V& v) {
+    v(container, tasks);
+  }
 };
 
 struct PauseRequest {
   std::string container;
   bool paused = false;
-  template <class V> void Visit(V& v) { v(container, paused); }
+  template <class V>
+  void Visit(V& v) {
+    v(container, paused);
+  }
 };
 
 }  // namespace runsc

@@ -47,10 +47,8 @@ class MessageWriter {
     for (T& item : list) Put(item);
   }
   template <typename T>
-    requires std::is_class_v<T>
-  void Put(T& message) {
-    message.Visit(*this);
-  }
+  requires std::is_class_v<T>
+  void Put(T& message) { message.Visit(*this); }
 
   std::string out_;
 };
@@ -96,10 +94,8 @@ class MessageReader {
     for (size_t i = 0; ok_ && i < size; ++i) Get(list.emplace_back());
   }
   template <typename T>
-    requires std::is_class_v<T>
-  void Get(T& message) {
-    message.Visit(*this);
-  }
+  requires std::is_class_v<T>
+  void Get(T& message) { message.Visit(*this); }
 
   std::string_view left_;
   bool ok_ = true;

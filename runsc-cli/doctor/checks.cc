@@ -24,7 +24,9 @@ namespace {
 
 constexpr int kOldestMajor = 5, kOldestMinor = 4;
 
-Finding Good(std::string subject, std::string observation) { return {Severity::kGood, std::move(subject), std::move(observation), ""}; }
+Finding Good(std::string subject, std::string observation) {
+  return {Severity::kGood, std::move(subject), std::move(observation), ""};
+}
 
 std::string Trim(std::string_view text) {
   while (ConsumeSuffix(text, "\n")) {
@@ -53,7 +55,8 @@ int TrySeccomp() {
 Finding CheckKernel(const Host& host) {
   int major = 0, minor = 0;
   const bool parsed = sscanf(host.release.c_str(), "%d.%d", &major, &minor) == 2;
-  if (parsed && (major > kOldestMajor || (major == kOldestMajor && minor >= kOldestMinor))) return Good("kernel", host.release);
+  if (parsed && (major > kOldestMajor || (major == kOldestMajor && minor >= kOldestMinor)))
+    return Good("kernel", host.release);
   return {Severity::kWarning, "kernel", Cat(host.release, " is older than what is tested"),
           Cat("use Linux ", kOldestMajor, ".", kOldestMinor, " or newer")};
 }
@@ -61,13 +64,15 @@ Finding CheckKernel(const Host& host) {
 Finding CheckNamespaces(const Host& host) {
   const int error = host.try_namespaces();
   if (error == 0) return Good("namespaces", "user, mount, pid, network, IPC and UTS namespaces can be made");
-  std::string remedy = "build the kernel with CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS, CONFIG_IPC_NS, CONFIG_UTS_NS";
+  std::string remedy =
+      "build the kernel with CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS, CONFIG_IPC_NS, CONFIG_UTS_NS";
   if (error == ENOSPC || error == EUSERS || Trim(host.read("/proc/sys/user/max_user_namespaces")) == "0") {
     remedy = "sysctl -w user.max_user_namespaces=15000";
   } else if (Trim(host.read("/proc/sys/kernel/unprivileged_userns_clone")) == "0") {
     remedy = "sysctl -w kernel.unprivileged_userns_clone=1";
   } else if (Trim(host.read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1") {
-    remedy = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for runsc that has userns";
+    remedy =
+        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for runsc that has userns";
   } else if (error == EPERM) {
     remedy = "run outside of a container whose seccomp profile forbids unshare and clone with namespaces";
   }
@@ -99,7 +104,8 @@ Finding CheckLimit(const Host& host, const std::string& path, std::string_view n
   const std::string text = Trim(host.read(path));
   const std::optional<uint64_t> value = ParseNumber<uint64_t>(text);
   if (!value || *value >= enough) return Good(std::string(name), text.empty() ? "not there" : text);
-  return {Severity::kWarning, std::string(name), Cat(text, " is little for many mappings or processes"), Cat("sysctl -w ", name, "=", enough)};
+  return {Severity::kWarning, std::string(name), Cat(text, " is little for many mappings or processes"),
+          Cat("sysctl -w ", name, "=", enough)};
 }
 
 Finding CheckCgroups(const Host& host) {
@@ -111,7 +117,10 @@ Finding CheckCgroups(const Host& host) {
             "mount -t cgroup2 none /sys/fs/cgroup, or pass --ignore-cgroups"};
   }
   const bool systemd = host.exists("/run/systemd/system");
-  return Good("cgroups", Cat(v1 && v2 ? "hybrid (v1 and v2)" : v1 ? "v1" : "v2", systemd ? ", with systemd" : ", no systemd: use the cgroupfs driver"));
+  return Good("cgroups", Cat(v1 && v2 ? "hybrid (v1 and v2)"
+                             : v1     ? "v1"
+                                      : "v2",
+                             systemd ? ", with systemd" : ", no systemd: use the cgroupfs driver"));
 }
 
 Finding CheckProc(const Host& host) {

@@ -69,7 +69,10 @@ struct HookPlan {
   const bool placed = entered && chdir(plan.directory) == 0 && dup2(plan.input, 0) == 0 && dup2(plan.output, 1) == 1 &&
                       dup2(plan.output, 2) == 2 && syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) == 0;
   if (placed) execve(plan.path, plan.argv, plan.envp);
-  const std::string problem = Cat(!entered ? "enter the network namespace" : placed ? "execute" : "prepare", ": ", strerror(errno));
+  const std::string problem = Cat(!entered ? "enter the network namespace"
+                                  : placed ? "execute"
+                                           : "prepare",
+                                  ": ", strerror(errno));
   (void)!write(2, problem.data(), problem.size());
   _exit(127);
 }
@@ -115,7 +118,8 @@ class RunningHook {
 
   absl::Status Result(int status) const {
     if (status == 0) return absl::OkStatus();
-    const std::string how = WIFSIGNALED(status) ? Cat("killed by signal ", WTERMSIG(status)) : Cat("exit status ", WEXITSTATUS(status));
+    const std::string how =
+        WIFSIGNALED(status) ? Cat("killed by signal ", WTERMSIG(status)) : Cat("exit status ", WEXITSTATUS(status));
     std::string_view text = text_;
     while (ConsumeSuffix(text, "\n")) {
     }
@@ -146,7 +150,7 @@ absl::Status RunHook(const SpecHook& hook, const HookPlace& place) {
   const std::vector<std::string> fallback = {hook.path};
   const std::vector<char*> argv = Pointers(hook.args.empty() ? fallback : hook.args), envp = Pointers(hook.env);
   const HookPlan plan = {hook.path.c_str(), argv.data(), envp.data(), place.directory.c_str(),
-                         network.get(), state.get(), theirs.get()};
+                         network.get(),     state.get(), theirs.get()};
   const pid_t pid = fork();
   if (pid < 0) return HostError(errno, "fork");
   if (pid == 0) ExecHook(plan);

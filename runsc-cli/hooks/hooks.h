@@ -14,9 +14,9 @@
 namespace runsc {
 
 struct HookPlace {
-  std::string state_json;       // what they read from standard input
-  std::string directory;        // where they run: the bundle
-  std::string network;          // createContainer: path of the container's network namespace; "" for the caller's
+  std::string state_json;  // what they read from standard input
+  std::string directory;   // where they run: the bundle
+  std::string network;     // createContainer: path of the container's network namespace; "" for the caller's
 };
 
 // Runs them one after the other. The first that fails, is killed by a signal or runs out of time ends it: the error

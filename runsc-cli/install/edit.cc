@@ -73,7 +73,9 @@ std::optional<Span> FindOurs(std::string_view toml, std::string_view name) {
 bool DefinesHandler(std::string_view toml, std::string_view name) {
   for (std::string_view line : Split(toml, '\n')) {
     if (line.find('[') == line.npos || line.find("runtimes") == line.npos) continue;
-    if (line.find(Cat(".runtimes.", name, "]")) != line.npos || line.find(Cat(".runtimes.\"", name, "\"]")) != line.npos) return true;
+    if (line.find(Cat(".runtimes.", name, "]")) != line.npos ||
+        line.find(Cat(".runtimes.\"", name, "\"]")) != line.npos)
+      return true;
   }
   return false;
 }
@@ -92,7 +94,8 @@ absl::StatusOr<std::string> AddDockerRuntime(std::string_view text, const Runtim
   Json document;
   RETURN_IF_ERROR(ParseObject(text, document));
   Json& runtimes = document["runtimes"];
-  if (!runtimes.is_null() && !runtimes.is_object()) return InvalidArgument("\"runtimes\" is not an object; it is left as it is");
+  if (!runtimes.is_null() && !runtimes.is_object())
+    return InvalidArgument("\"runtimes\" is not an object; it is left as it is");
   const Json wanted = EntryJson(entry);
   if (runtimes.contains(entry.name) && runtimes[entry.name] != wanted && !replace) {
     return absl::AlreadyExistsError(Cat("there is another runtime \"", entry.name, "\" (--clobber replaces it)"));
@@ -105,7 +108,8 @@ absl::StatusOr<std::string> RemoveDockerRuntime(std::string_view text, std::stri
   Json document;
   RETURN_IF_ERROR(ParseObject(text, document));
   const auto runtimes = document.find("runtimes");
-  if (runtimes == document.end() || !runtimes->is_object() || runtimes->erase(std::string(name)) == 0) return std::string(text);
+  if (runtimes == document.end() || !runtimes->is_object() || runtimes->erase(std::string(name)) == 0)
+    return std::string(text);
   if (runtimes->empty()) document.erase("runtimes");
   return DumpFile(document);
 }
@@ -113,7 +117,8 @@ absl::StatusOr<std::string> RemoveDockerRuntime(std::string_view text, std::stri
 absl::StatusOr<std::string> AddContainerdRuntime(std::string_view toml, const RuntimeEntry& entry) {
   ASSIGN_OR_RETURN(std::string out, RemoveContainerdRuntime(toml, entry.name));
   if (DefinesHandler(out, entry.name)) {
-    return absl::FailedPreconditionError(Cat("the file defines a handler \"", entry.name, "\" itself; remove it first"));
+    return absl::FailedPreconditionError(
+        Cat("the file defines a handler \"", entry.name, "\" itself; remove it first"));
   }
   if (IsBlank(out)) out = "version = 2\n";
   if (!NamesItsVersion(out)) {

@@ -20,7 +20,8 @@ TEST(DockerConfig, MakesAFileFromNothing) {
 }
 
 TEST(DockerConfig, KeepsWhatIsThereInItsOrder) {
-  const auto text = AddDockerRuntime(R"({"zeta": 1, "alpha": {"b": [1, 2]}, "runtimes": {"other": {"path": "/x"}}})", kEntry, false);
+  const auto text =
+      AddDockerRuntime(R"({"zeta": 1, "alpha": {"b": [1, 2]}, "runtimes": {"other": {"path": "/x"}}})", kEntry, false);
   ASSERT_TRUE(text.ok());
   EXPECT_LT(text->find("zeta"), text->find("alpha"));
   EXPECT_THAT(*text, HasSubstr("\"other\""));
@@ -28,7 +29,8 @@ TEST(DockerConfig, KeepsWhatIsThereInItsOrder) {
 }
 
 TEST(DockerConfig, DoesNotTouchWhatItCannotRead) {
-  for (const char* text : {"{", "[]", "{\"runtimes\": 5}", "{\"a\": 1,}"}) EXPECT_FALSE(AddDockerRuntime(text, kEntry, true).ok()) << text;
+  for (const char* text : {"{", "[]", "{\"runtimes\": 5}", "{\"a\": 1,}"})
+    EXPECT_FALSE(AddDockerRuntime(text, kEntry, true).ok()) << text;
 }
 
 TEST(DockerConfig, ReplacesOnlyWhenTold) {

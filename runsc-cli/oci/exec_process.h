@@ -12,11 +12,11 @@ namespace runsc {
 
 struct ProcessChanges {
   std::vector<std::string> args;
-  std::vector<std::string> env;         // added
-  std::string cwd;                      // "": config.json's
-  std::string user;                     // "uid[:gid]"; "": config.json's
-  std::vector<std::string> groups;      // additional gids; added
-  std::vector<std::string> caps;        // added to every set
+  std::vector<std::string> env;     // added
+  std::string cwd;                  // "": config.json's
+  std::string user;                 // "uid[:gid]"; "": config.json's
+  std::vector<std::string> groups;  // additional gids; added
+  std::vector<std::string> caps;    // added to every set
   bool terminal = false;
   bool no_new_privs = false;
 };

@@ -35,7 +35,7 @@ class JsonValue {
   uint32_t Uint32() const;
   std::vector<std::string> Strings() const;
   std::map<std::string, std::string> StringMap() const;
-  void ForEach(const std::function<void(const JsonValue&)>& visit) const;  // must be an array
+  void ForEach(const std::function<void(const JsonValue&)>& visit) const;                            // must be an array
   void ForEachMember(const std::function<void(const std::string&, const JsonValue&)>& visit) const;  // an object
 
   // Records an error about this value.

@@ -1,8 +1,8 @@
 // Unit tests of the name tables.
 #include "runsc-cli/oci/names.h"
 
-#include <linux/capability.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <signal.h>
 
 namespace runsc {

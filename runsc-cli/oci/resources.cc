@@ -121,7 +121,8 @@ std::vector<DeviceRule> ReadDeviceRules(const JsonValue& value) {
 // A unified key is the name of a file in the cgroup's directory.
 void CheckUnified(const JsonValue& value, const std::map<std::string, std::string>& unified) {
   for (const auto& [file, text] : unified) {
-    if (file.empty() || file[0] == '.' || file.find('/') != file.npos) value.Fail(Cat("\"", file, "\" is no cgroup file"));
+    if (file.empty() || file[0] == '.' || file.find('/') != file.npos)
+      value.Fail(Cat("\"", file, "\" is no cgroup file"));
   }
 }
 
@@ -144,8 +145,7 @@ SpecResources ReadResources(const JsonValue& value) {
 
 absl::StatusOr<SpecResources> ParseResources(std::string_view text) {
   if (absl::Status s = CheckJsonText(text, kMaxDepth); !s.ok()) return s;
-  const nlohmann::json document =
-      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json document = nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   absl::Status error;
   SpecResources resources = ReadResources(JsonValue(&document, "", &error));
   if (!error.ok()) return error;

@@ -55,15 +55,14 @@ std::vector<SeccompRule> ReadRules(const JsonValue& value) {
 
 const std::vector<std::string_view>& SeccompActions() {
   static const std::vector<std::string_view> actions = {
-      "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-      "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"};
+      "SCMP_ACT_ALLOW",       "SCMP_ACT_ERRNO", "SCMP_ACT_KILL",  "SCMP_ACT_KILL_PROCESS",
+      "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",   "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"};
   return actions;
 }
 
 const std::vector<std::string_view>& SeccompOperators() {
-  static const std::vector<std::string_view> operators = {"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
-                                                          "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ",
-                                                          "SCMP_CMP_NE"};
+  static const std::vector<std::string_view> operators = {
+      "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"};
   return operators;
 }
 
@@ -99,7 +98,8 @@ absl::Status ValidateSeccomp(const SpecSeccomp& profile) {
   if (profile.default_action.name == kNotify) return refuse("defaultAction: SCMP_ACT_NOTIFY");
   for (size_t i = 0; i < profile.rules.size(); ++i) {
     if (profile.rules[i].action.name == kNotify) return refuse(Cat("syscalls[", i, "].action: SCMP_ACT_NOTIFY"));
-    if (profile.rules[i].names.empty()) return InvalidArgument("linux.seccomp.syscalls[", i, "].names: must not be empty");
+    if (profile.rules[i].names.empty())
+      return InvalidArgument("linux.seccomp.syscalls[", i, "].names: must not be empty");
   }
   for (const std::string& flag : profile.flags) {
     if (!Contains(SeccompFlags(), flag)) return InvalidArgument("linux.seccomp.flags: unknown flag \"", flag, "\"");

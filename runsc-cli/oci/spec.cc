@@ -55,9 +55,7 @@ SpecUser ReadUser(const JsonValue& value) {
   user.uid = value.Field("uid").Uint32();
   user.gid = value.Field("gid").Uint32();
   if (value.Field("umask").present()) user.umask = value.Field("umask").Uint32();
-  value.Field("additionalGids").ForEach([&](const JsonValue& item) {
-    user.additional_gids.push_back(item.Uint32());
-  });
+  value.Field("additionalGids").ForEach([&](const JsonValue& item) { user.additional_gids.push_back(item.Uint32()); });
   return user;
 }
 
@@ -66,8 +64,10 @@ SpecScheduler ReadScheduler(const JsonValue& value) {
   if (scheduler.policy.empty()) value.Field("policy").Fail("must be given");
   CheckChoice(value.Field("policy"), scheduler.policy,
               "SCHED_OTHER|SCHED_BATCH|SCHED_IDLE|SCHED_FIFO|SCHED_RR|SCHED_ISO|SCHED_DEADLINE");
-  const bool times = value.Field("runtime").Uint64() != 0 || value.Field("deadline").Uint64() != 0 || value.Field("period").Uint64() != 0;
-  scheduler.has_other_fields = times || value.Field("priority").Int(INT32_MIN, INT32_MAX) != 0 || !value.Field("flags").Strings().empty();
+  const bool times = value.Field("runtime").Uint64() != 0 || value.Field("deadline").Uint64() != 0 ||
+                     value.Field("period").Uint64() != 0;
+  scheduler.has_other_fields =
+      times || value.Field("priority").Int(INT32_MIN, INT32_MAX) != 0 || !value.Field("flags").Strings().empty();
   return scheduler;
 }
 
@@ -104,8 +104,8 @@ std::vector<SpecMount> ReadMounts(const JsonValue& value) {
   std::vector<SpecMount> mounts;
   value.ForEach([&](const JsonValue& item) {
     const bool id_mapped = item.Field("uidMappings").present() || item.Field("gidMappings").present();
-    mounts.push_back({item.Field("destination").String(), item.Field("type").String(),
-                      item.Field("source").String(), item.Field("options").Strings(), id_mapped});
+    mounts.push_back({item.Field("destination").String(), item.Field("type").String(), item.Field("source").String(),
+                      item.Field("options").Strings(), id_mapped});
   });
   return mounts;
 }
@@ -145,8 +145,8 @@ std::vector<SpecNamespace> ReadNamespaces(const JsonValue& value) {
 std::vector<SpecIdMapping> ReadIdMappings(const JsonValue& value) {
   std::vector<SpecIdMapping> mappings;
   value.ForEach([&](const JsonValue& item) {
-    mappings.push_back({item.Field("containerID").Uint32(), item.Field("hostID").Uint32(),
-                        item.Field("size").Uint32()});
+    mappings.push_back(
+        {item.Field("containerID").Uint32(), item.Field("hostID").Uint32(), item.Field("size").Uint32()});
   });
   return mappings;
 }
@@ -199,7 +199,8 @@ SpecLinux ReadLinux(const JsonValue& value) {
   out.sysctl = value.Field("sysctl").StringMap();
   out.resources = ReadResources(value.Field("resources"));
   if (const JsonValue seccomp = value.Field("seccomp"); seccomp.present()) out.seccomp = ReadSeccomp(seccomp);
-  if (const JsonValue persona = value.Field("personality"); persona.present()) out.personality = ReadPersonality(persona);
+  if (const JsonValue persona = value.Field("personality"); persona.present())
+    out.personality = ReadPersonality(persona);
   out.has_time_offsets = HasTimeOffsets(value.Field("timeOffsets"));
   return out;
 }
@@ -241,8 +242,7 @@ absl::StatusOr<T> ParseDocument(std::string_view text, T (*read)(const JsonValue
     return InvalidArgument(text.size(), " bytes are more than the ", kMaxSpecBytes, " allowed");
   }
   if (absl::Status s = CheckJsonText(text, kMaxSpecDepth); !s.ok()) return s;
-  const nlohmann::json document =
-      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json document = nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   absl::Status error;
   const JsonValue root(&document, "", &error);
   if (!root.present()) return InvalidArgument("the document: must be an object, is null");
@@ -253,9 +253,7 @@ absl::StatusOr<T> ParseDocument(std::string_view text, T (*read)(const JsonValue
 
 }  // namespace
 
-absl::StatusOr<Spec> ParseSpec(std::string_view text) {
-  return ParseDocument<Spec>(text, ReadSpec);
-}
+absl::StatusOr<Spec> ParseSpec(std::string_view text) { return ParseDocument<Spec>(text, ReadSpec); }
 
 absl::StatusOr<SpecProcess> ParseProcess(std::string_view text) {
   return ParseDocument<SpecProcess>(text, ReadProcess);

@@ -126,7 +126,7 @@ struct Spec {
   SpecHooks hooks;
   std::map<std::string, std::string> annotations;
   std::vector<std::string> refused;  // fields that are there and that no sandbox can honour
-  SpecLinux linux_;  // "linux" is a macro in GNU mode
+  SpecLinux linux_;                  // "linux" is a macro in GNU mode
 };
 
 // Bounds on the text, so that no file can make us run out of memory or stack.

@@ -43,7 +43,8 @@ TEST(ParseSpec, IgnoresUnknownFieldsAndNulls) {
 }
 
 TEST(ParseSpec, FindsFieldsThatNoSandboxCanHonour) {
-  const absl::StatusOr<Spec> spec = ParseSpec(R"({"vm": {}, "windows": null, "linux": {"intelRdt": {}}, "process": {"execCPUAffinity": {}}})");
+  const absl::StatusOr<Spec> spec =
+      ParseSpec(R"({"vm": {}, "windows": null, "linux": {"intelRdt": {}}, "process": {"execCPUAffinity": {}}})");
   ASSERT_TRUE(spec.ok());
   EXPECT_EQ(spec->refused, (std::vector<std::string>{"vm", "process.execCPUAffinity", "linux.intelRdt"}));
 }

@@ -57,8 +57,8 @@ absl::Status CheckRlimits(const SpecProcess& process) {
       return InvalidArgument("process.rlimits[", i, "]: second entry for ", RlimitName(limit.resource));
     }
     if (limit.soft > limit.hard) {
-      return InvalidArgument("process.rlimits[", i, "]: soft limit ", limit.soft,
-                             " is above the hard limit ", limit.hard);
+      return InvalidArgument("process.rlimits[", i, "]: soft limit ", limit.soft, " is above the hard limit ",
+                             limit.hard);
     }
   }
   return absl::OkStatus();
@@ -79,7 +79,8 @@ absl::Status CheckScheduling(const SpecProcess& process) {
   if (!process.scheduler) return absl::OkStatus();
   const std::string& policy = process.scheduler->policy;
   const bool normal = policy == "SCHED_OTHER" || policy == "SCHED_BATCH" || policy == "SCHED_IDLE";
-  if (!normal) return absl::UnimplementedError(Cat("process.scheduler.policy: ", policy, " is not supported in a sandbox"));
+  if (!normal)
+    return absl::UnimplementedError(Cat("process.scheduler.policy: ", policy, " is not supported in a sandbox"));
   if (!process.scheduler->has_other_fields) return absl::OkStatus();
   return InvalidArgument("process.scheduler: ", policy, " takes nice alone");
 }

@@ -92,7 +92,8 @@ absl::Status SignalContainer(StateStore& store, const std::string& id, int signo
   RETURN_IF_ERROR(CheckTransition(Operation::kSignal, id, status));
   const absl::Status sent = TellSandbox(store, state, ControlType::kSignal, ToWire(SignalRequest{id, pid, signo, all}));
   if (sent.ok()) return sent;
-  // The sandbox took the signal and ended, perhaps of it, before it could say so. kill(2) succeeds for who is ending, too.
+  // The sandbox took the signal and ended, perhaps of it, before it could say so. kill(2) succeeds for who is ending,
+  // too.
   if (IsClosed(sent)) return absl::OkStatus();
   if (!IsAlive(state.monitor)) {
     return signo == SIGKILL ? absl::OkStatus() : CheckTransition(Operation::kSignal, id, ContainerStatus::kStopped);

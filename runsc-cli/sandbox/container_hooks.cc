@@ -29,7 +29,8 @@ SpecHooks KeptHooks(const StateDirectory& directory) {
   const absl::StatusOr<std::string> json = ReadFileAt(directory.fd(), kKeptConfig, kMaxSpecBytes);
   if (!json.ok()) return {};
   const absl::StatusOr<Spec> spec = ParseSpec(*json);
-  if (!spec.ok()) Log::ReportWarning(Cat("hooks: ", directory.path(), "/", kKeptConfig, ": ", MessageOf(spec.status())));
+  if (!spec.ok())
+    Log::ReportWarning(Cat("hooks: ", directory.path(), "/", kKeptConfig, ": ", MessageOf(spec.status())));
   return spec.ok() ? spec->hooks : SpecHooks();
 }
 

@@ -169,8 +169,8 @@ class Creation {
   absl::Status JoinSandbox() {
     absl::StatusOr<ContainerState> first = store_.Read(state_.sandbox_id);
     if (!first.ok() || !IsAlive(first->sandbox)) {
-      return absl::NotFoundError(Cat("sandbox \"", state_.sandbox_id, "\" of container \"", options_.id,
-                                     "\" does not exist or has stopped"));
+      return absl::NotFoundError(
+          Cat("sandbox \"", state_.sandbox_id, "\" of container \"", options_.id, "\" does not exist or has stopped"));
     }
     state_.sandbox = first->sandbox;
     ASSIGN_OR_RETURN(const GoferChannels channels, NewGoferChannels());

@@ -15,12 +15,12 @@ struct CreateOptions {
   const FlagSet* globals = nullptr;
   std::string id;
   const Bundle* bundle = nullptr;
-  std::string pid_file;          // "" for none
-  std::string console_socket;    // "" for none
-  std::string pidfd_socket;      // gets a pidfd of the monitor; "" for none
+  std::string pid_file;        // "" for none
+  std::string console_socket;  // "" for none
+  std::string pidfd_socket;    // gets a pidfd of the monitor; "" for none
   std::vector<FdMapping> inherited_fds;
-  bool start_now = false;        // run: start init as soon as the container is on record
-  bool foreground = false;       // run: the caller stays, and the sandbox goes with it
+  bool start_now = false;   // run: start init as soon as the container is on record
+  bool foreground = false;  // run: the caller stays, and the sandbox goes with it
 };
 
 // A container that is there, as its maker knows it.

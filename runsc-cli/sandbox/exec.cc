@@ -22,8 +22,8 @@ absl::Status CheckState(StateStore& store, const ContainerState& state, bool ign
   return CheckTransition(Operation::kExec, state.id, status);
 }
 
-absl::StatusOr<ExecReply> SendExec(StateStore& store, const ContainerState& state, const ExecOptions& options,
-                                   int link, const GuestStreams& streams) {
+absl::StatusOr<ExecReply> SendExec(StateStore& store, const ContainerState& state, const ExecOptions& options, int link,
+                                   const GuestStreams& streams) {
   ASSIGN_OR_RETURN(const UniqueFd json, SealedCopy(options.json));
   ExecRequest request;
   request.container = options.id;

@@ -12,8 +12,8 @@ namespace runsc {
 
 struct ExecOptions {
   std::string id;
-  std::string json;               // the process, as in config.json; checked
-  SpecProcess process;            // the same, read
+  std::string json;     // the process, as in config.json; checked
+  SpecProcess process;  // the same, read
   bool detached = false;
   bool ignore_paused = false;
   std::string pid_file;           // gets the monitor's pid; "" for none

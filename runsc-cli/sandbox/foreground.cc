@@ -27,13 +27,23 @@ int ShellStatus(int wait_status) {
 
 bool IsForwarded(int signo) {
   switch (signo) {
-    case SIGKILL: case SIGSTOP:                       // cannot be caught
-    case SIGCHLD: case SIGURG:                        // about us, not for the guest
-    case SIGSEGV: case SIGBUS: case SIGILL: case SIGFPE: case SIGTRAP: case SIGSYS: case SIGABRT:
-    case SIGPIPE: case SIGTTIN: case SIGTTOU:         // of our own doing
+    case SIGKILL:
+    case SIGSTOP:  // cannot be caught
+    case SIGCHLD:
+    case SIGURG:  // about us, not for the guest
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGTRAP:
+    case SIGSYS:
+    case SIGABRT:
+    case SIGPIPE:
+    case SIGTTIN:
+    case SIGTTOU:  // of our own doing
       return false;
     default:
-      return signo < 32 || signo >= SIGRTMIN;         // glibc keeps 32 and 33
+      return signo < 32 || signo >= SIGRTMIN;  // glibc keeps 32 and 33
   }
 }
 

@@ -24,8 +24,7 @@ std::string AttachArgument(ChildArguments& child, std::vector<UniqueFd>& keep, s
   } else {
     LogDebug("the gofer opens ", tree.path, " itself: ", MessageOf(fd.status()));
   }
-  return Cat("--attach=", target, ",", mode, ",",
-             tree.recursive ? "tree" : "single", ",", tree.path);
+  return Cat("--attach=", target, ",", mode, ",", tree.recursive ? "tree" : "single", ",", tree.path);
 }
 
 // How the gofer serves the root: with an overlay the container never writes to it, but a file-backed

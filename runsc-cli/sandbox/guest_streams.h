@@ -34,7 +34,7 @@ class GuestStreams {
   void RestoreTerminal() { user_.Restore(); }
 
  private:
-  UniqueFd made_;      // for the console socket
+  UniqueFd made_;  // for the console socket
   UserTerminal user_;
   std::vector<FdMapping> inherited_;
 };

@@ -30,7 +30,8 @@ std::optional<pid_t> InnermostPid(pid_t pid) {
 
 bool SameNamespace(pid_t pid, const struct stat& wanted) {
   struct stat own;
-  return stat(Cat("/proc/", pid, "/ns/pid").c_str(), &own) == 0 && own.st_ino == wanted.st_ino && own.st_dev == wanted.st_dev;
+  return stat(Cat("/proc/", pid, "/ns/pid").c_str(), &own) == 0 && own.st_ino == wanted.st_ino &&
+         own.st_dev == wanted.st_dev;
 }
 
 }  // namespace

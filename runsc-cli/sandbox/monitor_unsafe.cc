@@ -74,7 +74,8 @@ bool EnterView(const MonitorOptions& options, ContainerView& view) {
   if (geteuid() != 0) return false;
   if (!options.mounts_path.empty()) {
     const UniqueFd mounts(open(options.mounts_path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (mounts.valid() && setns(mounts.get(), CLONE_NEWNS) != 0) LogDebug("monitor: no view of the container: errno ", errno);
+    if (mounts.valid() && setns(mounts.get(), CLONE_NEWNS) != 0)
+      LogDebug("monitor: no view of the container: errno ", errno);
   }
   if (options.view == nullptr) return false;
   const absl::Status entered = view.Enter(*options.view);
@@ -199,7 +200,8 @@ void PassOn(const signalfd_siginfo& info) {
 bool InFirstUserNamespace() {
   const absl::StatusOr<std::string> map = ReadFileAt(AT_FDCWD, "/proc/self/uid_map", 4096);
   unsigned inner = 1, outer = 1, size = 0;
-  return map.ok() && sscanf(map->c_str(), "%u %u %u", &inner, &outer, &size) == 3 && inner == 0 && outer == 0 && size == ~0u;
+  return map.ok() && sscanf(map->c_str(), "%u %u %u", &inner, &outer, &size) == 3 && inner == 0 && outer == 0 &&
+         size == ~0u;
 }
 
 // Who has no rights over the host's processes (podman as an ordinary user) cannot join the host's pid namespace, as

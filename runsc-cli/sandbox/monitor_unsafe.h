@@ -20,7 +20,7 @@ struct MonitorOptions {
   const CgroupEntrance* cgroup = nullptr;
   const Bundle* view = nullptr;  // it shows this container's files (container_view_unsafe.h)
   std::string mounts_path;       // or what the monitor with this mount namespace shows
-  int terminal = -1;       // becomes its controlling terminal, whose changes of size it passes on
+  int terminal = -1;             // becomes its controlling terminal, whose changes of size it passes on
 };
 
 struct Monitor {
@@ -32,9 +32,9 @@ struct Monitor {
 
 // Forked rather than executed: it runs a few lines of this very image, and starting a program would cost more time and
 // memory than all it does. It is a session of its own in the network namespace asked for, without capabilities, with no
-// descriptor but its link and few calls left (platform/host/monitor_filter.cc); it passes signals on, and ends as the guest
-// process ended. When the sandbox is gone without a word it dies of SIGKILL.
-// It sets itself up while the caller goes on.
+// descriptor but its link and few calls left (platform/host/monitor_filter.cc); it passes signals on, and ends as the
+// guest process ended. When the sandbox is gone without a word it dies of SIGKILL. It sets itself up while the caller
+// goes on.
 absl::StatusOr<Monitor> StartMonitor(const MonitorOptions& options);
 // It is in its namespaces and cgroup; or why not. Later calls do nothing.
 absl::Status AwaitMonitor(Monitor& monitor);

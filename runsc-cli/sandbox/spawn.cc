@@ -32,7 +32,8 @@ absl::StatusOr<Sandbox> Sandbox::Spawn(const SandboxRequest& request) {
   // The sentry first: it has more to do before either needs the other.
   absl::Status status = sandbox.SpawnSentry(request, channels.sentry_ends, std::move(sync.theirs));
   if (status.ok()) {
-    absl::StatusOr<SpawnedProcess> gofer = SpawnGofer(*request.globals, *request.bundle, channels.gofer_ends, request.cgroup);
+    absl::StatusOr<SpawnedProcess> gofer =
+        SpawnGofer(*request.globals, *request.bundle, channels.gofer_ends, request.cgroup);
     status = gofer.status();
     if (gofer.ok()) sandbox.gofer_ = *std::move(gofer);
   }
@@ -43,7 +44,8 @@ absl::StatusOr<Sandbox> Sandbox::Spawn(const SandboxRequest& request) {
 
 absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
                                   UniqueFd sync) {
-  ASSIGN_OR_RETURN(const UniqueFd network, SpawnNetBroker(*request.globals, request.bundle->spec, request.network_of, request.cgroup));
+  ASSIGN_OR_RETURN(const UniqueFd network,
+                   SpawnNetBroker(*request.globals, request.bundle->spec, request.network_of, request.cgroup));
   ASSIGN_OR_RETURN(UniqueFd config, SealedCopy(request.bundle->json));
   ChildArguments child("runsc-sandbox", *request.globals);
   child.Add("boot");
@@ -53,7 +55,8 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   child.Add(Cat("--control-fd=", child.Pass(request.control_listener)));
   child.Add(Cat("--link-fd=", child.Pass(request.link)));
   for (const UniqueFd& channel : gofer_channels) child.Add(Cat("--gofer-fd=", child.Pass(channel.get())));
-  for (const CgroupFd& file : request.cgroup->view) child.Add(Cat("--cgroup-file=", child.Pass(file.fd.get()), ",", file.name));
+  for (const CgroupFd& file : request.cgroup->view)
+    child.Add(Cat("--cgroup-file=", child.Pass(file.fd.get()), ",", file.name));
   if (network.valid()) child.Add(Cat("--network-fd=", child.Pass(network.get())));
   for (size_t i = 0; i < 3; ++i) child.PassAs(request.streams[i], static_cast<int>(i));
   for (size_t i = 3; i < request.streams.size(); ++i) {
@@ -93,8 +96,8 @@ absl::Status Sandbox::DescribeDeath() {
   int status = 0;
   if (waitpid(sentry_.pid, &status, 0) != sentry_.pid) return absl::InternalError("the sandbox process vanished");
   sentry_.pid = -1;
-  return absl::InternalError(Cat("the sandbox process ended before it was ready (", WaitStatusText(status),
-                                 "); --debug-log has more"));
+  return absl::InternalError(
+      Cat("the sandbox process ended before it was ready (", WaitStatusText(status), "); --debug-log has more"));
 }
 
 absl::Status Sandbox::Commit(bool start_now) {

@@ -19,13 +19,13 @@ struct SandboxRequest {
   const FlagSet* globals = nullptr;
   std::string id;
   const Bundle* bundle = nullptr;
-  int control_listener = -1;              // bound control socket
-  int link = -1;                          // to the container's monitor
-  std::vector<int> streams = {0, 1, 2};   // host descriptors of the container's stdio, then those inherited
+  int control_listener = -1;               // bound control socket
+  int link = -1;                           // to the container's monitor
+  std::vector<int> streams = {0, 1, 2};    // host descriptors of the container's stdio, then those inherited
   std::vector<int32_t> inherited_numbers;  // what the container calls these
-  std::string network_of;                 // the network namespace to use instead of config.json's; "" for none
-  const CgroupEntrance* cgroup = nullptr; // never null: where all processes of the sandbox belong
-  bool die_with_caller = false;           // foreground: SIGKILL when this process is gone
+  std::string network_of;                  // the network namespace to use instead of config.json's; "" for none
+  const CgroupEntrance* cgroup = nullptr;  // never null: where all processes of the sandbox belong
+  bool die_with_caller = false;            // foreground: SIGKILL when this process is gone
 };
 
 // The processes of a sandbox whose init has not been started. Dropping it without Commit() makes the
@@ -46,8 +46,7 @@ class Sandbox {
 
  private:
   Sandbox() = default;
-  absl::Status SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels,
-                           UniqueFd sync);
+  absl::Status SpawnSentry(const SandboxRequest& request, const std::vector<UniqueFd>& gofer_channels, UniqueFd sync);
   absl::Status SpawnWithOomScore(std::optional<int32_t> of_container, const SpawnOptions& options);
   absl::Status DescribeDeath();
 

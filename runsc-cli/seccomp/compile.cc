@@ -26,8 +26,8 @@ struct Branch {
     const auto same = [](const SeccompCondition& a, const SeccompCondition& b) {
       return a.index == b.index && a.op == b.op && a.value == b.value && a.value_two == b.value_two;
     };
-    return verdict == other.verdict && std::equal(conditions.begin(), conditions.end(), other.conditions.begin(),
-                                                  other.conditions.end(), same);
+    return verdict == other.verdict &&
+           std::equal(conditions.begin(), conditions.end(), other.conditions.begin(), other.conditions.end(), same);
   }
 };
 using Branches = std::vector<Branch>;
@@ -179,7 +179,10 @@ class Assembler {
   std::vector<sock_filter> code_;
 };
 
-bool Refuses(uint32_t verdict) { return verdict != SECCOMP_RET_ALLOW && verdict != SECCOMP_RET_LOG && (verdict & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_TRACE; }
+bool Refuses(uint32_t verdict) {
+  return verdict != SECCOMP_RET_ALLOW && verdict != SECCOMP_RET_LOG &&
+         (verdict & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_TRACE;
+}
 
 // Neighbours with the same rules become one piece.
 std::vector<Assembler::Piece> PiecesOf(const std::map<int, Branches>& rules, int newest, uint32_t default_verdict) {
@@ -220,7 +223,8 @@ absl::StatusOr<CompiledSeccomp> CompileSeccomp(const SpecSeccomp& profile) {
   Assembler assembler(default_verdict);
   Result<BpfProgram> program = BpfProgram::Check(assembler.Assemble(PiecesOf(rules, newest, default_verdict)));
   if (!program.ok()) return InvalidArgument("linux.seccomp: more rules than fit a filter of 4096 instructions");
-  const bool log = std::find(profile.flags.begin(), profile.flags.end(), "SECCOMP_FILTER_FLAG_LOG") != profile.flags.end();
+  const bool log =
+      std::find(profile.flags.begin(), profile.flags.end(), "SECCOMP_FILTER_FLAG_LOG") != profile.flags.end();
   return CompiledSeccomp{std::move(program).take(), log, std::move(unknown)};
 }
 

@@ -20,7 +20,9 @@ SpecSeccomp Parse(std::string_view text) {
 
 class Filter {
  public:
-  explicit Filter(std::string_view json) : compiled_(CompileSeccomp(Parse(json))) { EXPECT_TRUE(compiled_.ok()) << compiled_.status(); }
+  explicit Filter(std::string_view json) : compiled_(CompileSeccomp(Parse(json))) {
+    EXPECT_TRUE(compiled_.ok()) << compiled_.status();
+  }
   uint32_t Run(long number, std::vector<uint64_t> args = {}, uint32_t arch = AUDIT_ARCH_X86_64) const {
     seccomp_data data{};
     data.nr = static_cast<int>(number);
@@ -63,7 +65,8 @@ TEST(CompileSeccomp, EveryActionHasItsVerdict) {
 }
 
 TEST(CompileSeccomp, CallsNewerThanTheProfileDoNotExist) {
-  const Filter filter(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read", "statx"], "action": "SCMP_ACT_ALLOW"}]})");
+  const Filter filter(
+      R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read", "statx"], "action": "SCMP_ACT_ALLOW"}]})");
 
   EXPECT_EQ(filter.Run(SYS_statx), kAllow);
   EXPECT_EQ(filter.Run(SYS_statx - 1), Error(EPERM));
@@ -72,22 +75,25 @@ TEST(CompileSeccomp, CallsNewerThanTheProfileDoNotExist) {
 }
 
 TEST(CompileSeccomp, OtherArchitecturesAreKilled) {
-  EXPECT_EQ(Filter(R"({"defaultAction": "SCMP_ACT_ALLOW"})").Run(SYS_read, {}, AUDIT_ARCH_I386), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(Filter(R"({"defaultAction": "SCMP_ACT_ALLOW"})").Run(SYS_read, {}, AUDIT_ARCH_I386),
+            SECCOMP_RET_KILL_PROCESS);
 }
 
 TEST(CompileSeccomp, ComparesWholeArguments) {
   constexpr uint64_t kValue = 0x1'0000'0005;
-  const std::vector<uint64_t> values = {0, 4, 5, 6, 0xffff'ffff, 0x1'0000'0004, kValue, 0x1'0000'0006, 0x2'0000'0000, ~uint64_t{0}};
+  const std::vector<uint64_t> values = {
+      0, 4, 5, 6, 0xffff'ffff, 0x1'0000'0004, kValue, 0x1'0000'0006, 0x2'0000'0000, ~uint64_t{0}};
   const struct {
     const char* op;
     bool (*holds)(uint64_t);
-  } cases[] = {
-      {"EQ", [](uint64_t a) { return a == kValue; }}, {"NE", [](uint64_t a) { return a != kValue; }},
-      {"LT", [](uint64_t a) { return a < kValue; }},  {"LE", [](uint64_t a) { return a <= kValue; }},
-      {"GT", [](uint64_t a) { return a > kValue; }},  {"GE", [](uint64_t a) { return a >= kValue; }}};
+  } cases[] = {{"EQ", [](uint64_t a) { return a == kValue; }}, {"NE", [](uint64_t a) { return a != kValue; }},
+               {"LT", [](uint64_t a) { return a < kValue; }},  {"LE", [](uint64_t a) { return a <= kValue; }},
+               {"GT", [](uint64_t a) { return a > kValue; }},  {"GE", [](uint64_t a) { return a >= kValue; }}};
   for (const auto& c : cases) {
-    const Filter filter(Cat(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_ALLOW",
-        "args": [{"index": 1, "value": 4294967301, "op": "SCMP_CMP_)", c.op, "\"}]}]}"));
+    const Filter filter(
+        Cat(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_ALLOW",
+        "args": [{"index": 1, "value": 4294967301, "op": "SCMP_CMP_)",
+            c.op, "\"}]}]}"));
     for (uint64_t value : values) {
       EXPECT_EQ(filter.Run(SYS_kill, {0, value}), c.holds(value) ? kAllow : Error(EPERM)) << c.op << " " << value;
     }
@@ -95,7 +101,8 @@ TEST(CompileSeccomp, ComparesWholeArguments) {
 }
 
 TEST(CompileSeccomp, ComparesMaskedArguments) {
-  const Filter filter(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ALLOW",
+  const Filter filter(
+      R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ALLOW",
       "args": [{"index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]})");
 
   EXPECT_EQ(filter.Run(SYS_clone, {0x11}), kAllow);
@@ -104,7 +111,8 @@ TEST(CompileSeccomp, ComparesMaskedArguments) {
 }
 
 TEST(CompileSeccomp, ConditionsOfARuleMustAllHold) {
-  const Filter filter(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_ALLOW",
+  const Filter filter(
+      R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_ALLOW",
       "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}, {"index": 1, "value": 2, "op": "SCMP_CMP_NE"}]}]})");
 
   EXPECT_EQ(filter.Run(SYS_kill, {1, 3}), kAllow);
@@ -113,7 +121,8 @@ TEST(CompileSeccomp, ConditionsOfARuleMustAllHold) {
 }
 
 TEST(CompileSeccomp, ConditionsOnOneArgumentAreAlternatives) {
-  const Filter filter(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_ALLOW",
+  const Filter filter(
+      R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_ALLOW",
       "args": [{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}, {"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]}]})");
 
   EXPECT_EQ(filter.Run(SYS_personality, {0}), kAllow);
@@ -142,7 +151,8 @@ TEST(CompileSeccomp, ARuleWithoutConditionsDecides) {
 }
 
 TEST(CompileSeccomp, UnknownNamesAreReported) {
-  const Filter filter(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read", "socketcall"], "action": "SCMP_ACT_ALLOW"}]})");
+  const Filter filter(
+      R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read", "socketcall"], "action": "SCMP_ACT_ALLOW"}]})");
 
   EXPECT_EQ(filter.compiled().unknown_names, std::vector<std::string>{"socketcall"});
   EXPECT_EQ(filter.Run(SYS_read), kAllow);
@@ -151,19 +161,28 @@ TEST(CompileSeccomp, UnknownNamesAreReported) {
 TEST(CompileSeccomp, AProfileOfEveryCallFits) {
   std::string rules;
   for (int i = 0; i < 460; i += 2) {
-    rules += Cat(rules.empty() ? "" : ",", R"({"names": ["read", "close", "fstat", "poll", "mmap"], "action": "SCMP_ACT_ALLOW",)",
+    rules += Cat(rules.empty() ? "" : ",",
+                 R"({"names": ["read", "close", "fstat", "poll", "mmap"], "action": "SCMP_ACT_ALLOW",)",
                  R"("args": [{"index": 0, "op": "SCMP_CMP_GT", "value": )", i, "}]}");
   }
   EXPECT_FALSE(CompileSeccomp(Parse(Cat(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [)", rules, "]}"))).ok());
-  EXPECT_TRUE(CompileSeccomp(Parse(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]})")).ok());
+  EXPECT_TRUE(
+      CompileSeccomp(
+          Parse(
+              R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]})"))
+          .ok());
 }
 
 TEST(SeccompProfile, RefusesAgentsAndUnknownFlags) {
   EXPECT_FALSE(ValidateSeccomp(Parse(R"({"defaultAction": "SCMP_ACT_NOTIFY"})")).ok());
   EXPECT_FALSE(ValidateSeccomp(Parse(R"({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x"})")).ok());
   EXPECT_FALSE(ValidateSeccomp(Parse(R"({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"]})")).ok());
-  EXPECT_FALSE(ValidateSeccomp(Parse(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [], "action": "SCMP_ACT_TRAP"}]})")).ok());
-  EXPECT_TRUE(ValidateSeccomp(Parse(R"({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]})")).ok());
+  EXPECT_FALSE(
+      ValidateSeccomp(
+          Parse(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [], "action": "SCMP_ACT_TRAP"}]})"))
+          .ok());
+  EXPECT_TRUE(
+      ValidateSeccomp(Parse(R"({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"]})")).ok());
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ std::string Quoted(std::string_view text) {
 std::string Bash() {
   std::string cases;
   for (const Verb* verb : PublicVerbs()) {
-    cases += Cat("    ", verb->name, ") words=", Quoted(FlagWords(verb->flags)), verb->has_id ? "; ids=1" : "", " ;;\n");
+    cases +=
+        Cat("    ", verb->name, ") words=", Quoted(FlagWords(verb->flags)), verb->has_id ? "; ids=1" : "", " ;;\n");
   }
   return Cat(R"(# bash completion of runsc, written by `runsc completion bash`
 _runsc() {
@@ -65,7 +66,8 @@ _runsc() {
     esac
   done
   case $verb in
-    '') words=)", Quoted(Cat(VerbWords(), " ", FlagWords(GlobalFlags()))), " ;;\n", cases, R"(  esac
+    '') words=)",
+             Quoted(Cat(VerbWords(), " ", FlagWords(GlobalFlags()))), " ;;\n", cases, R"(  esac
   if [[ $ids && $current != -* ]]; then
     words=$(runsc "${root[@]}" list -q 2>/dev/null)
   fi
@@ -90,7 +92,8 @@ std::string ZshFlags(std::span<const FlagDef> flags) {
   std::string out;
   for (const FlagDef* flag : UsefulFlags(flags)) {
     const bool takes_value = flag->kind != FlagKind::kBool;
-    out += Cat(" \\\n        ", Quoted(Cat("--", flag->name, takes_value ? "=" : "", "[", ZshText(flag->help), "]", takes_value ? ":value:_files" : "")));
+    out += Cat(" \\\n        ", Quoted(Cat("--", flag->name, takes_value ? "=" : "", "[", ZshText(flag->help), "]",
+                                           takes_value ? ":value:_files" : "")));
   }
   return out;
 }
@@ -102,15 +105,18 @@ std::string Zsh() {
     cases += Cat("    ", verb->name, ") _arguments", ZshFlags(verb->flags), " \\\n        ",
                  verb->has_id ? "'*:container:($(runsc list -q 2>/dev/null))'" : "'*:argument:_files'", " ;;\n");
   }
-  return Cat("#compdef runsc\n# zsh completion of runsc, written by `runsc completion zsh`\n_runsc() {\n  local -a verbs=(\n", verbs,
-             "  )\n  _arguments -C", ZshFlags(GlobalFlags()), " \\\n        '1:command:->verb' '*::argument:->rest'\n",
-             "  case $state in\n    verb) _describe command verbs ;;\n    rest) case $words[1] in\n", cases, "    esac ;;\n  esac\n}\n_runsc \"$@\"\n");
+  return Cat(
+      "#compdef runsc\n# zsh completion of runsc, written by `runsc completion zsh`\n_runsc() {\n  local -a verbs=(\n",
+      verbs, "  )\n  _arguments -C", ZshFlags(GlobalFlags()), " \\\n        '1:command:->verb' '*::argument:->rest'\n",
+      "  case $state in\n    verb) _describe command verbs ;;\n    rest) case $words[1] in\n", cases,
+      "    esac ;;\n  esac\n}\n_runsc \"$@\"\n");
 }
 
 std::string FishFlags(std::string_view condition, std::span<const FlagDef> flags) {
   std::string out;
   for (const FlagDef* flag : UsefulFlags(flags)) {
-    out += Cat("complete -c runsc -n ", Quoted(condition), " -l ", flag->name, flag->kind == FlagKind::kBool ? "" : " -r", " -d ", Quoted(flag->help), "\n");
+    out += Cat("complete -c runsc -n ", Quoted(condition), " -l ", flag->name,
+               flag->kind == FlagKind::kBool ? "" : " -r", " -d ", Quoted(flag->help), "\n");
   }
   return out;
 }
@@ -130,9 +136,12 @@ std::string Fish() {
 std::string RoffText(std::string_view text) {
   std::string out;
   for (char c : text) {
-    if (c == '\\') out += "\\e";
-    else if (c == '-') out += "\\-";
-    else out += c;
+    if (c == '\\')
+      out += "\\e";
+    else if (c == '-')
+      out += "\\-";
+    else
+      out += c;
   }
   return out.starts_with('.') || out.starts_with('\'') ? "\\&" + out : out;
 }
@@ -141,7 +150,8 @@ std::string RoffFlags(std::span<const FlagDef> flags) {
   std::string out;
   for (const FlagDef* flag : UsefulFlags(flags)) {
     out += Cat(".TP\n.B \\-\\-", RoffText(flag->name), "\n", RoffText(flag->help));
-    if (!flag->default_value.empty() && flag->kind != FlagKind::kBool) out += Cat(" (", RoffText(flag->default_value), ")");
+    if (!flag->default_value.empty() && flag->kind != FlagKind::kBool)
+      out += Cat(" (", RoffText(flag->default_value), ")");
     out += "\n";
   }
   return out;
@@ -163,7 +173,8 @@ under containerd, Docker, Podman and Kubernetes.
 .SH COMMANDS
 )");
   for (const Verb* verb : PublicVerbs()) {
-    out += Cat(".SS runsc ", verb->name, " ", RoffText(verb->synopsis), "\n", RoffText(verb->summary), ".\n", RoffFlags(verb->flags));
+    out += Cat(".SS runsc ", verb->name, " ", RoffText(verb->synopsis), "\n", RoffText(verb->summary), ".\n",
+               RoffFlags(verb->flags));
   }
   out += ".SH GLOBAL OPTIONS\n" + RoffFlags(GlobalFlags());
   return out + R"(.SH EXIT STATUS
@@ -195,6 +206,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kCompletionVerb = {"completion", "bash|zsh|fish|man", "print a completion script, or the manual page", {}, 1, 1, Run, false};
+const Verb kCompletionVerb = {
+    "completion", "bash|zsh|fish|man", "print a completion script, or the manual page", {}, 1, 1, Run, false};
 
 }  // namespace runsc

@@ -22,6 +22,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kCreateVerb = {"create", "<container-id>", "create a container; `start` runs its process", kFlags, 1, 1, Run};
+const Verb kCreateVerb = {"create", "<container-id>", "create a container; `start` runs its process", kFlags, 1, 1,
+                          Run};
 
 }  // namespace runsc

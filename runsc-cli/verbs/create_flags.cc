@@ -9,9 +9,7 @@
 namespace runsc {
 namespace {
 
-absl::Status NotYet(std::string_view what) {
-  return absl::UnimplementedError(Cat(what, " is not supported yet"));
-}
+absl::Status NotYet(std::string_view what) { return absl::UnimplementedError(Cat(what, " is not supported yet")); }
 
 }  // namespace
 
@@ -23,15 +21,14 @@ absl::Status CheckSandboxFlags(const FlagSet& globals) {
   const std::string& network = globals.GetString("network");
   if (network == "plugin") return NotYet("--network=plugin");
   if (globals.IsSet("network") && network == "sandbox") {
-    Log::ReportWarning("--network=sandbox is not there yet: the container uses the host's sockets where its network "
-                       "namespace has links, as with --network=host, else loopback only");
+    Log::ReportWarning(
+        "--network=sandbox is not there yet: the container uses the host's sockets where its network "
+        "namespace has links, as with --network=host, else loopback only");
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckCreateFlags(const Invocation& invocation) {
-  return CheckSandboxFlags(invocation.globals);
-}
+absl::Status CheckCreateFlags(const Invocation& invocation) { return CheckSandboxFlags(invocation.globals); }
 
 absl::Status SetCreateOptions(const Invocation& invocation, CreateOptions& options) {
   options.globals = &invocation.globals;

@@ -17,9 +17,11 @@ namespace runsc {
 namespace {
 
 constexpr FlagDef kFlags[] = {
-    {"stacks", FlagKind::kBool, "false", "", "what every thread does: of the container, and of the sandbox on the host"},
+    {"stacks", FlagKind::kBool, "false", "",
+     "what every thread does: of the container, and of the sandbox on the host"},
     {"ps", FlagKind::kBool, "false", "", "the container's processes"},
-    {"strace", FlagKind::kString, "", "", "off, all, or names of calls, comma-separated: trace calls of the sandbox's containers"},
+    {"strace", FlagKind::kString, "", "",
+     "off, all, or names of calls, comma-separated: trace calls of the sandbox's containers"},
     {"strace-log", FlagKind::kString, "", "", "file that gets the traced calls, instead of the sandbox's --debug-log"},
     {"signal", FlagKind::kInt, "-1", "", "gVisor's; `kill` sends signals", "", false},
     {"pid", FlagKind::kInt, "0", "", "gVisor's", "", false},
@@ -30,7 +32,8 @@ constexpr FlagDef kFlags[] = {
 constexpr size_t kMaxProcText = 64 << 10;
 
 std::string ProcLine(pid_t pid, const std::string& tid, std::string_view file) {
-  const absl::StatusOr<std::string> text = ReadFileAt(AT_FDCWD, Cat("/proc/", pid, "/task/", tid, "/", file), kMaxProcText);
+  const absl::StatusOr<std::string> text =
+      ReadFileAt(AT_FDCWD, Cat("/proc/", pid, "/task/", tid, "/", file), kMaxProcText);
   return text.ok() ? text->substr(0, text->find('\n')) : "?";
 }
 
@@ -53,14 +56,16 @@ std::string SandboxThreads(const ContainerState& state) {
   while (dirent* entry = tasks ? readdir(tasks.get()) : nullptr) {
     const std::string tid = entry->d_name;
     if (!ParseNumber<pid_t>(tid)) continue;
-    out += Cat("  tid ", tid, " (", ProcLine(state.sandbox.pid, tid, "comm"), "): ", ProcLine(state.sandbox.pid, tid, "wchan"),
-               ", call ", ProcLine(state.sandbox.pid, tid, "syscall"), "\n");
+    out += Cat("  tid ", tid, " (", ProcLine(state.sandbox.pid, tid, "comm"),
+               "): ", ProcLine(state.sandbox.pid, tid, "wchan"), ", call ", ProcLine(state.sandbox.pid, tid, "syscall"),
+               "\n");
   }
   return out;
 }
 
 absl::Status PrintStacks(const ControlChannel& channel, const ContainerState& state) {
-  ASSIGN_OR_RETURN(const TasksReply reply, channel.CallFor<TasksReply>(ControlType::kTasks, ToWire(ContainerRequest{state.id})));
+  ASSIGN_OR_RETURN(const TasksReply reply,
+                   channel.CallFor<TasksReply>(ControlType::kTasks, ToWire(ContainerRequest{state.id})));
   return Print(ContainerTasks(reply) + SandboxThreads(state));
 }
 

@@ -37,8 +37,8 @@ absl::Status RefuseUnsupported(const FlagSet& flags) {
 // Set for every command; what the caller exported is not the container's business.
 std::vector<std::string> Environment() {
   const char* term = getenv("TERM");
-  return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-          "USER=root", Cat("TERM=", term == nullptr || *term == '\0' ? "dumb" : term)};
+  return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
+          Cat("TERM=", term == nullptr || *term == '\0' ? "dumb" : term)};
 }
 
 absl::StatusOr<SpecMount> ParseVolume(std::string_view text) {
@@ -108,6 +108,13 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kDoVerb = {"do", "<command> [arguments...]", "run a command in a sandbox over the host's files, keeping no changes", kFlags, 1, kAnyNumber, Run, false};
+const Verb kDoVerb = {"do",
+                      "<command> [arguments...]",
+                      "run a command in a sandbox over the host's files, keeping no changes",
+                      kFlags,
+                      1,
+                      kAnyNumber,
+                      Run,
+                      false};
 
 }  // namespace runsc

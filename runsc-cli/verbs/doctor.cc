@@ -7,7 +7,9 @@ namespace runsc {
 namespace {
 
 std::string Describe(const Finding& finding) {
-  const char* mark = finding.severity == Severity::kGood ? "ok     " : finding.severity == Severity::kWarning ? "warning" : "problem";
+  const char* mark = finding.severity == Severity::kGood      ? "ok     "
+                     : finding.severity == Severity::kWarning ? "warning"
+                                                              : "problem";
   std::string line = Cat(mark, "  ", finding.subject, ": ", finding.observation, "\n");
   if (!finding.remedy.empty()) line += Cat("         -> ", finding.remedy, "\n");
   return line;

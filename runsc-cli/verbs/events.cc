@@ -73,6 +73,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kEventsVerb = {"events", "<container-id>", "print what a container uses, and when it runs out of memory", kFlags, 1, 1, Run};
+const Verb kEventsVerb = {
+    "events", "<container-id>", "print what a container uses, and when it runs out of memory", kFlags, 1, 1, Run};
 
 }  // namespace runsc

@@ -89,6 +89,8 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kExecVerb = {"exec", "<container-id> [command] [arguments...]", "run another process in a container", kFlags, 1, kAnyNumber, Run};
+const Verb kExecVerb = {
+    "exec", "<container-id> [command] [arguments...]", "run another process in a container", kFlags, 1, kAnyNumber,
+    Run};
 
 }  // namespace runsc

@@ -15,10 +15,13 @@ namespace {
 
 constexpr size_t kMaxConfig = 4 << 20;
 
-#define RUNSC_INSTALL_FLAGS                                                                                \
-  {"runtime", FlagKind::kString, "runsc", "", "name of the runtime"},                                      \
-  {"config_file", FlagKind::kString, "/etc/docker/daemon.json", "", "Docker's configuration; \"\": leave alone"}, \
-  {"containerd-config", FlagKind::kString, "/etc/containerd/config.toml", "", "containerd's configuration; \"\": leave alone"}
+#define RUNSC_INSTALL_FLAGS                                                                                           \
+  {"runtime", FlagKind::kString, "runsc", "", "name of the runtime"},                                                 \
+      {"config_file", FlagKind::kString, "/etc/docker/daemon.json", "", "Docker's configuration; \"\": leave alone"}, \
+  {                                                                                                                   \
+    "containerd-config", FlagKind::kString, "/etc/containerd/config.toml", "",                                        \
+        "containerd's configuration; \"\": leave alone"                                                               \
+  }
 
 constexpr FlagDef kInstallFlags[] = {
     RUNSC_INSTALL_FLAGS,
@@ -68,7 +71,8 @@ constexpr char kRestartContainerd[] = "systemctl restart containerd";
 
 absl::Status NoEngine(bool any) {
   if (any) return absl::OkStatus();
-  return absl::NotFoundError("neither Docker nor containerd is configured here; name a file with --config_file or --containerd-config");
+  return absl::NotFoundError(
+      "neither Docker nor containerd is configured here; name a file with --config_file or --containerd-config");
 }
 
 absl::StatusOr<std::string> OwnPath() {
@@ -106,7 +110,15 @@ absl::StatusOr<int> Uninstall(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kInstallVerb = {"install", "[-- runtime arguments...]", "tell Docker and containerd of this runtime", kInstallFlags, 0, kAnyNumber, Install, false};
-const Verb kUninstallVerb = {"uninstall", "", "make Docker and containerd forget this runtime", kUninstallFlags, 0, 0, Uninstall, false};
+const Verb kInstallVerb = {"install",
+                           "[-- runtime arguments...]",
+                           "tell Docker and containerd of this runtime",
+                           kInstallFlags,
+                           0,
+                           kAnyNumber,
+                           Install,
+                           false};
+const Verb kUninstallVerb = {"uninstall", "",   "make Docker and containerd forget this runtime", kUninstallFlags, 0, 0,
+                             Uninstall,   false};
 
 }  // namespace runsc

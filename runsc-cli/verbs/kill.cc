@@ -20,13 +20,13 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   if (!signo) return InvalidArgument("unknown signal \"", name, "\"");
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   RETURN_IF_ERROR(SignalContainer(store, std::string(invocation.args[0]), *signo,
-                                  static_cast<int>(invocation.flags.GetInt("pid")),
-                                  invocation.flags.GetBool("all")));
+                                  static_cast<int>(invocation.flags.GetInt("pid")), invocation.flags.GetBool("all")));
   return 0;
 }
 
 }  // namespace
 
-const Verb kKillVerb = {"kill", "<container-id> [signal]", "send a signal (default TERM) to a container's process", kFlags, 1, 2, Run};
+const Verb kKillVerb = {
+    "kill", "<container-id> [signal]", "send a signal (default TERM) to a container's process", kFlags, 1, 2, Run};
 
 }  // namespace runsc

@@ -45,8 +45,8 @@ std::string TableOf(const std::vector<Entry>& entries) {
   std::vector<Row> rows = {{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}};
   for (const Entry& e : entries) {
     const int pid = e.status == ContainerStatus::kStopped ? 0 : e.state.monitor.pid;
-    rows.push_back({e.state.id, Cat(pid), std::string(StatusName(e.status)), e.state.bundle,
-                    e.state.created, OwnerName(e.state.owner_uid)});
+    rows.push_back({e.state.id, Cat(pid), std::string(StatusName(e.status)), e.state.bundle, e.state.created,
+                    OwnerName(e.state.owner_uid)});
   }
   return Table(rows);
 }

@@ -13,7 +13,8 @@ namespace runsc {
 namespace {
 
 constexpr FlagDef kFlags[] = {
-    {"format", FlagKind::kEnum, "table", "table|json", "table: by their numbers in the container; json: host pids", "f"},
+    {"format", FlagKind::kEnum, "table", "table|json", "table: by their numbers in the container; json: host pids",
+     "f"},
 };
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -40,7 +41,8 @@ std::string CpuTimeOf(const ProcessInfo& process) {
 }
 
 std::string AsTable(const ProcessesReply& reply) {
-  std::string out = Cat(PadTo("UID", 10), PadTo("PID", 8), PadTo("PPID", 8), PadTo("STIME", 8), PadTo("TIME", 10), "CMD\n");
+  std::string out =
+      Cat(PadTo("UID", 10), PadTo("PID", 8), PadTo("PPID", 8), PadTo("STIME", 8), PadTo("TIME", 10), "CMD\n");
   for (const ProcessInfo& p : reply.processes) {
     out += Cat(PadTo(Cat(p.uid), 10), PadTo(Cat(p.pid), 8), PadTo(Cat(p.parent), 8), PadTo(StartOf(p), 8),
                PadTo(CpuTimeOf(p), 10), p.name, "\n");
@@ -71,6 +73,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 }  // namespace
 
 // What follows the id are options for ps(1) in runc, and ignored as it does with --format=json.
-const Verb kPsVerb = {"ps", "<container-id> [ps options]", "list the processes of a container", kFlags, 1, kAnyNumber, Run};
+const Verb kPsVerb = {"ps", "<container-id> [ps options]", "list the processes of a container", kFlags, 1, kAnyNumber,
+                      Run};
 
 }  // namespace runsc

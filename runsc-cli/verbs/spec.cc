@@ -35,6 +35,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
 
 }  // namespace
 
-const Verb kSpecVerb = {"spec", "[-- command...]", "write a config.json to start from", kFlags, 0, kAnyNumber, Run, false};
+const Verb kSpecVerb = {"spec", "[-- command...]", "write a config.json to start from", kFlags, 0, kAnyNumber, Run,
+                        false};
 
 }  // namespace runsc

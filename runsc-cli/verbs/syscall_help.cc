@@ -16,9 +16,12 @@ namespace {
 
 std::string_view SupportName(SyscallSupport support) {
   switch (support) {
-    case SyscallSupport::kFull: return "full";
-    case SyscallSupport::kPartial: return "partial";
-    case SyscallSupport::kNone: break;
+    case SyscallSupport::kFull:
+      return "full";
+    case SyscallSupport::kPartial:
+      return "partial";
+    case SyscallSupport::kNone:
+      break;
   }
   return "unsupported";
 }

@@ -17,8 +17,9 @@ constexpr FlagDef kFlags[] = {
 
 // gVisor's names. What it cannot tell apart, or does not have, it gives as 0.
 std::string AsJson(const MemoryUsage& usage) {
-  return Cat("{\"Unknown\":0,\"Mapped\":", usage.mapped, ",\"Anonymous\":", usage.anonymous, ",\"PageCache\":0,\"Tmpfs\":",
-             usage.tmpfs, ",\"Ramdiskfs\":0,\"System\":", usage.system, ",\"Total\":", usage.total(), "}\n");
+  return Cat("{\"Unknown\":0,\"Mapped\":", usage.mapped, ",\"Anonymous\":", usage.anonymous,
+             ",\"PageCache\":0,\"Tmpfs\":", usage.tmpfs, ",\"Ramdiskfs\":0,\"System\":", usage.system,
+             ",\"Total\":", usage.total(), "}\n");
 }
 
 absl::StatusOr<int> Run(const Invocation& invocation) {

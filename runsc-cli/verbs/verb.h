@@ -18,24 +18,23 @@ struct Invocation {
 
 struct Verb {
   std::string_view name;
-  std::string_view synopsis;     // after the flags: "<container-id>"
-  std::string_view summary;      // one line
+  std::string_view synopsis;  // after the flags: "<container-id>"
+  std::string_view summary;   // one line
   std::span<const FlagDef> flags;
   size_t min_args, max_args;
   // The exit status, or why the command failed.
   absl::StatusOr<int> (*run)(const Invocation& invocation);
-  bool has_id = true;            // the first argument names a container
-  bool internal = false;         // runsc starts it itself; not in the help
+  bool has_id = true;     // the first argument names a container
+  bool internal = false;  // runsc starts it itself; not in the help
 };
 
 inline constexpr size_t kAnyNumber = ~size_t{0};
 // Exit status of runsc's own failures, as apart from the guest's.
 inline constexpr int kFailureStatus = 128;
 
-extern const Verb kCreateVerb, kRunVerb, kDoVerb, kStartVerb, kStateVerb, kKillVerb, kDeleteVerb,
-    kListVerb, kSpecVerb, kHelpVerb, kFlagsVerb, kWaitVerb, kExecVerb, kPsVerb, kPauseVerb, kResumeVerb, kUpdateVerb,
-    kEventsVerb, kFeaturesVerb, kDoctorVerb, kInstallVerb, kUninstallVerb, kCompletionVerb,
-    kUsageVerb, kDebugVerb;
+extern const Verb kCreateVerb, kRunVerb, kDoVerb, kStartVerb, kStateVerb, kKillVerb, kDeleteVerb, kListVerb, kSpecVerb,
+    kHelpVerb, kFlagsVerb, kWaitVerb, kExecVerb, kPsVerb, kPauseVerb, kResumeVerb, kUpdateVerb, kEventsVerb,
+    kFeaturesVerb, kDoctorVerb, kInstallVerb, kUninstallVerb, kCompletionVerb, kUsageVerb, kDebugVerb;
 extern const Verb kBootVerb, kGoferVerb, kNetBrokerVerb;
 
 // Every verb, in the order of the help.

@@ -29,7 +29,8 @@ void ForgetProcess(ThreadGroup& process) {
   ContextTable& table = TheContexts();
   std::vector<RefPtr<AioContext>> dropped;  // freed after the lock
   MutexLock l(table.mu);
-  for (auto it = table.contexts.lower_bound({&process, 0}); it != table.contexts.end() && it->first.first == &process;) {
+  for (auto it = table.contexts.lower_bound({&process, 0});
+       it != table.contexts.end() && it->first.first == &process;) {
     table.requests -= it->second->capacity();
     dropped.push_back(std::move(it->second));
     it = table.contexts.erase(it);

@@ -18,8 +18,7 @@ constexpr uint32_t kSocketFsMagic = 0x534F434B;
 
 }  // namespace
 
-AnonFs::AnonFs(std::string type, uint32_t magic)
-    : FileSystem(Vfs::NewDev()), type_(std::move(type)), magic_(magic) {}
+AnonFs::AnonFs(std::string type, uint32_t magic) : FileSystem(Vfs::NewDev()), type_(std::move(type)), magic_(magic) {}
 
 Result<struct statfs> AnonFs::Statfs() {
   struct statfs st {};
@@ -44,8 +43,7 @@ AnonFs& AnonFs::Others() {
   return *fs;
 }
 
-AnonInode::AnonInode(AnonFs& fs, uint64_t ino, uint32_t mode, const Credentials& creds)
-    : Inode(fs), ino_(ino) {
+AnonInode::AnonInode(AnonFs& fs, uint64_t ino, uint32_t mode, const Credentials& creds) : Inode(fs), ino_(ino) {
   attr_.dev = fs.dev();
   attr_.ino = ino;
   attr_.mode = mode;

@@ -17,9 +17,9 @@ class AnonFs : public FileSystem {
   RefPtr<Inode> root() override { return nullptr; }
   Result<struct statfs> Statfs() override;
 
-  static AnonFs& Pipes();   // pipefs
-  static AnonFs& Sockets(); // sockfs
-  static AnonFs& Others();  // anon_inodefs
+  static AnonFs& Pipes();    // pipefs
+  static AnonFs& Sockets();  // sockfs
+  static AnonFs& Others();   // anon_inodefs
 
  private:
   const std::string type_;

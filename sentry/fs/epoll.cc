@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint32_t kBehaviour = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
 constexpr uint32_t kExclusiveOk = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
-constexpr int kMaxChain = 5;  // instances nested in each other
+constexpr int kMaxChain = 5;             // instances nested in each other
 constexpr size_t kMaxWatches = 1 << 20;  // of the whole sandbox: fs.epoll.max_user_watches
 
 std::atomic<size_t> total_watches{0};

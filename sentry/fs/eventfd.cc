@@ -77,8 +77,8 @@ EventMask EventFile::Readiness(EventMask mask) {
 std::string EventFile::FdInfo() const {
   MutexLock l(mu_);
   char text[96];
-  std::snprintf(text, sizeof(text), "eventfd-count: %16lx\neventfd-id: %d\neventfd-semaphore: %d\n", value_,
-                id_, semaphore_ ? 1 : 0);
+  std::snprintf(text, sizeof(text), "eventfd-count: %16lx\neventfd-id: %d\neventfd-semaphore: %d\n", value_, id_,
+                semaphore_ ? 1 : 0);
   return text;
 }
 

@@ -96,7 +96,8 @@ Result<RefPtr<GoferInode>> GoferInode::WalkOne(std::string_view name) {
 // A node's attributes must stay true until they are taken: not those of a file that has an inode, or a second name.
 void GoferInode::StoreAhead(std::string_view name, GoferNode node, uint64_t changes) {
   if (node.handle.valid()) return StorePrefetched(name, {gofer_fs_.InodeAhead(std::move(node)), {}}, changes);
-  if (node.attr.nlink == 1 && !gofer_fs_.HasInode(node.attr)) StorePrefetched(name, {nullptr, std::move(node)}, changes);
+  if (node.attr.nlink == 1 && !gofer_fs_.HasInode(node.attr))
+    StorePrefetched(name, {nullptr, std::move(node)}, changes);
 }
 
 // With the names that will be looked up next, unless others may change the directory.
@@ -168,8 +169,7 @@ Result<RefPtr<Inode>> GoferInode::Create(std::string_view name, const NewFile& f
 Result<RefPtr<Inode>> GoferInode::CreateTmpfile(const NewFile& file) {
   TRY(gofer_fs_.CheckWritable());
   const NewHostFile host{.mode = file.mode & 07777, .uid = file.uid, .gid = file.gid};
-  CreatedFile created =
-      TRY(gofer_fs_.client().CreateTmp(handle_, file.linkable ? 0 : O_EXCL, host));
+  CreatedFile created = TRY(gofer_fs_.client().CreateTmp(handle_, file.linkable ? 0 : O_EXCL, host));
   RefPtr<GoferInode> inode = gofer_fs_.InodeFor(std::move(created.node));
   MutexLock l(inode->mu_);
   if (!inode->write_fd_.valid()) inode->write_fd_ = std::move(created.fd);
@@ -203,8 +203,8 @@ Result<void> GoferInode::Rmdir(std::string_view name, Inode& child) {
   return {};
 }
 
-Result<void> GoferInode::Rename(std::string_view old_name, Inode& child, Inode& new_dir,
-                                std::string_view new_name, Inode* replaced, uint32_t flags) {
+Result<void> GoferInode::Rename(std::string_view old_name, Inode& child, Inode& new_dir, std::string_view new_name,
+                                Inode* replaced, uint32_t flags) {
   TRY(gofer_fs_.CheckWritable());
   auto& to = static_cast<GoferInode&>(new_dir);
   auto& moved = static_cast<GoferInode&>(child);
@@ -240,8 +240,10 @@ Result<std::vector<DirEntry>> GoferInode::Entries() {
     batch = TRY(gofer_fs_.client().ReadDir(handle_, batch.entries.empty() ? 0 : batch.entries.back().cursor));
     if (batch.entries.empty()) break;
     for (GoferDirEntry& entry : batch.entries) {
-      all.push_back({.ino = gofer_fs_.GuestIno(host_key_.first, entry.ino), .next_offset = 0,
-                     .type = entry.type, .name = std::move(entry.name)});
+      all.push_back({.ino = gofer_fs_.GuestIno(host_key_.first, entry.ino),
+                     .next_offset = 0,
+                     .type = entry.type,
+                     .name = std::move(entry.name)});
     }
   }
   NoteListing(all);

@@ -61,7 +61,8 @@ TEST_F(GoferFsTest, WhatIsFetchedTwiceIsForgottenWhenItGoes) {
   vfs_->set_cache_limit(1000);
   ListAndBegin();
   EXPECT_EQ(Unlink(Ahead(entries, 0)), 0);
-  for (int i = 0; i < 600; ++i) EXPECT_EQ(FindError("/no" + std::to_string(i)), ENOENT);  // the cache forgets absent names
+  for (int i = 0; i < 600; ++i)
+    EXPECT_EQ(FindError("/no" + std::to_string(i)), ENOENT);  // the cache forgets absent names
   EXPECT_EQ(FindError(Ahead(entries, 0)), ENOENT);
   EXPECT_EQ(Mkfile(Ahead(entries, 0)), 0);
   EXPECT_NE(AttrOf(Ahead(entries, 0)).ino, kept.dentry->inode()->GetAttr()->ino);

@@ -29,9 +29,14 @@ uint32_t AclBit(std::string_view name) { return name == kAccessAcl ? 1 : name ==
 }  // namespace
 
 GoferInode::GoferInode(GoferFs& fs, GoferNode node, GoferPlace place)
-    : Inode(fs), gofer_fs_(fs), handle_(std::move(node.handle)), has_handle_(handle_.valid()),
-      host_key_(node.attr.dev, node.attr.ino), type_(node.attr.mode & S_IFMT),
-      link_target_(std::move(node.link_target)), attr_(fs.ToGuest(node.attr)) {
+    : Inode(fs),
+      gofer_fs_(fs),
+      handle_(std::move(node.handle)),
+      has_handle_(handle_.valid()),
+      host_key_(node.attr.dev, node.attr.ino),
+      type_(node.attr.mode & S_IFMT),
+      link_target_(std::move(node.link_target)),
+      attr_(fs.ToGuest(node.attr)) {
   MutexLock l(mu_);
   if (has_handle_) {
     gofer_fs_.CountHandles(1);

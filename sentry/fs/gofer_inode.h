@@ -150,7 +150,7 @@ class GoferInode final : public Inode {
   GoferPlace place_ ABSL_GUARDED_BY(mu_);  // until there is a handle
   Attr attr_ ABSL_GUARDED_BY(mu_);
   bool stale_ ABSL_GUARDED_BY(mu_) = false;
-  std::atomic<uint32_t> no_acl_{0};  // bit per kind of access list: known to be absent (exclusive mounts)
+  std::atomic<uint32_t> no_acl_{0};         // bit per kind of access list: known to be absent (exclusive mounts)
   UniqueFd read_fd_ ABSL_GUARDED_BY(mu_);   // once set, stays
   UniqueFd write_fd_ ABSL_GUARDED_BY(mu_);  // likewise
   std::map<std::string, Ahead, std::less<>> prefetched_ ABSL_GUARDED_BY(mu_);  // used up by the lookup

@@ -27,8 +27,7 @@ class InotifyFile::Watch final : public InodeWatch {
  public:
   Watch(InotifyFile& owner, int wd, uint32_t mask) : owner_(owner), wd_(wd), mask_(mask) {}
 
-  bool OnEventLocked(uint32_t mask, uint32_t cookie, std::string_view name) override
-      ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  bool OnEventLocked(uint32_t mask, uint32_t cookie, std::string_view name) override ABSL_NO_THREAD_SAFETY_ANALYSIS {
     const bool wanted = mask_ & mask & IN_ALL_EVENTS;
     if (wanted && (mask & IN_EXCL_UNLINK) && (mask_ & IN_EXCL_UNLINK)) return false;
     if (wanted) owner_.PushLocked({wd_, mask & (IN_ALL_EVENTS | IN_ISDIR), cookie, std::string(name)});
@@ -107,8 +106,7 @@ Result<void> InotifyFile::RemoveWatch(int wd) {
 void InotifyFile::PushLocked(Event event) {
   if (!events_.empty()) {
     const Event& last = events_.back();
-    if (last.wd == event.wd && last.mask == event.mask && last.cookie == event.cookie &&
-        last.name == event.name) {
+    if (last.wd == event.wd && last.mask == event.mask && last.cookie == event.cookie && last.name == event.name) {
       return;
     }
   }
@@ -127,8 +125,8 @@ std::string InotifyFile::TakeLocked(size_t room) {
     const Event& event = events_.front();
     const size_t at = bytes.size(), name_size = PaddedName(event.name);
     bytes.resize(at + event.size());
-    const inotify_event header = {.wd = event.wd, .mask = event.mask, .cookie = event.cookie,
-                                  .len = static_cast<uint32_t>(name_size)};
+    const inotify_event header = {
+        .wd = event.wd, .mask = event.mask, .cookie = event.cookie, .len = static_cast<uint32_t>(name_size)};
     memcpy(bytes.data() + at, &header, sizeof(header));
     memcpy(bytes.data() + at + sizeof(header), event.name.data(), event.name.size());
     events_.pop_front();

@@ -33,8 +33,10 @@ struct SemaphoreField {
   uint64_t max;
 };
 
-constexpr SemaphoreField kSemaphoreFields[] = {
-    {&IpcLimits::sem_msl, INT_MAX}, {&IpcLimits::sem_mns, INT_MAX}, {&IpcLimits::sem_opm, INT_MAX}, {&IpcLimits::sem_mni, kMaxIds}};
+constexpr SemaphoreField kSemaphoreFields[] = {{&IpcLimits::sem_msl, INT_MAX},
+                                               {&IpcLimits::sem_mns, INT_MAX},
+                                               {&IpcLimits::sem_opm, INT_MAX},
+                                               {&IpcLimits::sem_mni, kMaxIds}};
 
 std::string ReadSemaphores(Task& reader) {
   std::string text;

@@ -68,8 +68,7 @@ void LayeredDir::Prefetch(std::string_view path) {
 
 Result<RefPtr<Inode>> LayeredDir::Create(std::string_view name, const NewFile& file) {
   TRY(layered().CheckInodes());
-  RefPtr<LayeredNode> node =
-      LayeredNode::Make(layered(), NewAttr(layered(), file), nullptr, file.symlink_target);
+  RefPtr<LayeredNode> node = LayeredNode::Make(layered(), NewAttr(layered(), file), nullptr, file.symlink_target);
   {
     MutexLock l(layered().tree_mu());
     if (removed_) return Errno(ENOENT);
@@ -164,8 +163,8 @@ Result<void> LayeredDir::Rmdir(std::string_view name, Inode& child) {
   return {};
 }
 
-Result<void> LayeredDir::Rename(std::string_view old_name, Inode& child, Inode& new_dir,
-                                std::string_view new_name, Inode* replaced, uint32_t flags) {
+Result<void> LayeredDir::Rename(std::string_view old_name, Inode& child, Inode& new_dir, std::string_view new_name,
+                                Inode* replaced, uint32_t flags) {
   auto& to = static_cast<LayeredDir&>(new_dir);
   auto& node = static_cast<LayeredNode&>(child);
   auto* victim = static_cast<LayeredNode*>(replaced);

@@ -23,8 +23,8 @@ class LayeredDir final : public LayeredNode {
 
  private:
   struct Entry {
-    RefPtr<LayeredNode> node;    // null: a whiteout
-    bool covers_lower = false;   // the lower directory has this name too
+    RefPtr<LayeredNode> node;   // null: a whiteout
+    bool covers_lower = false;  // the lower directory has this name too
   };
   // All of these: the tree is locked.
   void PutLocked(std::string_view name, RefPtr<LayeredNode> node);

@@ -186,8 +186,8 @@ void LayeredFile::Written(uint64_t end, bool keep_set_ids) {
   if (!keep_set_ids && (attr_.mode & (S_ISUID | S_ISGID))) attr_.mode = WithoutSetIds(attr_.mode);
 }
 
-Result<size_t> LayeredFile::WriteAt(IoSource& src, int64_t offset, bool append, uint64_t limit,
-                                    bool keep_set_ids, int64_t* end) {
+Result<size_t> LayeredFile::WriteAt(IoSource& src, int64_t offset, bool append, uint64_t limit, bool keep_set_ids,
+                                    int64_t* end) {
   std::lock_guard<std::mutex> l(write_mu_);
   if (append) offset = static_cast<int64_t>(CurrentView().size);
   *end = offset;

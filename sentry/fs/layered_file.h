@@ -19,8 +19,7 @@ class LayeredFile final : public LayeredNode {
 
   Result<size_t> ReadAt(IoSink& dst, int64_t offset, bool touch_atime);
   // `append` ignores the offset; *end is where the data ended. `limit`: RLIMIT_FSIZE.
-  Result<size_t> WriteAt(IoSource& src, int64_t offset, bool append, uint64_t limit, bool keep_set_ids,
-                         int64_t* end);
+  Result<size_t> WriteAt(IoSource& src, int64_t offset, bool append, uint64_t limit, bool keep_set_ids, int64_t* end);
   Result<int64_t> SeekData(int64_t offset, int whence);
   Result<void> Allocate(int mode, int64_t offset, int64_t length);
   Result<Mappable> Map(uint64_t offset, bool shared, bool writable);
@@ -51,10 +50,10 @@ class LayeredFile final : public LayeredNode {
   std::mutex write_mu_;
   Where where_ ABSL_GUARDED_BY(mu_);
   std::vector<std::byte> inline_ ABSL_GUARDED_BY(mu_);
-  UniqueFd host_ ABSL_GUARDED_BY(mu_);  // once set, stays
+  UniqueFd host_ ABSL_GUARDED_BY(mu_);       // once set, stays
   UniqueFd read_only_ ABSL_GUARDED_BY(mu_);  // the same file; likewise
-  std::atomic<int> lower_fd_{-1};       // owned by the lower inode
-  bool sparse_ = false;                 // under write_mu_: may have holes, so pages are counted by the host
+  std::atomic<int> lower_fd_{-1};            // owned by the lower inode
+  bool sparse_ = false;                      // under write_mu_: may have holes, so pages are counted by the host
   std::atomic<uint64_t> charged_pages_{0};
 };
 

@@ -34,8 +34,10 @@ timespec CoarseNow() {
 }
 
 LayeredFs::LayeredFs(Options options)
-    : FileSystem(Vfs::NewDev()), options_(std::move(options)),
-      limit_pages_((options_.size_limit + kPage - 1) / kPage), limit_inodes_(options_.inode_limit),
+    : FileSystem(Vfs::NewDev()),
+      options_(std::move(options)),
+      limit_pages_((options_.size_limit + kPage - 1) / kPage),
+      limit_inodes_(options_.inode_limit),
       next_ino_(options_.lower ? kFirstUpperIno : 1) {}
 
 // Nodes refer to their filesystem: they go first.
@@ -63,9 +65,7 @@ RefPtr<LayeredNode> LayeredFs::NodeFor(RefPtr<Inode> lower, const Attr& attr) {
   return node;
 }
 
-void LayeredFs::PinLocked(LayeredNode& node) {
-  pinned_[node.lower_key()] = RefPtr<LayeredNode>(&node);
-}
+void LayeredFs::PinLocked(LayeredNode& node) { pinned_[node.lower_key()] = RefPtr<LayeredNode>(&node); }
 
 RefPtr<LayeredNode> LayeredFs::UnpinLocked(LayeredNode& node) {
   const auto it = pinned_.find(node.lower_key());
@@ -128,10 +128,10 @@ std::string LayeredFs::options() const {
 RefPtr<FileSystem> NewTmpfs(BackingStore& backing, const TmpfsOptions& options) {
   const uint64_t size = options.size != 0 ? options.size : HalfOfMemory();
   const uint64_t inodes = options.inodes != 0 ? options.inodes : HalfOfMemory() / kPage;
-  auto fs = MakeRef<LayeredFs>(LayeredFs::Options{
-      .type = options.type, .backing = backing, .size_limit = size, .inode_limit = inodes});
-  Attr attr = LayeredNode::NewAttr(
-      *fs, {.mode = S_IFDIR | (options.mode & 07777), .uid = options.uid, .gid = options.gid});
+  auto fs = MakeRef<LayeredFs>(
+      LayeredFs::Options{.type = options.type, .backing = backing, .size_limit = size, .inode_limit = inodes});
+  Attr attr =
+      LayeredNode::NewAttr(*fs, {.mode = S_IFDIR | (options.mode & 07777), .uid = options.uid, .gid = options.gid});
   fs->set_root(LayeredNode::Make(*fs, attr, nullptr));
   return fs;
 }
@@ -143,13 +143,12 @@ Result<void> RemountTmpfs(FileSystem& fs, std::string_view data) {
   return static_cast<LayeredFs&>(fs).SetLimits(options.size, options.inodes);
 }
 
-Result<RefPtr<FileSystem>> NewOverlay(BackingStore& backing, RefPtr<FileSystem> lower,
-                                      const OverlayOptions& options) {
+Result<RefPtr<FileSystem>> NewOverlay(BackingStore& backing, RefPtr<FileSystem> lower, const OverlayOptions& options) {
   RefPtr<Inode> lower_root = lower->root();
   const Attr attr = TRY(lower_root->GetAttr());
   if (!attr.IsDir()) return Errno(ENOTDIR);
-  auto fs = MakeRef<LayeredFs>(LayeredFs::Options{
-      .type = "overlay", .backing = backing, .lower = std::move(lower), .size_limit = options.size});
+  auto fs = MakeRef<LayeredFs>(
+      LayeredFs::Options{.type = "overlay", .backing = backing, .lower = std::move(lower), .size_limit = options.size});
   fs->set_root(fs->NodeFor(std::move(lower_root), attr));
   return RefPtr<FileSystem>(fs);
 }

@@ -108,7 +108,7 @@ class LayeredNode : public Inode {
   // Link counts, with ctime. Called with the tree locked.
   void AddLinks(int delta);
   uint32_t links() const;
-  void Touch();  // mtime and ctime: now
+  void Touch();                                               // mtime and ctime: now
   void set_linkable(bool linkable) { linkable_ = linkable; }  // O_TMPFILE: has no name yet, may get one
   bool linkable() const { return linkable_; }
 

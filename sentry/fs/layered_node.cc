@@ -15,17 +15,19 @@ namespace {
 // What one file's extended attributes may take, so that they cannot be used to fill the sentry's memory.
 constexpr size_t kMaxXattrBytes = 128 * 1024;
 
-timespec TimeOf(const timespec& wanted, const timespec& now) {
-  return wanted.tv_nsec == UTIME_NOW ? now : wanted;
-}
+timespec TimeOf(const timespec& wanted, const timespec& now) { return wanted.tv_nsec == UTIME_NOW ? now : wanted; }
 
 }  // namespace
 
-LayeredNode::LayeredNode(LayeredFs& fs, const Attr& attr, RefPtr<Inode> lower,
-                         std::string symlink_target)
-    : Inode(fs), attr_(attr), layered_(fs), lower_(std::move(lower)),
-      ino_(lower_ ? attr.ino : fs.NewIno()), type_(attr.mode & S_IFMT),
-      symlink_target_(std::move(symlink_target)), xattrs_loaded_(!lower_) {
+LayeredNode::LayeredNode(LayeredFs& fs, const Attr& attr, RefPtr<Inode> lower, std::string symlink_target)
+    : Inode(fs),
+      attr_(attr),
+      layered_(fs),
+      lower_(std::move(lower)),
+      ino_(lower_ ? attr.ino : fs.NewIno()),
+      type_(attr.mode & S_IFMT),
+      symlink_target_(std::move(symlink_target)),
+      xattrs_loaded_(!lower_) {
   if (lower_) lower_key_ = {attr.dev, attr.ino};
   attr_.dev = fs.dev();
   attr_.ino = ino_;

@@ -12,8 +12,7 @@ namespace {
 
 class LayeredOpenFile final : public SeekableFile {
  public:
-  LayeredOpenFile(LayeredFile& node, const Path& path, int flags)
-      : SeekableFile(path, flags), node_(node) {}
+  LayeredOpenFile(LayeredFile& node, const Path& path, int flags) : SeekableFile(path, flags), node_(node) {}
 
   Result<void> Sync(bool data_only) override { return {}; }  // memory has nothing to write back
   Result<void> Allocate(int mode, int64_t offset, int64_t length) override {
@@ -30,8 +29,8 @@ class LayeredOpenFile final : public SeekableFile {
     return node_.ReadAt(dst, offset, touch);
   }
   Result<size_t> WriteAt(Task& task, IoSource& src, int64_t offset, int64_t* end) override {
-    return node_.WriteAt(src, offset, flags() & O_APPEND, task.rlimit(RLIMIT_FSIZE),
-                         task.creds()->Has(CAP_FSETID), end);
+    return node_.WriteAt(src, offset, flags() & O_APPEND, task.rlimit(RLIMIT_FSIZE), task.creds()->Has(CAP_FSETID),
+                         end);
   }
   Result<int64_t> SeekData(int64_t offset, int whence) override { return node_.SeekData(offset, whence); }
 

@@ -15,7 +15,8 @@ class LookupAhead {
   // A listing was taken. Only its first kMaxNames are kept. `window` names come with the first trip.
   void Listed(std::vector<std::string> names, size_t window = 1);
   size_t window() const { return window_; }
-  // `name`, and behind it up to `most` - 1 others that are worth fetching in the same trip. No name of a listing is given twice.
+  // `name`, and behind it up to `most` - 1 others that are worth fetching in the same trip. No name of a listing is
+  // given twice.
   std::vector<std::string> Take(std::string_view name, size_t most);
 
   static constexpr size_t kMaxNames = 16384;

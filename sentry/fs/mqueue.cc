@@ -104,9 +104,13 @@ Result<MqueueInode::Message> MqueueInode::Receive(Task& task, bool nonblocking, 
   Message message;
   if (!TryReceive(message)) {
     if (nonblocking) return Errno(EAGAIN);
-    const auto count_me = [this](int by) { MutexLock l(mu_); receivers_ += by; };
+    const auto count_me = [this](int by) {
+      MutexLock l(mu_);
+      receivers_ += by;
+    };
     count_me(1);
-    const auto outcome = WaitUntilDone(task, queue_, EPOLLIN, deadline, [&]() -> Result<bool> { return TryReceive(message); });
+    const auto outcome =
+        WaitUntilDone(task, queue_, EPOLLIN, deadline, [&]() -> Result<bool> { return TryReceive(message); });
     count_me(-1);
     TRY(outcome);
   }

@@ -8,14 +8,14 @@ namespace runsc {
 
 // A namespace of any kind. Null objects stand for the sandbox's first one of the kind.
 struct NamespaceHandle {
-  int flag = 0;                  // CLONE_NEW*
+  int flag = 0;  // CLONE_NEW*
   uint64_t ino = 0;
-  RefPtr<UserNamespace> owner;   // for a user namespace: the one around it
-  RefPtr<UserNamespace> user;    // CLONE_NEWUSER
-  RefPtr<PidNamespace> pid;      // CLONE_NEWPID
-  RefPtr<UtsNamespace> uts;      // CLONE_NEWUTS
-  RefPtr<PlainNamespace> plain;  // CLONE_NEWIPC, CLONE_NEWNET
-  RefPtr<MountNamespace> mounts; // CLONE_NEWNS
+  RefPtr<UserNamespace> owner;    // for a user namespace: the one around it
+  RefPtr<UserNamespace> user;     // CLONE_NEWUSER
+  RefPtr<PidNamespace> pid;       // CLONE_NEWPID
+  RefPtr<UtsNamespace> uts;       // CLONE_NEWUTS
+  RefPtr<PlainNamespace> plain;   // CLONE_NEWIPC, CLONE_NEWNET
+  RefPtr<MountNamespace> mounts;  // CLONE_NEWNS
 
   bool is_first() const { return !user && !pid && !uts && !plain && !mounts; }
 };

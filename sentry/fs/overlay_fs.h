@@ -11,7 +11,6 @@ struct OverlayOptions {
 };
 
 // `lower` must not change underneath; nothing is ever written to it. `backing` must outlive the result.
-Result<RefPtr<FileSystem>> NewOverlay(BackingStore& backing, RefPtr<FileSystem> lower,
-                                      const OverlayOptions& options);
+Result<RefPtr<FileSystem>> NewOverlay(BackingStore& backing, RefPtr<FileSystem> lower, const OverlayOptions& options);
 
 }  // namespace runsc

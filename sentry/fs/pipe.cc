@@ -10,8 +10,7 @@ namespace runsc {
 Pipe::Run Pipe::FrontRun(uint64_t head, uint64_t tail) {
   Run run;
   if (head >= tail) return run;
-  if (SlotOf(head) != SlotOf(tail) && head % kSlot == (EndOf(SlotOf(head)) & ~kPacket) % kSlot &&
-      head % kSlot != 0) {
+  if (SlotOf(head) != SlotOf(tail) && head % kSlot == (EndOf(SlotOf(head)) & ~kPacket) % kSlot && head % kSlot != 0) {
     head = NextSlot(head);
   }
   run.start = head;

@@ -49,7 +49,7 @@ class Pipe : public RefCounted {
   // How many ends of the kind were ever made: a FIFO's opener waits for this to change.
   uint32_t reader_openings() const { return reader_openings_.load(); }
   uint32_t writer_openings() const { return writer_openings_.load(); }
-  EventMask ReadReadiness() const;   // without EPOLLHUP
+  EventMask ReadReadiness() const;  // without EPOLLHUP
   EventMask WriteReadiness() const;
   WaitQueue& queue() { return queue_; }
 
@@ -93,15 +93,15 @@ class Pipe : public RefCounted {
   void Publish(uint64_t start, size_t size, bool packet);
   Result<size_t> Fill(IoSource& src, bool packets);
 
-  std::mutex read_mu_, write_mu_;         // unranked: held across guest copies (docs/locking.md)
-  std::unique_ptr<std::byte[]> ring_;     // made by the first write; replaced under both locks
+  std::mutex read_mu_, write_mu_;      // unranked: held across guest copies (docs/locking.md)
+  std::unique_ptr<std::byte[]> ring_;  // made by the first write; replaced under both locks
   // How far each slot is filled, and whether it is a packet. Written before the tail leaves the slot, read
   // only of slots the tail has left.
   std::unique_ptr<uint16_t[]> ends_;
   std::atomic<size_t> capacity_{kDefaultCapacity};  // a power of two
   // The next byte to read: stored under read_mu_, or under write_mu_ while the pipe is empty.
   std::atomic<uint64_t> head_{0};
-  std::atomic<uint64_t> tail_{0};         // next byte to write; stored under write_mu_
+  std::atomic<uint64_t> tail_{0};  // next byte to write; stored under write_mu_
   std::atomic<int> readers_{0}, writers_{0};
   std::atomic<uint32_t> reader_openings_{0}, writer_openings_{0};
   WaitQueue queue_;

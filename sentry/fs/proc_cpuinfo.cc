@@ -19,15 +19,15 @@ struct Feature {
 
 // What programs look for; the host's own list, when it can be read, has all of them.
 constexpr Feature kFeatures[] = {
-    {1, 'd', 0, "fpu"},       {1, 'd', 4, "tsc"},       {1, 'd', 8, "cx8"},      {1, 'd', 15, "cmov"},
-    {1, 'd', 23, "mmx"},      {1, 'd', 24, "fxsr"},     {1, 'd', 25, "sse"},     {1, 'd', 26, "sse2"},
-    {1, 'd', 28, "ht"},       {1, 'c', 0, "pni"},       {1, 'c', 1, "pclmulqdq"}, {1, 'c', 9, "ssse3"},
-    {1, 'c', 12, "fma"},      {1, 'c', 13, "cx16"},     {1, 'c', 19, "sse4_1"},  {1, 'c', 20, "sse4_2"},
-    {1, 'c', 22, "movbe"},    {1, 'c', 23, "popcnt"},   {1, 'c', 25, "aes"},     {1, 'c', 26, "xsave"},
-    {1, 'c', 28, "avx"},      {1, 'c', 29, "f16c"},     {1, 'c', 30, "rdrand"},  {1, 'c', 31, "hypervisor"},
-    {7, 'b', 0, "fsgsbase"},  {7, 'b', 3, "bmi1"},      {7, 'b', 5, "avx2"},     {7, 'b', 8, "bmi2"},
-    {7, 'b', 9, "erms"},      {7, 'b', 16, "avx512f"},  {7, 'b', 18, "rdseed"},  {7, 'b', 19, "adx"},
-    {7, 'b', 29, "sha_ni"},   {7, 'd', 4, "fsrm"},
+    {1, 'd', 0, "fpu"},      {1, 'd', 4, "tsc"},      {1, 'd', 8, "cx8"},       {1, 'd', 15, "cmov"},
+    {1, 'd', 23, "mmx"},     {1, 'd', 24, "fxsr"},    {1, 'd', 25, "sse"},      {1, 'd', 26, "sse2"},
+    {1, 'd', 28, "ht"},      {1, 'c', 0, "pni"},      {1, 'c', 1, "pclmulqdq"}, {1, 'c', 9, "ssse3"},
+    {1, 'c', 12, "fma"},     {1, 'c', 13, "cx16"},    {1, 'c', 19, "sse4_1"},   {1, 'c', 20, "sse4_2"},
+    {1, 'c', 22, "movbe"},   {1, 'c', 23, "popcnt"},  {1, 'c', 25, "aes"},      {1, 'c', 26, "xsave"},
+    {1, 'c', 28, "avx"},     {1, 'c', 29, "f16c"},    {1, 'c', 30, "rdrand"},   {1, 'c', 31, "hypervisor"},
+    {7, 'b', 0, "fsgsbase"}, {7, 'b', 3, "bmi1"},     {7, 'b', 5, "avx2"},      {7, 'b', 8, "bmi2"},
+    {7, 'b', 9, "erms"},     {7, 'b', 16, "avx512f"}, {7, 'b', 18, "rdseed"},   {7, 'b', 19, "adx"},
+    {7, 'b', 29, "sha_ni"},  {7, 'd', 4, "fsrm"},
 };
 
 struct CpuidLeaf {

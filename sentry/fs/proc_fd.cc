@@ -63,8 +63,8 @@ class FdInfo : public ProcNode<TextNode> {
     const bool cloexec = fds->GetCloexec(fd_).value_or(false);
     const auto attr = file->GetAttr();
     std::string out = Format("pos:\t%ld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%lu\n", file->offset_for_fdinfo(),
-                             file->flags() | (cloexec ? O_CLOEXEC : 0),
-                             file->path() ? file->path().mount->id() : 0, attr.ok() ? attr->ino : 0);
+                             file->flags() | (cloexec ? O_CLOEXEC : 0), file->path() ? file->path().mount->id() : 0,
+                             attr.ok() ? attr->ino : 0);
     return out + LockLines(*file) + file->FdInfo();
   }
 

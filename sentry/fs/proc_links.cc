@@ -46,9 +46,13 @@ struct NsEntry {
 
 // Not cgroup and time: a program that finds the link (bubblewrap) expects clone(2) to make one, too.
 constexpr NsEntry kNamespaces[] = {
-    {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS},   {"net", CLONE_NEWNET},
-    {"pid", CLONE_NEWPID}, {"pid_for_children", CLONE_NEWPID, true},
-    {"user", CLONE_NEWUSER}, {"uts", CLONE_NEWUTS},
+    {"ipc", CLONE_NEWIPC},
+    {"mnt", CLONE_NEWNS},
+    {"net", CLONE_NEWNET},
+    {"pid", CLONE_NEWPID},
+    {"pid_for_children", CLONE_NEWPID, true},
+    {"user", CLONE_NEWUSER},
+    {"uts", CLONE_NEWUTS},
 };
 
 class NsLink : public SimpleNode {

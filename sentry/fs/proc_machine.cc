@@ -103,11 +103,12 @@ LoadAverage::Averages LoadOf(Kernel& kernel) { return AverageOf(MeasureLoad(kern
 namespace {
 
 constexpr const char* kMemoryLines[] = {
-    "MemTotal:", "MemFree:", "MemAvailable:", "Buffers:", "Cached:", "SwapCached:", "Active:", "Inactive:",
-    "Active(anon):", "Inactive(anon):", "Active(file):", "Inactive(file):", "Unevictable:", "Mlocked:",
-    "Dirty:", "Writeback:", "AnonPages:", "Mapped:", "Shmem:", "KReclaimable:", "Slab:", "SReclaimable:",
-    "SUnreclaim:", "KernelStack:", "PageTables:", "CommitLimit:", "Committed_AS:", "VmallocTotal:",
-    "HugePages_Total:", "HugePages_Free:", "Hugepagesize:",
+    "MemTotal:",     "MemFree:",      "MemAvailable:", "Buffers:",        "Cached:",          "SwapCached:",
+    "Active:",       "Inactive:",     "Active(anon):", "Inactive(anon):", "Active(file):",    "Inactive(file):",
+    "Unevictable:",  "Mlocked:",      "Dirty:",        "Writeback:",      "AnonPages:",       "Mapped:",
+    "Shmem:",        "KReclaimable:", "Slab:",         "SReclaimable:",   "SUnreclaim:",      "KernelStack:",
+    "PageTables:",   "CommitLimit:",  "Committed_AS:", "VmallocTotal:",   "HugePages_Total:", "HugePages_Free:",
+    "Hugepagesize:",
 };
 
 bool IsMemoryLine(std::string_view line) {
@@ -151,7 +152,8 @@ Result<std::string> Interrupts(Task& reader) {
 }
 
 constexpr char kFilesystems[] =
-    "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tsockfs\nnodev\tpipefs\nnodev\tdevpts\nnodev\tcgroup2\nnodev\toverlay\n";
+    "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tsockfs\nnodev\tpipefs\nnodev\tdevpts\nnodev\tcgroup2\nnodev\toverl"
+    "ay\n";
 constexpr char kDevices[] =
     "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n";
 
@@ -166,7 +168,9 @@ void AddProcMachine(SimpleDir& dir) {
   dir.AddText("uptime", &Uptime);
   dir.AddText("version", &Version);
   dir.AddText("vmstat", &Vmstat);
-  dir.AddFixed("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\ncpuacct\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n");
+  dir.AddFixed("cgroups",
+               "#subsys_name\thierarchy\tnum_"
+               "cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\ncpuacct\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n");
   dir.AddFixed("cmdline", "\n");
   dir.AddFixed("consoles", "");
   dir.AddFixed("devices", kDevices);
@@ -180,8 +184,9 @@ void AddProcMachine(SimpleDir& dir) {
   dir.Dir("driver");
   dir.Dir("fs");
   dir.Dir("irq");
-  dir.Dir("tty").AddFixed("drivers", "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
-                                     "pty_slave            /dev/pts      136 0-1048575 pty:slave\n");
+  dir.Dir("tty").AddFixed("drivers",
+                          "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+                          "pty_slave            /dev/pts      136 0-1048575 pty:slave\n");
 }
 
 }  // namespace runsc

@@ -53,8 +53,7 @@ std::string MapsLine(const MemoryManager::Mapping& m, Task& reader) {
 }
 
 // The host's smaps with the guest's names: lines that start a mapping are replaced.
-std::string RenameMappings(const std::string& host, const std::vector<MemoryManager::Mapping>& mappings,
-                           Task& reader) {
+std::string RenameMappings(const std::string& host, const std::vector<MemoryManager::Mapping>& mappings, Task& reader) {
   std::map<GuestAddr, const MemoryManager::Mapping*> by_start;
   for (const auto& m : mappings) by_start[m.start] = &m;
   std::string out;
@@ -171,8 +170,7 @@ Result<size_t> MemFile::WriteAt(Task&, IoSource& src, int64_t offset, int64_t* e
 
 class MemNode : public ProcNode<SimpleNode> {
  public:
-  MemNode(SimpleFs& fs, const ProcTarget& target, uint64_t ino)
-      : ProcNode(target, fs, S_IFREG | 0600, ino) {}
+  MemNode(SimpleFs& fs, const ProcTarget& target, uint64_t ino) : ProcNode(target, fs, S_IFREG | 0600, ino) {}
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
     RefPtr<MemoryManager> mm = TRY(InspectMemory(target_, task));
     if (!mm) return Errno(ESRCH);

@@ -46,8 +46,8 @@ Result<std::string> ProcMountinfo(const ProcTarget& target, Task&) {
   std::string out;
   for (const Vfs::MountInfo& mount : TRY(MountsOf(target))) {
     AppendFormat(&out, "%d %d %u:%u ", mount.id, mount.parent_id, major(mount.dev), minor(mount.dev));
-    out += Escape(mount.root) + " " + Escape(mount.target) + " " + mount.options + " " + mount.propagation + "- " + mount.type + " " +
-           Escape(mount.source) + " " + mount.fs_options + "\n";
+    out += Escape(mount.root) + " " + Escape(mount.target) + " " + mount.options + " " + mount.propagation + "- " +
+           mount.type + " " + Escape(mount.source) + " " + mount.fs_options + "\n";
   }
   return out;
 }
@@ -55,8 +55,8 @@ Result<std::string> ProcMountinfo(const ProcTarget& target, Task&) {
 Result<std::string> ProcMountstats(const ProcTarget& target, Task&) {
   std::string out;
   for (const Vfs::MountInfo& mount : TRY(MountsOf(target))) {
-    out += "device " + Escape(mount.source) + " mounted on " + Escape(mount.target) + " with fstype " +
-           mount.type + "\n";
+    out +=
+        "device " + Escape(mount.source) + " mounted on " + Escape(mount.target) + " with fstype " + mount.type + "\n";
   }
   return out;
 }

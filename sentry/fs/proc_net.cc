@@ -45,11 +45,10 @@ struct NetFile {
 };
 
 constexpr NetFile kFiles[] = {
-    {"arp", kArp},         {"dev", kDev},     {"if_inet6", ""}, {"netlink", kNetlink},
-    {"packet", kPacket},   {"raw", kUdp},     {"raw6", kUdp6},        {"route", kRoute},
-    {"sockstat", ""}, {"tcp", kTcp},   {"tcp6", kTcp6},        {"udp", kUdp},
-    {"udp6", kUdp6},       {"ipv6_route", kRoute6},     {"protocols", ""},
-    {"sockstat6", ""},     {"unix", kUnix},
+    {"arp", kArp},     {"dev", kDev},   {"if_inet6", ""},  {"netlink", kNetlink},   {"packet", kPacket},
+    {"raw", kUdp},     {"raw6", kUdp6}, {"route", kRoute}, {"sockstat", ""},        {"tcp", kTcp},
+    {"tcp6", kTcp6},   {"udp", kUdp},   {"udp6", kUdp6},   {"ipv6_route", kRoute6}, {"protocols", ""},
+    {"sockstat6", ""}, {"unix", kUnix},
 };
 
 // Constant once guests run.

@@ -42,8 +42,7 @@ Result<size_t> PagemapFile::ReadAt(Task&, IoSink& dst, int64_t offset) {
 
 class PagemapNode : public ProcNode<SimpleNode> {
  public:
-  PagemapNode(SimpleFs& fs, const ProcTarget& target, uint64_t ino)
-      : ProcNode(target, fs, S_IFREG | 0400, ino) {}
+  PagemapNode(SimpleFs& fs, const ProcTarget& target, uint64_t ino) : ProcNode(target, fs, S_IFREG | 0400, ino) {}
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override {
     TRY(target_.CheckMayInspect(task));
     RefPtr<MemoryManager> mm = TRY(target_.mm());

@@ -27,7 +27,8 @@ uint64_t NsOf(const timeval& tv) { return tv.tv_sec * uint64_t{kNsPerSecond} + t
 // What the task set lock guards, copied out.
 struct Snapshot {
   int tracer = 0;
-  int tgid = 0, tid = 0, ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, nice = 0, exit_signal = 0, exit_status = 0;
+  int tgid = 0, tid = 0, ppid = 0, pgid = 0, sid = 0, tpgid = -1, threads = 0, nice = 0, exit_signal = 0,
+      exit_status = 0;
   uint64_t tty = 0;
   int64_t start_ns = 0;
   Times times, children;
@@ -90,12 +91,18 @@ Snapshot TakeSnapshot(const ProcTarget& target, const Task& task, const Task& re
 
 std::string StateText(char letter) {
   switch (letter) {
-    case 'R': return "R (running)";
-    case 'S': return "S (sleeping)";
-    case 'D': return "D (disk sleep)";
-    case 'T': return "T (stopped)";
-    case 't': return "t (tracing stop)";
-    default: return "Z (zombie)";
+    case 'R':
+      return "R (running)";
+    case 'S':
+      return "S (sleeping)";
+    case 'D':
+      return "D (disk sleep)";
+    case 'T':
+      return "T (stopped)";
+    case 't':
+      return "t (tracing stop)";
+    default:
+      return "Z (zombie)";
   }
 }
 
@@ -103,10 +110,10 @@ void AppendIds(const ProcTarget& target, const Task& task, const Snapshot& s, Ta
   CredentialsRef c = task.CredsSnapshot();
   const UserNamespace* ns = reader.creds()->user_ns.get();
   AppendFormat(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", s.tgid, s.tid, s.ppid, s.tracer);
-  AppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", UidToGuest(ns, c->ruid), UidToGuest(ns, c->euid),
-               UidToGuest(ns, c->suid), UidToGuest(ns, c->fsuid));
-  AppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", GidToGuest(ns, c->rgid), GidToGuest(ns, c->egid),
-               GidToGuest(ns, c->sgid), GidToGuest(ns, c->fsgid));
+  AppendFormat(out, "Uid:\t%u\t%u\t%u\t%u\n", UidToGuest(ns, c->ruid), UidToGuest(ns, c->euid), UidToGuest(ns, c->suid),
+               UidToGuest(ns, c->fsuid));
+  AppendFormat(out, "Gid:\t%u\t%u\t%u\t%u\n", GidToGuest(ns, c->rgid), GidToGuest(ns, c->egid), GidToGuest(ns, c->sgid),
+               GidToGuest(ns, c->fsgid));
 }
 
 // The table's size, as Linux grows it: in powers of two from 64.
@@ -152,11 +159,21 @@ struct MemoryLine {
 };
 
 constexpr MemoryLine kMemoryLines[] = {
-    {"VmPeak", &ProcSizes::total}, {"VmSize", &ProcSizes::total}, {"VmLck", nullptr},
-    {"VmPin", nullptr},            {"VmHWM", nullptr},            {"VmRSS", nullptr},
-    {"RssAnon", nullptr},          {"RssFile", nullptr},          {"RssShmem", nullptr},
-    {"VmData", &ProcSizes::data},  {"VmStk", &ProcSizes::stack},  {"VmExe", &ProcSizes::text},
-    {"VmLib", &ProcSizes::library}, {"VmPTE", nullptr},           {"VmSwap", nullptr},
+    {"VmPeak", &ProcSizes::total},
+    {"VmSize", &ProcSizes::total},
+    {"VmLck", nullptr},
+    {"VmPin", nullptr},
+    {"VmHWM", nullptr},
+    {"VmRSS", nullptr},
+    {"RssAnon", nullptr},
+    {"RssFile", nullptr},
+    {"RssShmem", nullptr},
+    {"VmData", &ProcSizes::data},
+    {"VmStk", &ProcSizes::stack},
+    {"VmExe", &ProcSizes::text},
+    {"VmLib", &ProcSizes::library},
+    {"VmPTE", nullptr},
+    {"VmSwap", nullptr},
     {"HugetlbPages", nullptr},
 };
 
@@ -191,10 +208,8 @@ void AppendSignals(const Task& task, const Snapshot& s, std::string* out) {
 
 void AppendCapabilities(const Task& task, std::string* out) {
   CredentialsRef c = task.CredsSnapshot();
-  AppendFormat(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", c->inheritable, c->permitted,
-               c->effective);
-  AppendFormat(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n", c->bounding, c->ambient,
-               c->no_new_privs);
+  AppendFormat(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", c->inheritable, c->permitted, c->effective);
+  AppendFormat(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n", c->bounding, c->ambient, c->no_new_privs);
   const SeccompStatus seccomp = SeccompStatusOf(task);
   AppendFormat(out, "Seccomp:\t%d\nSeccomp_filters:\t%d\n", seccomp.mode, seccomp.filters);
 }
@@ -221,24 +236,24 @@ std::string StatMemory(MemoryManager* mm, bool permitted) {
   const MemoryManager::Image image = mm != nullptr ? mm->image() : MemoryManager::Image{};
   const bool show = permitted && mm != nullptr;
   return Format(" %lu %lu 18446744073709551615 %lu %lu %lu 0 0", sizes.total * 4096, sizes.resident,
-                show ? image.start_code : uint64_t{mm != nullptr},
-                show ? image.end_code : uint64_t{mm != nullptr}, show ? image.start_stack : uint64_t{0});
+                show ? image.start_code : uint64_t{mm != nullptr}, show ? image.end_code : uint64_t{mm != nullptr},
+                show ? image.start_stack : uint64_t{0});
 }
 
 // Fields 45 to 52.
 std::string StatImage(MemoryManager* mm, bool permitted, int exit_status) {
   if (mm == nullptr || !permitted) return Format(" 0 0 0 0 0 0 0 %d", permitted ? exit_status : 0);
   const MemoryManager::Image i = mm->image();
-  return Format(" %lu %lu %lu %lu %lu %lu %lu %d", i.start_data, i.end_data, i.start_brk, i.arg_start,
-                i.arg_end, i.env_start, i.env_end, exit_status);
+  return Format(" %lu %lu %lu %lu %lu %lu %lu %d", i.start_data, i.end_data, i.start_brk, i.arg_start, i.arg_end,
+                i.env_start, i.env_end, exit_status);
 }
 
 // Fields 4 to 22.
 std::string StatProcess(const Task& task, const Snapshot& s) {
   constexpr unsigned kFlags = 0x400000;  // PF_RANDOMIZE
   std::string out = Format(" %d %d %d %lu %d %u", s.ppid, s.pgid, s.sid, s.tty, s.tpgid, kFlags);
-  AppendFormat(&out, " %ld %ld %ld %ld", s.self_usage.ru_minflt, s.children_usage.ru_minflt,
-               s.self_usage.ru_majflt, s.children_usage.ru_majflt);
+  AppendFormat(&out, " %ld %ld %ld %ld", s.self_usage.ru_minflt, s.children_usage.ru_minflt, s.self_usage.ru_majflt,
+               s.children_usage.ru_majflt);
   AppendFormat(&out, " %lu %lu %lu %lu", s.times.user / kNsPerTick, s.times.system / kNsPerTick,
                s.children.user / kNsPerTick, s.children.system / kNsPerTick);
   AppendFormat(&out, " %d %d %d 0 %ld", 20 + s.nice, s.nice, s.threads, s.start_ns / kNsPerTick);
@@ -257,8 +272,8 @@ Result<std::string> ProcStat(const ProcTarget& target, Task& reader) {
   std::string out = Format("%d (%s) %c", s.tid, task->name().c_str(), task->StateLetter());
   out += StatProcess(*task, s);
   out += StatMemory(mm.get(), permitted);
-  AppendFormat(&out, " %lu %lu %lu %lu 0 0 0 %d 0 0 %d 0 0 0", s.pending & kShown, blocked & kShown,
-               s.ignored & kShown, s.caught & kShown, s.exit_signal, task->sched_policy & ~SCHED_RESET_ON_FORK);
+  AppendFormat(&out, " %lu %lu %lu %lu 0 0 0 %d 0 0 %d 0 0 0", s.pending & kShown, blocked & kShown, s.ignored & kShown,
+               s.caught & kShown, s.exit_signal, task->sched_policy & ~SCHED_RESET_ON_FORK);
   out += StatImage(mm.get(), permitted, s.exit_status);
   return out + "\n";
 }

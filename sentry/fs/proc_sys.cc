@@ -136,8 +136,12 @@ constexpr Constant kConstants[] = {
 
 // Settings of the host's memory management, which is the guest's, and what to say where they cannot be read.
 constexpr Constant kHostSettings[] = {
-    {"vm/dirty_background_ratio", "10"}, {"vm/dirty_ratio", "20"},       {"vm/max_map_count", "65530"},
-    {"vm/min_free_kbytes", "67584"},     {"vm/overcommit_memory", "0"},  {"vm/overcommit_ratio", "50"},
+    {"vm/dirty_background_ratio", "10"},
+    {"vm/dirty_ratio", "20"},
+    {"vm/max_map_count", "65530"},
+    {"vm/min_free_kbytes", "67584"},
+    {"vm/overcommit_memory", "0"},
+    {"vm/overcommit_ratio", "50"},
     {"vm/swappiness", "60"},
 };
 
@@ -212,7 +216,8 @@ void AddProcSys(SimpleDir& sys) {
     AddAt(sys, setting.path, [&setting](Task&) { return HostSetting(setting); });
   }
   for (const ProcSysKnob& knob : Knobs()) {
-    AddAt(sys, knob.path, [&knob](Task& reader) { return Result<std::string>(knob.read(reader) + "\n"); }, knob.write);
+    AddAt(
+        sys, knob.path, [&knob](Task& reader) { return Result<std::string>(knob.read(reader) + "\n"); }, knob.write);
   }
   AddAt(sys, "kernel/hostname", &Hostname, &SetHostname);
   AddAt(sys, "kernel/domainname", &Domainname, &SetDomainname);

@@ -10,7 +10,7 @@
 namespace runsc {
 
 struct ProcSysKnob {
-  const char* path;  // "net/ipv4/ip_forward"
+  const char* path;                                            // "net/ipv4/ip_forward"
   std::string (*read)(Task& reader);                           // without the newline
   Result<void> (*write)(Task& writer, std::string_view text);  // checks the writer's rights
 };

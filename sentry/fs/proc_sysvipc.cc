@@ -29,8 +29,7 @@ Result<std::string> ShmText(Task& reader) {
 }
 
 Result<std::string> SemText(Task& reader) {
-  std::string text =
-      "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n";
+  std::string text = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n";
   for (const auto& set : IpcOf(reader).semaphores.table().All()) {
     MutexLock l(set->mu());
     if (!set->CheckAccessLocked(*reader.creds(), 0444).ok()) continue;
@@ -44,16 +43,17 @@ Result<std::string> SemText(Task& reader) {
 
 Result<std::string> MsgText(Task& reader) {
   std::string text =
-      "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      "
+      "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime    "
+      "  "
       "ctime\n";
   for (const auto& queue : IpcOf(reader).messages.table().All()) {
     MutexLock l(queue->mu());
     if (!queue->CheckAccessLocked(*reader.creds(), 0444).ok()) continue;
     const struct msqid_ds s = queue->StatLocked();
     const struct ipc_perm& p = s.msg_perm;
-    text += Format("%10d %10d  %4o  %10lu %10lu %5u %5u %5u %5u %5u %5u %10lu %10lu %10lu\n", p.__key, queue->id(), p.mode,
-                   s.__msg_cbytes, s.msg_qnum, s.msg_lspid, s.msg_lrpid, p.uid, p.gid, p.cuid, p.cgid, s.msg_stime,
-                   s.msg_rtime, s.msg_ctime);
+    text += Format("%10d %10d  %4o  %10lu %10lu %5u %5u %5u %5u %5u %5u %10lu %10lu %10lu\n", p.__key, queue->id(),
+                   p.mode, s.__msg_cbytes, s.msg_qnum, s.msg_lspid, s.msg_lrpid, p.uid, p.gid, p.cuid, p.cgid,
+                   s.msg_stime, s.msg_rtime, s.msg_ctime);
   }
   return text;
 }

@@ -51,7 +51,8 @@ Result<IdMap> ParseMap(std::string_view text) {
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
     IdRange range;
     int end = 0;
-    if (std::sscanf(line.c_str(), "%u %u %u %n", &range.inside, &range.outside, &range.count, &end) != 3) return Errno(EINVAL);
+    if (std::sscanf(line.c_str(), "%u %u %u %n", &range.inside, &range.outside, &range.count, &end) != 3)
+      return Errno(EINVAL);
     if (static_cast<size_t>(end) != line.size() || map.size() == kMaxRanges) return Errno(EINVAL);
     TRY(CheckRange(map, range));
     map.push_back(range);
@@ -60,7 +61,8 @@ Result<IdMap> ParseMap(std::string_view text) {
 }
 
 // The maker may map himself, and himself only; anything else takes the right to change ids around.
-Result<void> CheckMayMap(const UserNamespace& ns, UserNamespace::Kind kind, const IdMap& map, const Credentials& writer) {
+Result<void> CheckMayMap(const UserNamespace& ns, UserNamespace::Kind kind, const IdMap& map,
+                         const Credentials& writer) {
   const UserNamespace* around = ns.parent().get();
   if (writer.user_ns.get() != &ns && writer.user_ns.get() != around) return Errno(EPERM);
   if (!writer.HasIn(&ns, CAP_SYS_ADMIN)) return Errno(EPERM);

@@ -15,7 +15,8 @@ namespace {
 
 class ProcRoot : public SimpleDir {
  public:
-  ProcRoot(SimpleFs& fs, Kernel& kernel, RefPtr<PidNamespace> ns) : SimpleDir(fs), kernel_(kernel), ns_(std::move(ns)) {}
+  ProcRoot(SimpleFs& fs, Kernel& kernel, RefPtr<PidNamespace> ns)
+      : SimpleDir(fs), kernel_(kernel), ns_(std::move(ns)) {}
 
   Result<Attr> GetAttr() override {
     Attr attr = TRY(SimpleDir::GetAttr());
@@ -82,11 +83,12 @@ RefPtr<FileSystem> NewProcfs(Kernel& kernel, RefPtr<PidNamespace> ns) {
   auto fs = MakeRef<SimpleFs>(SimpleFs::Kind{"proc", PROC_SUPER_MAGIC, ENOENT});
   auto root = MakeRef<ProcRoot>(*fs, kernel, ns);
   root->Add("self", MakeRef<TextLink>(*fs, [ns](Task& reader) -> Result<std::string> {
-    return std::to_string(TRY(NumberIn(ns, reader, reader.pid())));
-  }));
+              return std::to_string(TRY(NumberIn(ns, reader, reader.pid())));
+            }));
   root->Add("thread-self", MakeRef<TextLink>(*fs, [ns](Task& reader) -> Result<std::string> {
-    return Format("%d/task/%d", TRY(NumberIn(ns, reader, reader.pid())), TRY(NumberIn(ns, reader, reader.tid())));
-  }));
+              return Format("%d/task/%d", TRY(NumberIn(ns, reader, reader.pid())),
+                            TRY(NumberIn(ns, reader, reader.tid())));
+            }));
   root->AddLink("mounts", "self/mounts");
   root->AddLink("net", "self/net");
   root->AddText("locks", &LocksText);

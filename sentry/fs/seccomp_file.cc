@@ -31,7 +31,8 @@ Result<int64_t> SeccompFile::Receive(Task& task, GuestAddr addr) {
   const auto given = TRY(task.CopyInObject<seccomp_notif>(addr));
   const auto* bytes = reinterpret_cast<const char*>(&given);
   if (std::any_of(bytes, bytes + sizeof(given), [](char c) { return c != 0; })) return Errno(EINVAL);
-  const SeccompNotice notice = TRY(BlockUntil(task, listener_->events(), EPOLLIN | EPOLLHUP, kNever, [&] { return listener_->Take(); }));
+  const SeccompNotice notice =
+      TRY(BlockUntil(task, listener_->events(), EPOLLIN | EPOLLHUP, kNever, [&] { return listener_->Take(); }));
   seccomp_notif out{};
   out.id = notice.id;
   out.pid = static_cast<uint32_t>(PidToGuest(task, notice.task->tid()));

@@ -109,8 +109,7 @@ std::string SignalFile::FdInfo() const {
 }
 
 RefPtr<File> NewSignalFile(Task& task, SignalSet set, int flags) {
-  return MakeRef<SignalFile>(NewAnonInode(task), RefPtr<ThreadGroup>(&task.thread_group()), set,
-                             flags & O_NONBLOCK);
+  return MakeRef<SignalFile>(NewAnonInode(task), RefPtr<ThreadGroup>(&task.thread_group()), set, flags & O_NONBLOCK);
 }
 
 }  // namespace runsc

@@ -111,16 +111,15 @@ SimpleDir& SimpleDir::Dir(std::string_view path) {
   return end == path.size() ? child : child.Dir(path.substr(end + 1));
 }
 
-void SimpleDir::Add(std::string_view name, RefPtr<SimpleNode> node) {
-  children_[std::string(name)] = std::move(node);
-}
+void SimpleDir::Add(std::string_view name, RefPtr<SimpleNode> node) { children_[std::string(name)] = std::move(node); }
 
 void SimpleDir::AddText(std::string_view name, TextReader read, uint32_t mode) {
   Add(name, MakeRef<FunctionText>(simple_fs(), mode, std::move(read)));
 }
 
 void SimpleDir::AddFixed(std::string_view name, std::string text, uint32_t mode) {
-  AddText(name, [text = std::move(text)](Task&) { return Result<std::string>(text); }, mode);
+  AddText(
+      name, [text = std::move(text)](Task&) { return Result<std::string>(text); }, mode);
 }
 
 void SimpleDir::AddKnob(std::string_view name, TextReader read, TextWriter write, uint32_t mode) {
@@ -139,9 +138,8 @@ Result<RefPtr<Inode>> SimpleDir::Lookup(std::string_view name) {
 }
 
 Result<RefPtr<Inode>> SimpleDir::Create(std::string_view name, const NewFile& file) {
-  return Errno(S_ISREG(file.mode) || simple_fs().kind().create_error == ENOENT
-                   ? simple_fs().kind().create_error
-                   : EPERM);
+  return Errno(S_ISREG(file.mode) || simple_fs().kind().create_error == ENOENT ? simple_fs().kind().create_error
+                                                                               : EPERM);
 }
 
 Result<std::vector<DirEntry>> SimpleDir::Entries() {

@@ -26,8 +26,7 @@ constexpr uid_t kUnmapped = 65534;
 class StdioInode : public AnonInode {
  public:
   explicit StdioInode(RefPtr<HostStdio> host)
-      : AnonInode(AnonFs::Others(), host->ino, host->type | 0600, *MakeRef<Credentials>()),
-        host_(std::move(host)) {}
+      : AnonInode(AnonFs::Others(), host->ino, host->type | 0600, *MakeRef<Credentials>()), host_(std::move(host)) {}
 
   Result<Attr> GetAttr() override {
     struct stat st;

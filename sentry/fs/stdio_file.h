@@ -15,7 +15,7 @@ struct HostStdio : public RefCounted {
 
   const UniqueFd fd;
   uint64_t ino = 0;
-  uint32_t type = 0;      // S_IFMT bits
+  uint32_t type = 0;  // S_IFMT bits
   uint64_t rdev = 0;
   bool pollable = false;  // pipe, socket, terminal: may have to be waited for
   bool terminal = false;

@@ -87,9 +87,18 @@ void AddNode(SimpleDir& node_dir, int cpus) {
 void AddLoopback(SimpleDir& sys) {
   SimpleDir& lo = sys.Dir("devices/virtual/net/lo");
   static constexpr std::pair<const char*, const char*> kFiles[] = {
-      {"address", "00:00:00:00:00:00"}, {"addr_len", "6"}, {"broadcast", "00:00:00:00:00:00"},
-      {"carrier", "1"}, {"dev_id", "0x0"}, {"flags", "0x9"}, {"ifindex", "1"}, {"iflink", "1"}, {"mtu", "65536"},
-      {"operstate", "unknown"}, {"tx_queue_len", "1000"}, {"type", "772"},
+      {"address", "00:00:00:00:00:00"},
+      {"addr_len", "6"},
+      {"broadcast", "00:00:00:00:00:00"},
+      {"carrier", "1"},
+      {"dev_id", "0x0"},
+      {"flags", "0x9"},
+      {"ifindex", "1"},
+      {"iflink", "1"},
+      {"mtu", "65536"},
+      {"operstate", "unknown"},
+      {"tx_queue_len", "1000"},
+      {"type", "772"},
   };
   for (const auto& [name, value] : kFiles) lo.AddFixed(name, std::string(value) + "\n");
   for (const char* name : {"rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_errors", "tx_errors"}) {
@@ -116,8 +125,8 @@ RefPtr<FileSystem> NewSysfs(Kernel& kernel) {
   AddLoopback(*root);
   AddHugePages(root->Dir("kernel/mm"));
   root->Dir("kernel").AddFixed("uevent_seqnum", "0\n");
-  for (const char* path : {"block", "bus", "class/block", "class/tty", "dev/block", "dev/char", "firmware",
-                           "fs/cgroup", "hypervisor", "module", "power"}) {
+  for (const char* path : {"block", "bus", "class/block", "class/tty", "dev/block", "dev/char", "firmware", "fs/cgroup",
+                           "hypervisor", "module", "power"}) {
     root->Dir(path);
   }
   fs->set_root(std::move(root));

@@ -80,9 +80,7 @@ Result<size_t> TimerFile::Read(Task& task, IoSink& dst, const int64_t* offset) {
   return sizeof(expirations);
 }
 
-EventMask TimerFile::Readiness(EventMask mask) {
-  return cancelled_ || timer_.expirations() > 0 ? EPOLLIN & mask : 0;
-}
+EventMask TimerFile::Readiness(EventMask mask) { return cancelled_ || timer_.expirations() > 0 ? EPOLLIN & mask : 0; }
 
 itimerspec TimerFile::Get() const {
   const Timer::Setting setting = timer_.setting();
@@ -116,8 +114,8 @@ std::string TimerFile::FdInfo() const {
   const itimerspec now = Get();
   char text[224];
   std::snprintf(text, sizeof(text),
-                "clockid: %d\nticks: %lu\nsettime flags: 0%o\nit_value: (%ld, %ld)\nit_interval: (%ld, %ld)\n",
-                clock_, timer_.expirations(), set_flags_.load(), now.it_value.tv_sec, now.it_value.tv_nsec,
+                "clockid: %d\nticks: %lu\nsettime flags: 0%o\nit_value: (%ld, %ld)\nit_interval: (%ld, %ld)\n", clock_,
+                timer_.expirations(), set_flags_.load(), now.it_value.tv_sec, now.it_value.tv_nsec,
                 now.it_interval.tv_sec, now.it_interval.tv_nsec);
   return text;
 }

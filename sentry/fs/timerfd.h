@@ -31,9 +31,9 @@ class TimerFile : public AnonFile, private ClockListener {
 
   const clockid_t clock_;
   std::atomic<int> set_flags_{0};
-  std::atomic<int64_t> offset_{0};        // time of day less monotonic time, when last looked at
-  std::atomic<bool> cancelled_{false};    // TFD_TIMER_CANCEL_ON_SET: the clock was set, not told yet
-  WaitQueue queue_;  // outlives the timer, which notifies it
+  std::atomic<int64_t> offset_{0};      // time of day less monotonic time, when last looked at
+  std::atomic<bool> cancelled_{false};  // TFD_TIMER_CANCEL_ON_SET: the clock was set, not told yet
+  WaitQueue queue_;                     // outlives the timer, which notifies it
   Timer timer_;
 };
 

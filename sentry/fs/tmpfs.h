@@ -10,8 +10,8 @@ struct TmpfsOptions {
   uint32_t mode = 01777;
   uid_t uid = 0;
   gid_t gid = 0;
-  uint64_t size = 0;  // bytes; 0: half of the machine's memory
-  uint64_t inodes = 0;  // 0: as many as half of the machine's pages
+  uint64_t size = 0;                // bytes; 0: half of the machine's memory
+  uint64_t inodes = 0;              // 0: as many as half of the machine's pages
   std::string_view type = "tmpfs";  // as shown in /proc/mounts ("devtmpfs")
 };
 

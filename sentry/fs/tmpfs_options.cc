@@ -42,8 +42,8 @@ Result<uint64_t> ParseSize(std::string_view text, bool percent) {
 
 bool IsAccepted(std::string_view name) {
   static constexpr std::string_view kWithoutEffect[] = {"huge", "mpol", "inode32", "inode64", "noswap"};
-  return name.empty() || std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), name) !=
-                             std::end(kWithoutEffect);
+  return name.empty() ||
+         std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), name) != std::end(kWithoutEffect);
 }
 
 Result<void> Apply(std::string_view name, std::string_view value, TmpfsOptions* options) {

@@ -24,7 +24,12 @@ bool IsWordChar(uint8_t c) { return c >= 128 || c == '_' || isalnum(c); }
 }  // namespace
 
 Tty::Tty(TimerQueue& timers, RefPtr<FileSystem> devpts, int index, uid_t owner, gid_t group)
-    : uid(owner), gid(group), made_at(RealtimeNow()), devpts_(std::move(devpts)), index_(index), read_timer_(timers, [this] {
+    : uid(owner),
+      gid(group),
+      made_at(RealtimeNow()),
+      devpts_(std::move(devpts)),
+      index_(index),
+      read_timer_(timers, [this] {
         {
           MutexLock l(mu_);
           timed_out_ = true;

@@ -53,8 +53,8 @@ class Tty : public Terminal {
   winsize window() const;
   bool SetWindow(const winsize& window);  // true if it changed
   void Flush(bool input, bool output);
-  void SetStopped(bool stopped);          // TCXONC, IXON
-  size_t QueuedInput() const;             // FIONREAD on the slave
+  void SetStopped(bool stopped);  // TCXONC, IXON
+  size_t QueuedInput() const;     // FIONREAD on the slave
   size_t QueuedOutput() const;
 
   void OpenSlave();
@@ -106,7 +106,7 @@ class Tty : public Terminal {
   size_t column_ ABSL_GUARDED_BY(mu_) = 0;
   bool literal_next_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
-  bool timed_out_ ABSL_GUARDED_BY(mu_) = false;    // VTIME passed without input
+  bool timed_out_ ABSL_GUARDED_BY(mu_) = false;  // VTIME passed without input
   int slaves_ ABSL_GUARDED_BY(mu_) = 0;
   bool slaves_closed_ ABSL_GUARDED_BY(mu_) = false;
   bool packets_ ABSL_GUARDED_BY(mu_) = false;

@@ -95,9 +95,7 @@ Result<size_t> TtySlaveFile::Write(Task& task, IoSource& src, const int64_t* off
   return tty_->Write(src);
 }
 
-EventMask TtySlaveFile::Readiness(EventMask mask) {
-  return tty_->SlaveReadiness() & (mask | EPOLLERR | EPOLLHUP);
-}
+EventMask TtySlaveFile::Readiness(EventMask mask) { return tty_->SlaveReadiness() & (mask | EPOLLERR | EPOLLHUP); }
 
 Result<int64_t> TtySlaveFile::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   if (tty_->hung_up()) return Errno(EIO);
@@ -162,9 +160,7 @@ Result<size_t> TtyMasterFile::Write(Task& task, IoSource& src, const int64_t* of
   return typed->taken;
 }
 
-EventMask TtyMasterFile::Readiness(EventMask mask) {
-  return tty_->MasterReadiness() & (mask | EPOLLERR | EPOLLHUP);
-}
+EventMask TtyMasterFile::Readiness(EventMask mask) { return tty_->MasterReadiness() & (mask | EPOLLERR | EPOLLHUP); }
 
 Result<int64_t> TtyMasterFile::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   int value = 0;

@@ -14,8 +14,7 @@ bool ControlsLocked(Task& task, const Tty& tty) ABSL_EXCLUSIVE_LOCKS_REQUIRED(ta
   return task.thread_group().terminal.get() == &tty;
 }
 
-void TakeTerminalLocked(ThreadGroup& leader, Tty& tty)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+void TakeTerminalLocked(ThreadGroup& leader, Tty& tty) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   leader.terminal = RefPtr<Terminal>(&tty);
   tty.session = leader.sid;
   tty.foreground_pgid = leader.pgid;
@@ -35,8 +34,7 @@ Result<void> CheckForeground(Task& task, Tty& tty, int signo) {
   MutexLock l(kernel.task_set_mu());
   ThreadGroup& group = task.thread_group();
   if (!ControlsLocked(task, tty) || tty.foreground_pgid == 0 || group.pgid == tty.foreground_pgid) return {};
-  const bool ignored =
-      (blocked & SignalBit(signo)) || group.actions->value.actions[signo].handler == kIgnored;
+  const bool ignored = (blocked & SignalBit(signo)) || group.actions->value.actions[signo].handler == kIgnored;
   if (ignored) return signo == SIGTTIN ? Result<void>(Errno(EIO)) : Result<void>();
   if (IsOrphanedLocked(kernel, group.pgid)) return Errno(EIO);
   (void)SendToProcessGroupLocked(kernel, group.pgid, KernelSignal(signo));

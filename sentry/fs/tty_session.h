@@ -13,11 +13,11 @@ Result<void> CheckForeground(Task& task, Tty& tty, int signo);
 // On open: a session leader without a terminal gets this one, unless it has a session already.
 void AcquireTerminalOnOpen(Task& task, Tty& tty);
 
-Result<void> SetControllingTerminal(Task& task, Tty& tty, bool steal);  // TIOCSCTTY
-Result<void> GiveUpTerminal(Task& task, Tty& tty);                      // TIOCNOTTY
-Result<int> GetForegroundGroup(Task& task, Tty& tty, bool any_session); // TIOCGPGRP
-Result<void> SetForegroundGroup(Task& task, Tty& tty, int pgid);        // TIOCSPGRP
-Result<int> GetTerminalSession(Task& task, Tty& tty, bool any_session); // TIOCGSID
+Result<void> SetControllingTerminal(Task& task, Tty& tty, bool steal);   // TIOCSCTTY
+Result<void> GiveUpTerminal(Task& task, Tty& tty);                       // TIOCNOTTY
+Result<int> GetForegroundGroup(Task& task, Tty& tty, bool any_session);  // TIOCGPGRP
+Result<void> SetForegroundGroup(Task& task, Tty& tty, int pgid);         // TIOCSPGRP
+Result<int> GetTerminalSession(Task& task, Tty& tty, bool any_session);  // TIOCGSID
 
 void SignalForeground(Kernel& kernel, Tty& tty, int signo);
 // The master is gone: SIGHUP and SIGCONT to the session leader and the foreground group.

@@ -43,8 +43,7 @@ IpcNamespace& First(Kernel& kernel) {
 
 }  // namespace
 
-IpcNamespace::IpcNamespace(Kernel& kernel)
-    : shared_memory(kernel, limits), semaphores(limits), messages(limits) {
+IpcNamespace::IpcNamespace(Kernel& kernel) : shared_memory(kernel, limits), semaphores(limits), messages(limits) {
   static const bool listening = (AddProcessExitHook(OnProcessExit), true);
   (void)listening;
   UsedNamespaces& used = Used();

@@ -26,7 +26,9 @@ class IpcObject : public RefCounted {
 
   Mutex& mu() ABSL_LOCK_RETURNED(mu_) { return mu_; }
   // EIDRM once it was removed.
-  Result<void> CheckLiveLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return removed_ ? Errno(EIDRM) : Result<void>(); }
+  Result<void> CheckLiveLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return removed_ ? Errno(EIDRM) : Result<void>();
+  }
   void SetRemovedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { removed_ = true; }
   // `wanted`: permission bits in any of the three places. EACCES.
   Result<void> CheckAccessLocked(const Credentials& creds, uint32_t wanted) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -26,7 +26,8 @@ std::deque<MessageQueue::Message>::iterator MessageQueue::FindLocked(const Wish&
   if (wish.type == 0) return messages_.begin();
   if (wish.type > 0) {
     const bool except = wish.flags & MSG_EXCEPT;
-    return std::find_if(messages_.begin(), messages_.end(), [&](const Message& m) { return (m.type == wish.type) != except; });
+    return std::find_if(messages_.begin(), messages_.end(),
+                        [&](const Message& m) { return (m.type == wish.type) != except; });
   }
   // The first of the lowest type up to the absolute value.
   const long highest = wish.type == LONG_MIN ? LONG_MAX : -wish.type;

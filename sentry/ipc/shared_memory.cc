@@ -54,7 +54,8 @@ Result<int> PlacementFlags(GuestAddr& addr, int flags) {
 
 const char SharedSegmentFile::kKind = 0;
 
-SharedSegment::SharedSegment(const Credentials& creds, key_t key, uint32_t mode, UniqueFd memory, uint64_t size, int pid)
+SharedSegment::SharedSegment(const Credentials& creds, key_t key, uint32_t mode, UniqueFd memory, uint64_t size,
+                             int pid)
     : IpcObject(creds, key, mode), memory_(std::move(memory)), size_(size), creator_(pid), changed_(Now()) {}
 
 void SharedSegment::FreeMemory() const { (void)ftruncate(memory_.get(), 0); }

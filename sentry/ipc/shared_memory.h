@@ -75,7 +75,7 @@ class SharedMemory {
   const IpcLimits& limits_;
   IpcTable<SharedSegment> table_;
   std::atomic<uint64_t> pages_{0};  // of all segments
-  std::atomic<int> doomed_{0};  // how many wait for their last user
+  std::atomic<int> doomed_{0};      // how many wait for their last user
 };
 
 }  // namespace runsc

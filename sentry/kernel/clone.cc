@@ -6,8 +6,8 @@
 #include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
-#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task.h"
@@ -164,7 +164,7 @@ namespace {
 // What the tracer calls this kind of clone; 0: nothing of interest to it.
 int TraceEventOf(Task& task, const Task::CloneArgs& args) {
   if (args.flags & CLONE_UNTRACED) return 0;
-  const int event = (args.flags & CLONE_VFORK)      ? PTRACE_EVENT_VFORK
+  const int event = (args.flags & CLONE_VFORK)    ? PTRACE_EVENT_VFORK
                     : args.exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
                                                   : PTRACE_EVENT_FORK;
   return WantsEvent(task, event) ? event : 0;

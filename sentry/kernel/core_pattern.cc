@@ -36,22 +36,38 @@ std::string BaseName(const std::string& path) { return path.substr(path.rfind('/
 
 std::string Specifier(char specifier, const CoreFacts& facts) {
   switch (specifier) {
-    case '%': return "%";
-    case 'p': return std::to_string(facts.pid);
-    case 'P': return std::to_string(facts.outer_pid);
-    case 'i': return std::to_string(facts.tid);
-    case 'I': return std::to_string(facts.outer_tid);
-    case 'u': return std::to_string(facts.uid);
-    case 'g': return std::to_string(facts.gid);
-    case 'd': return facts.dumpable ? "1" : "0";
-    case 's': return std::to_string(facts.signo);
-    case 't': return std::to_string(facts.seconds);
-    case 'c': return std::to_string(facts.limit);
-    case 'h': return AsOneName(facts.host);
-    case 'e': return AsOneName(facts.comm);
-    case 'f': return AsOneName(BaseName(facts.exe_path));
-    case 'E': return AsOneName(facts.exe_path);
-    default: return "";  // unknown ones are dropped
+    case '%':
+      return "%";
+    case 'p':
+      return std::to_string(facts.pid);
+    case 'P':
+      return std::to_string(facts.outer_pid);
+    case 'i':
+      return std::to_string(facts.tid);
+    case 'I':
+      return std::to_string(facts.outer_tid);
+    case 'u':
+      return std::to_string(facts.uid);
+    case 'g':
+      return std::to_string(facts.gid);
+    case 'd':
+      return facts.dumpable ? "1" : "0";
+    case 's':
+      return std::to_string(facts.signo);
+    case 't':
+      return std::to_string(facts.seconds);
+    case 'c':
+      return std::to_string(facts.limit);
+    case 'h':
+      return AsOneName(facts.host);
+    case 'e':
+      return AsOneName(facts.comm);
+    case 'f':
+      return AsOneName(BaseName(facts.exe_path));
+    case 'E':
+      return AsOneName(facts.exe_path);
+    default:
+      return "";  // unknown ones are dropped
   }
 }
 

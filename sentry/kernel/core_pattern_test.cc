@@ -6,8 +6,19 @@ namespace runsc {
 namespace {
 
 CoreFacts Facts() {
-  return {.pid = 7, .tid = 8, .outer_pid = 70, .outer_tid = 80, .uid = 5, .gid = 6, .signo = 11, .dumpable = true,
-          .seconds = 1234, .limit = 99, .host = "box", .comm = "sh", .exe_path = "/bin/sh"};
+  return {.pid = 7,
+          .tid = 8,
+          .outer_pid = 70,
+          .outer_tid = 80,
+          .uid = 5,
+          .gid = 6,
+          .signo = 11,
+          .dumpable = true,
+          .seconds = 1234,
+          .limit = 99,
+          .host = "box",
+          .comm = "sh",
+          .exe_path = "/bin/sh"};
 }
 
 TEST(CorePattern, SpecifiersSayWhatEnded) {

@@ -14,10 +14,10 @@
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/random.h"
 #include "sentry/kernel/robust_list.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_frame.h"
-#include "sentry/kernel/random.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/trace_stop.h"
 #include "sentry/loader/elf.h"
@@ -58,8 +58,8 @@ struct Opened {
 };
 
 Result<Opened> OpenExecutable(Task& task, const Path& start, std::string_view path, int flags) {
-  const uint32_t lookup = ((flags & AT_SYMLINK_NOFOLLOW) ? Vfs::kNoFollow : 0u) |
-                          ((flags & AT_EMPTY_PATH) ? Vfs::kEmptyPath : 0u);
+  const uint32_t lookup =
+      ((flags & AT_SYMLINK_NOFOLLOW) ? Vfs::kNoFollow : 0u) | ((flags & AT_EMPTY_PATH) ? Vfs::kEmptyPath : 0u);
   const Resolver resolver = task.resolver();
   const Path at = TRY(task.vfs().Lookup(resolver, start, path, lookup));
   const RefPtr<Inode>& inode = at.dentry->inode();
@@ -215,8 +215,8 @@ void Task::ExecRequest::PlanStack(const Layout& layout) {
   stack = BuildStack(request);
   const GuestAddr bottom = (stack.sp & ~(kPage - 1)) - kStackRoom;
   const int prot = PROT_READ | PROT_WRITE | (image.executable_stack ? PROT_EXEC : 0);
-  ops.push_back({MapOp::kMap, bottom, place.stack_top - bottom, prot,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN});
+  ops.push_back(
+      {MapOp::kMap, bottom, place.stack_top - bottom, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN});
   ops.push_back({MapOp::kReserve, place.mmap_base, layout.max_addr - place.mmap_base, PROT_NONE,
                  MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, ReservationFd()});
 }
@@ -346,8 +346,8 @@ Result<void> Task::WriteImage(ExecRequest& request) {
   mm_->SetBreak(record.start_brk);
   for (const MapOp& op : request.ops) {
     if (op.kind != MapOp::kMap || op.host_fd < 0) continue;
-    const bool is_exe = op.addr >= request.image.low + request.place.exe_bias &&
-                        op.addr < request.image.high + request.place.exe_bias;
+    const bool is_exe =
+        op.addr >= request.image.low + request.place.exe_bias && op.addr < request.image.high + request.place.exe_bias;
     mm_->NoteFile(op.addr, op.length, is_exe ? request.image.file : request.interpreter->file);
   }
   mm_->set_image(record);

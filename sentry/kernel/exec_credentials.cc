@@ -83,8 +83,8 @@ Result<ExecCredentials> CredentialsAfterExec(const Credentials& old, const Attr&
   creds->suid = creds->fsuid = creds->euid;
   creds->sgid = creds->fsgid = creds->egid;
   creds->securebits &= ~SECBIT_KEEP_CAPS;
-  const bool by_caps = !IsRoot(*creds, creds->ruid) &&
-                       ((caps != nullptr && caps->effective) || (creds->permitted & ~creds->ambient));
+  const bool by_caps =
+      !IsRoot(*creds, creds->ruid) && ((caps != nullptr && caps->effective) || (creds->permitted & ~creds->ambient));
   const bool secure = set_id || by_caps || creds->ruid != creds->euid || creds->rgid != creds->egid;
   const bool privileged = set_id || (creds->permitted & ~old.permitted);
   return ExecCredentials{std::move(creds), secure, privileged};

@@ -47,10 +47,10 @@ struct InitProcess {
 class Kernel {
  public:
   struct Options {
-    Platform* platform = nullptr;          // outlives the kernel
+    Platform* platform = nullptr;  // outlives the kernel
     const SyscallTable* syscalls = nullptr;
     RefPtr<Vfs> vfs;
-    BackingStore* backing = nullptr;       // memory for shared anonymous mappings, memfd, SysV shm
+    BackingStore* backing = nullptr;  // memory for shared anonymous mappings, memfd, SysV shm
     UtsName uts;
     int cpus = 1;
   };
@@ -95,7 +95,8 @@ class Kernel {
   void SetTaskLimitLocked(int container, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   uint64_t TaskLimitLocked(int container) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   uint64_t CountTasksLocked(int container) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
-  Result<void> CheckContainerLimitLocked(const Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);  // EAGAIN
+  Result<void> CheckContainerLimitLocked(const Task& task)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);  // EAGAIN
   // Where the container's programs get their address spaces from; null: from the platform itself.
   // Gives back the one before.
   std::shared_ptr<AddressSpaceFamily> SetFamilyLocked(int container, std::shared_ptr<AddressSpaceFamily> family)
@@ -118,7 +119,7 @@ class Kernel {
 
   UtsName uts();
   void set_uts(UtsName uts);
-  uint64_t NextSocketCookie();   // also pipe inode numbers
+  uint64_t NextSocketCookie();  // also pipe inode numbers
   uint64_t total_forks() const;
 
  private:
@@ -128,7 +129,7 @@ class Kernel {
   Options options_;
   Mutex task_set_mu_{LockRank::kTaskSet};
   std::map<int, Task*> tasks_ ABSL_GUARDED_BY(task_set_capability);
-  std::map<int, uint64_t> task_limits_ ABSL_GUARDED_BY(task_set_capability);  // by container
+  std::map<int, uint64_t> task_limits_ ABSL_GUARDED_BY(task_set_capability);                          // by container
   std::map<int, std::shared_ptr<AddressSpaceFamily>> families_ ABSL_GUARDED_BY(task_set_capability);  // by container
   std::map<int, ThreadGroup*> groups_ ABSL_GUARDED_BY(task_set_capability);
   int next_pid_ ABSL_GUARDED_BY(task_set_capability) = 1;

@@ -46,9 +46,7 @@ bool IsReservation(const MemoryManager::Mapping& m) {
   return m.ino == reserved.st_ino && m.dev == reserved.st_dev && m.ino != 0;
 }
 
-bool OnNoexecMount(const File& file) {
-  return file.path() && (file.path().mount->flags() & MS_NOEXEC);
-}
+bool OnNoexecMount(const File& file) { return file.path() && (file.path().mount->flags() & MS_NOEXEC); }
 
 Result<void> CheckFileAccess(const File& file, int prot, int flags) {
   if (!file.readable()) return Errno((file.flags() & O_PATH) ? EBADF : EACCES);
@@ -155,7 +153,8 @@ void MemoryManager::SetBreak(GuestAddr start) {
 void MemoryManager::LimitBreak(uint64_t data_limit) {
   MutexLock l(mu_);
   if (!engine_has_brk_) return;
-  (void)as_->ServeBreak(brk_start_, data_limit > layout_.max_addr - brk_start_ ? layout_.max_addr : brk_start_ + data_limit);
+  (void)as_->ServeBreak(brk_start_,
+                        data_limit > layout_.max_addr - brk_start_ ? layout_.max_addr : brk_start_ + data_limit);
 }
 
 GuestAddr MemoryManager::Break() const {

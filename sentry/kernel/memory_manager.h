@@ -31,8 +31,8 @@ class MemoryManager : public RefCounted {
 
   // Limits (memory_limits.cc): the host enforces the process' limits, as limits of its stub.
   void ApplyLimits(const Task& task);
-  void LiftLimits();                        // exec: until the new image is there
-  void ApplyLockLimit(const Task& task);    // before anything is locked
+  void LiftLimits();                      // exec: until the new image is there
+  void ApplyLockLimit(const Task& task);  // before anything is locked
   // Another thread, whatever the limits are: what the engine needs for it is not the guest's.
   Result<std::unique_ptr<Context>> NewThread(const Task& task, const ThreadStart& start);
   // The kernel's own access to the stack below what is mapped of it. True: `addr` is mapped now.

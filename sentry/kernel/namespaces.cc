@@ -24,10 +24,12 @@ Result<RefPtr<UserNamespace>> NewUserNamespace(Task& task) {
   if (current != nullptr && current->level() > kMaxUserNamespaceDepth) return Errno(ENOSPC);
   const Path root = task.fs().root();
   if (!(root == task.vfs().RootOfNamespace(task.vfs().NamespaceOf(root)))) return Errno(EPERM);
-  if (!FindGuestId(current, UserNamespace::kUsers, creds.euid) || !FindGuestId(current, UserNamespace::kGroups, creds.egid)) {
+  if (!FindGuestId(current, UserNamespace::kUsers, creds.euid) ||
+      !FindGuestId(current, UserNamespace::kGroups, creds.egid)) {
     return Errno(EPERM);
   }
-  return MakeRef<UserNamespace>(creds.user_ns, creds.euid, creds.egid, current == nullptr || current->allows_setgroups());
+  return MakeRef<UserNamespace>(creds.user_ns, creds.euid, creds.egid,
+                                current == nullptr || current->allows_setgroups());
 }
 
 Result<RefPtr<MountNamespace>> CopyMounts(Task& task, FsContext& fs, const RefPtr<UserNamespace>& owner) {

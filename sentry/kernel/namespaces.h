@@ -39,9 +39,16 @@ class PlainNamespace : public RefCounted {
 
 class UtsNamespace : public PlainNamespace {
  public:
-  UtsNamespace(RefPtr<UserNamespace> owner, UtsName names) : PlainNamespace(std::move(owner)), names_(std::move(names)) {}
-  UtsName names() const { MutexLock l(mu_); return names_; }
-  void set_names(UtsName names) { MutexLock l(mu_); names_ = std::move(names); }
+  UtsNamespace(RefPtr<UserNamespace> owner, UtsName names)
+      : PlainNamespace(std::move(owner)), names_(std::move(names)) {}
+  UtsName names() const {
+    MutexLock l(mu_);
+    return names_;
+  }
+  void set_names(UtsName names) {
+    MutexLock l(mu_);
+    names_ = std::move(names);
+  }
 
  private:
   mutable Mutex mu_{LockRank::kTask};

@@ -15,7 +15,10 @@ uint64_t NextIno() {
 }  // namespace
 
 PidNamespace::PidNamespace(RefPtr<PidNamespace> parent, RefPtr<UserNamespace> owner)
-    : parent_(std::move(parent)), owner_(std::move(owner)), level_(parent_ ? parent_->level() + 1 : 1), ino_(NextIno()) {}
+    : parent_(std::move(parent)),
+      owner_(std::move(owner)),
+      level_(parent_ ? parent_->level() + 1 : 1),
+      ino_(NextIno()) {}
 
 Result<int> PidNamespace::AddLocked(int tid, int wanted) {
   if (dead) return Errno(ENOMEM);  // what Linux says of a namespace whose init died

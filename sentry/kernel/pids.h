@@ -22,8 +22,7 @@ int SignedPidFromGuest(const Task& viewer, int number);
 ThreadIdentity IdentityOf(const Task& task, const Credentials& creds);
 
 // Its numbers below the first namespace, outermost first (NSpid).
-std::vector<int> InnerPidsLocked(const ThreadGroup& group, int tid)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+std::vector<int> InnerPidsLocked(const ThreadGroup& group, int tid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
 // Numbers in every namespace from `ns` up to, without the first. `wanted`: innermost first; missing: any.
 Result<void> AddToPidNamespacesLocked(PidNamespace* ns, int tid, std::span<const int32_t> wanted)

@@ -104,7 +104,8 @@ Deadline GuestClock::MonotonicAt(int64_t target) const {
   const int64_t now = Kernel::MonotonicNs();
   if (id == CLOCK_MONOTONIC && !IsCpu()) return target;
   int64_t left = target - Now();
-  if (IsCpu()) left = std::max(left / static_cast<int64_t>(process ? ThreadsOf(*process) : 1), left > 0 ? kMinCpuPoll : 0);
+  if (IsCpu())
+    left = std::max(left / static_cast<int64_t>(process ? ThreadsOf(*process) : 1), left > 0 ? kMinCpuPoll : 0);
   return DeadlineAfter(now, std::max<int64_t>(left, 0));
 }
 
@@ -228,9 +229,9 @@ ClockTimer& ThreadGroup::Timers::itimer(int which) {
     }
     ThreadGroup* group = &group_;  // the timers die before it (Task::LeaveThreadGroup)
     const int signo = kItimerSignals[which];
-    itimers_[which] = std::make_unique<ClockTimer>(group->kernel().timers(), std::move(clock), [group, signo](uint64_t) {
-      (void)SendToGroup(*group, KernelSignal(signo));
-    });
+    itimers_[which] =
+        std::make_unique<ClockTimer>(group->kernel().timers(), std::move(clock),
+                                     [group, signo](uint64_t) { (void)SendToGroup(*group, KernelSignal(signo)); });
   }
   return *itimers_[which];
 }

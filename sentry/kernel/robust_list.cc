@@ -41,7 +41,8 @@ void WalkRobustList(Task& task, int tid) {
   const auto head = task.CopyInObject<RobustHead>(head_addr);
   if (!head.ok()) return;
   GuestAddr entry = head->next;
-  GuestAddr seen = head_addr;  // some entry before this one, further on each time: what comes back to it goes in circles
+  GuestAddr seen =
+      head_addr;  // some entry before this one, further on each time: what comes back to it goes in circles
   for (int i = 0; i < kRobustListLimit && (entry & ~kPiBit) != head_addr; ++i) {
     if (entry == seen) break;  // a second round would find nothing more to do
     if ((i & (i - 1)) == 0) seen = entry;

@@ -107,7 +107,8 @@ CallSet JudgedBy(const BpfProgram& program, const SeccompFilter* previous) {
   return judged;
 }
 
-void SetFilterLocked(Task& task, RefPtr<const SeccompFilter> filter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+void SetFilterLocked(Task& task, RefPtr<const SeccompFilter> filter)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   task.run().seccomp_now = filter.get();
   task.run().seccomp = std::move(filter);
   task.run().seccomp_mode = kSeccompFilter;
@@ -128,7 +129,8 @@ Task* FindObstacleLocked(Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capa
   return nullptr;
 }
 
-void ShareLocked(Task& task, const RefPtr<const SeccompFilter>& filter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+void ShareLocked(Task& task, const RefPtr<const SeccompFilter>& filter)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   for (Task* other : task.thread_group().tasks) {
     if (other == &task || other->run().dead) continue;
     SetFilterLocked(*other, filter);

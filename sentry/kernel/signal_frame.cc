@@ -199,7 +199,8 @@ Result<void> PushSignalFrame(Task& task, const FrameRequest& request, Registers&
   frame.info = request.info;
   std::memcpy(buffer.data(), &frame, sizeof(frame));
   WriteFpImage(buffer.data() + (place.fp - place.frame), request.fp_state);
-  if (task.mm().address_space().CopyOut(place.frame, buffer.data(), buffer.size()) != buffer.size()) return Errno(EFAULT);
+  if (task.mm().address_space().CopyOut(place.frame, buffer.data(), buffer.size()) != buffer.size())
+    return Errno(EFAULT);
   if (alt.flags & kSsAutoDisarm) alt = {};
   EnterHandler(regs, request, place.frame);
   return {};

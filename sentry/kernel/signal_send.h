@@ -22,8 +22,7 @@ Result<void> SendToProcessGroupLocked(Kernel& kernel, int pgid, const siginfo_t&
 Result<void> SendToProcessGroup(Kernel& kernel, int pgid, const siginfo_t& info);
 
 // Ends the whole process with this wait status (fatal signals, exit_group).
-void KillGroupLocked(ThreadGroup& group, int wait_status)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+void KillGroupLocked(ThreadGroup& group, int wait_status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 
 // kill(2): pid > 0, 0, -1, < -1. `info` carries the signal; signo 0 only checks.
 Result<void> Kill(Task& sender, int pid, const siginfo_t& info);

@@ -5,8 +5,8 @@
 namespace runsc {
 namespace {
 
-constexpr SignalSet kSynchronous = SignalBit(SIGSEGV) | SignalBit(SIGBUS) | SignalBit(SIGILL) |
-                                   SignalBit(SIGTRAP) | SignalBit(SIGFPE) | SignalBit(SIGSYS);
+constexpr SignalSet kSynchronous = SignalBit(SIGSEGV) | SignalBit(SIGBUS) | SignalBit(SIGILL) | SignalBit(SIGTRAP) |
+                                   SignalBit(SIGFPE) | SignalBit(SIGSYS);
 constexpr int kFirstRealTime = 32;
 
 auto HasNumber(int signo) {

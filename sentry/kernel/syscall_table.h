@@ -2,8 +2,8 @@
 // so that the kernel does not depend on the handlers.
 #pragma once
 
-#include "platform/platform.h"
 #include "platform/base/result.h"
+#include "platform/platform.h"
 
 namespace runsc {
 

@@ -75,9 +75,7 @@ void Task::set_name(std::string_view name) {
   name_ = std::string(name.substr(0, 15));
 }
 
-void Task::PublishIdentity() {
-  context_->SetIdentity(IdentityOf(*this, *creds_));
-}
+void Task::PublishIdentity() { context_->SetIdentity(IdentityOf(*this, *creds_)); }
 
 void Task::ReplaceRegisters(const Registers& regs) {
   context_->WriteRegisters(regs);

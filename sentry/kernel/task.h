@@ -77,7 +77,7 @@ class Task : public RefCounted {
   Result<void> BlockKillable();
   // Until the next wake, whatever it is: for a task at its end or in its tracer's hand.
   void BlockUntilWoken();
-  void Wake();  // any thread; takes no lock below kTaskWake
+  void Wake();                    // any thread; takes no lock below kTaskWake
   bool HasPendingSignal() const;  // a signal that would interrupt Block now
   // A call interrupted by kRestartBlock continues here when no handler ran (nanosleep & co.).
   void SetRestart(std::function<SyscallResult(Task&)> restart) { restart_ = std::move(restart); }
@@ -103,25 +103,25 @@ class Task : public RefCounted {
   // clone(2) in all its forms. Returns the child's tid.
   struct CloneArgs {
     uint64_t flags = 0;
-    GuestAddr stack = 0;      // 0: the parent's stack pointer
+    GuestAddr stack = 0;  // 0: the parent's stack pointer
     GuestAddr parent_tid = 0, child_tid = 0, tls = 0;
     int exit_signal = 0;
-    GuestAddr pidfd = 0;              // CLONE_PIDFD: where its descriptor's number goes
-    std::vector<int32_t> set_tid;     // wanted ids, innermost pid namespace first
+    GuestAddr pidfd = 0;           // CLONE_PIDFD: where its descriptor's number goes
+    std::vector<int32_t> set_tid;  // wanted ids, innermost pid namespace first
   };
   SyscallResult Clone(const CloneArgs& args);
   // `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
-  Result<void> Exec(const Path& start, std::string path, std::vector<std::string> argv,
-                    std::vector<std::string> envp, int flags);
-  void Exit(int status);                 // this thread only (exit(2)); takes effect when the handler returns
-  void ExitGroup(int wait_status);       // the whole process
+  Result<void> Exec(const Path& start, std::string path, std::vector<std::string> argv, std::vector<std::string> envp,
+                    int flags);
+  void Exit(int status);            // this thread only (exit(2)); takes effect when the handler returns
+  void ExitGroup(int wait_status);  // the whole process
 
-  uint64_t rlimit(int resource) const;   // current (soft) limit
+  uint64_t rlimit(int resource) const;  // current (soft) limit
 
   // --- state for /proc, any thread
-  char StateLetter() const;              // R S D T Z
-  uint64_t UserTimeNs() const;           // of the guest thread
-  uint64_t SystemTimeNs() const;         // of the sentry thread serving it
+  char StateLetter() const;       // R S D T Z
+  uint64_t UserTimeNs() const;    // of the guest thread
+  uint64_t SystemTimeNs() const;  // of the sentry thread serving it
   uint64_t CpuTimeNs() const { return UserTimeNs() + SystemTimeNs(); }
   std::atomic<uint64_t> syscalls{0};
 
@@ -144,15 +144,19 @@ class Task : public RefCounted {
   // Blocked signals, whoever asks.
   SignalSet MaskFromAnyThread() const;
 
-  SignalQueue pending;                   // guarded by task_set_mu
-  struct SignalStack { GuestAddr sp = 0; uint64_t size = 0; int flags = 2 /* SS_DISABLE */; } sigaltstack;
-  GuestAddr RobustList() const;          // any thread
+  SignalQueue pending;  // guarded by task_set_mu
+  struct SignalStack {
+    GuestAddr sp = 0;
+    uint64_t size = 0;
+    int flags = 2 /* SS_DISABLE */;
+  } sigaltstack;
+  GuestAddr RobustList() const;  // any thread
   int pdeath_signal = 0;
   bool vfork_child = false;
-  std::array<uint64_t, 16> affinity{};   // sched_setaffinity's mask; all zero: every CPU
-  std::atomic<int> sched_policy{0};      // SCHED_OTHER, _BATCH, _IDLE
+  std::array<uint64_t, 16> affinity{};  // sched_setaffinity's mask; all zero: every CPU
+  std::atomic<int> sched_policy{0};     // SCHED_OTHER, _BATCH, _IDLE
   std::atomic<int> nice{0};
-  std::atomic<int> io_priority{0};       // ioprio_set's class and level: kept only, the host schedules its disks
+  std::atomic<int> io_priority{0};  // ioprio_set's class and level: kept only, the host schedules its disks
   uint64_t timer_slack_ns = 50000;
 
  private:
@@ -217,12 +221,12 @@ class Task : public RefCounted {
 
   Kernel& kernel_;
   RefPtr<ThreadGroup> thread_group_;
-  std::atomic<int> tid_;                 // changes only when a non-leader execs
+  std::atomic<int> tid_;  // changes only when a non-leader execs
   RefPtr<MemoryManager> mm_;
   RefPtr<FdTable> fds_;
   RefPtr<FsContext> fs_;
   CredentialsRef creds_;
-  std::unique_ptr<Context> context_;     // replaced under mu_
+  std::unique_ptr<Context> context_;  // replaced under mu_
   mutable Mutex mu_{LockRank::kTask};
   std::string name_ ABSL_GUARDED_BY(mu_);
   std::function<SyscallResult(Task&)> restart_;

@@ -175,7 +175,8 @@ void Task::HandleSyscall(const Event& event) {
   run_->current_call = event.syscall.number;
   if (run_->trace_mode != 0) return HandleTracedSyscall(event);
   if (tracer != nullptr) tracer->enter(*this, event.syscall);
-  SyscallResult result = event.was_interrupted ? SyscallResult(InterruptedCode(event.syscall)) : Dispatch(event.syscall);
+  SyscallResult result =
+      event.was_interrupted ? SyscallResult(InterruptedCode(event.syscall)) : Dispatch(event.syscall);
   while (IsRestartCode(result)) {
     if (!RestartCall(event, result)) break;
   }

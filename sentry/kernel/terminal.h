@@ -8,9 +8,9 @@ namespace runsc {
 // Fields are guarded by the kernel's task set lock.
 class Terminal : public RefCounted {
  public:
-  int session = 0;           // sid that has it as controlling terminal, 0 = none
+  int session = 0;  // sid that has it as controlling terminal, 0 = none
   int foreground_pgid = 0;
-  uint64_t rdev = 0;         // for /proc/PID/stat
+  uint64_t rdev = 0;  // for /proc/PID/stat
 };
 
 }  // namespace runsc

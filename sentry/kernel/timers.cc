@@ -44,7 +44,9 @@ void TimerQueue::InsertLocked(Timer& timer) ABSL_NO_THREAD_SAFETY_ANALYSIS {
 }
 
 // timer.queue_ is this queue.
-void TimerQueue::RemoveLocked(Timer& timer) ABSL_NO_THREAD_SAFETY_ANALYSIS { armed_.erase({timer.setting_.next, &timer}); }
+void TimerQueue::RemoveLocked(Timer& timer) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  armed_.erase({timer.setting_.next, &timer});
+}
 
 void TimerQueue::ThreadMain(void* raw) {
   auto& queue = *static_cast<TimerQueue*>(raw);
@@ -85,8 +87,7 @@ bool TimerQueue::FireNext(Deadline now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   return true;
 }
 
-Timer::Timer(TimerQueue& queue, std::function<void()> on_expire)
-    : queue_(queue), on_expire_(std::move(on_expire)) {}
+Timer::Timer(TimerQueue& queue, std::function<void()> on_expire) : queue_(queue), on_expire_(std::move(on_expire)) {}
 
 Timer::~Timer() {
   Cancel();

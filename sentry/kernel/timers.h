@@ -40,7 +40,7 @@ class TimerQueue {
   std::set<std::pair<Deadline, Timer*>> armed_ ABSL_GUARDED_BY(mu_);
   Timer* running_ ABSL_GUARDED_BY(mu_) = nullptr;  // whose callback runs now
   bool thread_started_ ABSL_GUARDED_BY(mu_) = false;
-  std::atomic<uint32_t> version_{0};        // the timer thread sleeps on it
+  std::atomic<uint32_t> version_{0};         // the timer thread sleeps on it
   std::atomic<uint32_t> callbacks_done_{0};  // Cancel and ~Timer sleep on it
   std::atomic<bool> stopping_{false}, stopped_{false};
 };

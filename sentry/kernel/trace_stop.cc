@@ -168,9 +168,7 @@ std::optional<int> StopForTracer(Task& task, TraceStop stop, StopPlace place) {
   return EndStop(task);
 }
 
-bool WantsEvent(Task& task, int event) {
-  return HasMode(task, kTraced) && (OptionsOf(task) & EventOption(event)) != 0;
-}
+bool WantsEvent(Task& task, int event) { return HasMode(task, kTraced) && (OptionsOf(task) & EventOption(event)) != 0; }
 
 void StopAtEvent(Task& task, int event, uint64_t message, StopPlace place) {
   if (!WantsEvent(task, event)) return;
@@ -189,7 +187,8 @@ void StopAtTaskEvent(Task& task, int event, int tid, StopPlace place) {
 
 void StopAtExec(Task& task, int old_tid) {
   if (!HasMode(task, kTraced)) return;
-  if (WantsEvent(task, PTRACE_EVENT_EXEC)) return StopAtTaskEvent(task, PTRACE_EVENT_EXEC, old_tid, StopPlace::kBetween);
+  if (WantsEvent(task, PTRACE_EVENT_EXEC))
+    return StopAtTaskEvent(task, PTRACE_EVENT_EXEC, old_tid, StopPlace::kBetween);
   bool seized;
   {
     MutexLock l(task.kernel().task_set_mu());
@@ -249,9 +248,7 @@ void StopAfterCall(Task& task) {
   }
 }
 
-void StopInHandler(Task& task) {
-  Inject(task, StopForTracer(task, StopWithInfo(task, SIGTRAP), StopPlace::kBetween));
-}
+void StopInHandler(Task& task) { Inject(task, StopForTracer(task, StopWithInfo(task, SIGTRAP), StopPlace::kBetween)); }
 
 void StopIfDue(Task& task) {
   {

@@ -13,7 +13,7 @@ class Task;
 
 // Why a traced task stopped, as wait(2) and PTRACE_GETSIGINFO tell it.
 struct TraceStop {
-  int code = 0;  // a signal, SIGTRAP | 0x80 at calls, or signal | PTRACE_EVENT_* << 8
+  int code = 0;                   // a signal, SIGTRAP | 0x80 at calls, or signal | PTRACE_EVENT_* << 8
   std::optional<siginfo_t> info;  // none: the group stop of one that was not seized
   uint64_t message = 0;           // PTRACE_GETEVENTMSG
 };
@@ -21,9 +21,9 @@ struct TraceStop {
 // How a tracee runs until its next stop; RunState::trace_mode has them as bits.
 enum TraceMode : uint32_t {
   kTraced = 1,
-  kTraceCalls = 2,   // PTRACE_SYSCALL
+  kTraceCalls = 2,    // PTRACE_SYSCALL
   kEmulateCalls = 4,  // PTRACE_SYSEMU
-  kTraceSteps = 8,   // PTRACE_SINGLESTEP
+  kTraceSteps = 8,    // PTRACE_SINGLESTEP
 };
 
 // Made when a task is first traced, and kept: what a tracer changed is applied after it let go, too.

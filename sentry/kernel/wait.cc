@@ -27,7 +27,8 @@ const KernelSigaction& ChildAction(ThreadGroup& parent) { return parent.actions-
 
 uid_t OwnerOf(const ThreadGroup& group) { return group.leader != nullptr ? group.leader->CredsSnapshot()->ruid : 0; }
 
-siginfo_t ChildSignal(ThreadGroup& group, int signo, int code, int value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+siginfo_t ChildSignal(ThreadGroup& group, int signo, int code, int value)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   siginfo_t info{};
   info.si_signo = signo;
   info.si_code = code;
@@ -60,20 +61,23 @@ WaitOutcome Outcome(ThreadGroup& child, int code, int wait_status) ABSL_EXCLUSIV
   return outcome;
 }
 
-std::optional<WaitOutcome> TryExited(ThreadGroup& child, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+std::optional<WaitOutcome> TryExited(ThreadGroup& child, const WaitQuery& query)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (!child.zombie || child.traced_zombies > 0 || !(query.options & WEXITED)) return std::nullopt;
   WaitOutcome outcome = Outcome(child, ExitCode(child.exit_status), child.exit_status);
   if (!(query.options & WNOWAIT)) ReapLocked(child);
   return outcome;
 }
 
-std::optional<WaitOutcome> TryStopped(ThreadGroup& child, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+std::optional<WaitOutcome> TryStopped(ThreadGroup& child, const WaitQuery& query)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (child.zombie || !child.stop_announced || child.stop_reported || !(query.options & WSTOPPED)) return std::nullopt;
   if (!(query.options & WNOWAIT)) child.stop_reported = true;
   return Outcome(child, CLD_STOPPED, W_STOPCODE(child.stop_signal));
 }
 
-std::optional<WaitOutcome> TryContinued(ThreadGroup& child, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+std::optional<WaitOutcome> TryContinued(ThreadGroup& child, const WaitQuery& query)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (child.zombie || !child.continue_pending || !(query.options & WCONTINUED)) return std::nullopt;
   if (!(query.options & WNOWAIT)) child.continue_pending = false;
   return Outcome(child, CLD_CONTINUED, __W_CONTINUED);
@@ -96,7 +100,8 @@ WaitOutcome ThreadOutcome(Task& tracee, int code, int wait_status) {
   return outcome;
 }
 
-std::optional<WaitOutcome> TryTraceStop(Task& tracee, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+std::optional<WaitOutcome> TryTraceStop(Task& tracee, const WaitQuery& query)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   Tracee& state = *tracee.run().tracee;
   if (!state.stopped || state.listening || state.unreported == 0) return std::nullopt;
   const int code = state.unreported;
@@ -104,7 +109,8 @@ std::optional<WaitOutcome> TryTraceStop(Task& tracee, const WaitQuery& query) AB
   return ThreadOutcome(tracee, CLD_TRAPPED, W_STOPCODE(code));
 }
 
-std::optional<WaitOutcome> TryThreadExited(Task& tracee, const WaitQuery& query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+std::optional<WaitOutcome> TryThreadExited(Task& tracee, const WaitQuery& query)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   if (!tracee.run().dead || !(query.options & WEXITED)) return std::nullopt;
   const int status = tracee.run().tracee->exit_status;
   const WaitOutcome outcome = ThreadOutcome(tracee, ExitCode(status), status);
@@ -113,7 +119,8 @@ std::optional<WaitOutcome> TryThreadExited(Task& tracee, const WaitQuery& query)
 }
 
 // The end of a traced process is told to its parent after its tracer, if those are two.
-std::optional<WaitOutcome> TryTraceeExited(Task& waiter, Task& tracee, WaitQuery query) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+std::optional<WaitOutcome> TryTraceeExited(Task& waiter, Task& tracee, WaitQuery query)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   ThreadGroup& group = tracee.thread_group();
   if (group.leader != &tracee) return TryThreadExited(tracee, query);
   if (group.parent == &waiter.thread_group()) return TryExited(group, query);
@@ -202,7 +209,9 @@ Result<WaitOutcome> WaitForChild(Task& task, const WaitQuery& query) {
   return result;
 }
 
-int ExitCode(int wait_status) { return WIFEXITED(wait_status) ? CLD_EXITED : (WCOREDUMP(wait_status) ? CLD_DUMPED : CLD_KILLED); }
+int ExitCode(int wait_status) {
+  return WIFEXITED(wait_status) ? CLD_EXITED : (WCOREDUMP(wait_status) ? CLD_DUMPED : CLD_KILLED);
+}
 
 int ExitValue(int wait_status) { return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status); }
 
@@ -286,7 +295,8 @@ struct rusage GroupUsageLocked(ThreadGroup& group) {
 
 void AddMemoryUsage(MemoryManager& mm, struct rusage& usage) {
   if (const auto status = mm.address_space().ReadHostProc("status"); status.ok()) {
-    if (const size_t at = status->find("VmHWM:"); at != std::string::npos) usage.ru_maxrss = std::atol(status->c_str() + at + 6);
+    if (const size_t at = status->find("VmHWM:"); at != std::string::npos)
+      usage.ru_maxrss = std::atol(status->c_str() + at + 6);
   }
   if (const auto stat = mm.address_space().ReadHostProc("stat"); stat.ok()) {
     long minor = 0, major = 0;

@@ -16,7 +16,7 @@ struct WaitQuery {
 
 struct WaitOutcome {
   int pid = 0;
-  int guest_pid = 0;    // as the waiting task knows it
+  int guest_pid = 0;  // as the waiting task knows it
   uid_t uid = 0;
   int code = 0;         // CLD_*
   int wait_status = 0;  // wait(2) encoding

@@ -13,9 +13,9 @@ namespace runsc {
 
 // One program header's memory, page aligned, relative to the load bias.
 struct ElfSegment {
-  GuestAddr start = 0;      // page aligned
+  GuestAddr start = 0;       // page aligned
   uint64_t file_offset = 0;  // page aligned
-  uint64_t file_size = 0;   // bytes mapped from the file, from start
+  uint64_t file_size = 0;    // bytes mapped from the file, from start
   uint64_t memory_size = 0;  // including zero pages after it
   int prot = 0;
 };
@@ -23,13 +23,13 @@ struct ElfSegment {
 struct ElfImage {
   RefPtr<File> file;
   bool position_independent = false;
-  GuestAddr entry = 0;                 // unbiased
-  GuestAddr low = 0, high = 0;         // span of all segments, page aligned
-  uint64_t alignment = 4096;           // largest p_align
-  GuestAddr phdr_addr = 0;             // of the program headers in memory, 0 if not loaded
+  GuestAddr entry = 0;          // unbiased
+  GuestAddr low = 0, high = 0;  // span of all segments, page aligned
+  uint64_t alignment = 4096;    // largest p_align
+  GuestAddr phdr_addr = 0;      // of the program headers in memory, 0 if not loaded
   uint16_t phdr_count = 0;
   bool executable_stack = false;
-  std::string interpreter;             // PT_INTERP
+  std::string interpreter;  // PT_INTERP
   std::vector<ElfSegment> segments;
   GuestAddr end_code = 0, start_code = 0, start_data = 0, end_data = 0, brk = 0;
 };

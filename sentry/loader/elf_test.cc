@@ -246,7 +246,8 @@ TEST_F(ElfTest, SurvivesDamagedImages) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 20000; ++round) {
     std::string bytes = whole;
-    for (int i = static_cast<int>(random() % 8); i >= 0; --i) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (int i = static_cast<int>(random() % 8); i >= 0; --i)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     if (round % 4 == 0) bytes.resize(random() % bytes.size());
     const auto image = Parse(bytes);
     if (!image.ok()) continue;

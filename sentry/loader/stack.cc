@@ -55,10 +55,9 @@ StackImage BuildStack(const StackRequest& request) {
   small.resize(strings - small_addr);
 
   auto auxv = request.auxv;
-  auxv.insert(auxv.end(), {{AT_RANDOM, small_addr + sizeof(kPlatform)},
-                           {AT_EXECFN, filename},
-                           {AT_PLATFORM, small_addr},
-                           {AT_NULL, 0}});
+  auxv.insert(
+      auxv.end(),
+      {{AT_RANDOM, small_addr + sizeof(kPlatform)}, {AT_EXECFN, filename}, {AT_PLATFORM, small_addr}, {AT_NULL, 0}});
   for (const auto& [key, value] : auxv) {
     image.auxv.append(reinterpret_cast<const char*>(&key), 8);
     image.auxv.append(reinterpret_cast<const char*>(&value), 8);

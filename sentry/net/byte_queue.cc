@@ -135,8 +135,6 @@ Result<size_t> ByteQueue::ReadUrgent(IoSink& dst, bool peek) {
   return n;
 }
 
-bool ByteQueue::AtMark() const {
-  return urgent_state_.load() != kNone && urgent_at_.load() == head_.load();
-}
+bool ByteQueue::AtMark() const { return urgent_state_.load() != kNone && urgent_at_.load() == head_.load(); }
 
 }  // namespace runsc

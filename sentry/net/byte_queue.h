@@ -27,9 +27,9 @@ class ByteQueue {
 
   struct ReadMode {
     bool peek = false;
-    bool discard = false;      // MSG_TRUNC: the bytes are not wanted
+    bool discard = false;  // MSG_TRUNC: the bytes are not wanted
     bool urgent_inline = false;
-    size_t at_least = 1;       // SO_RCVLOWAT
+    size_t at_least = 1;  // SO_RCVLOWAT
   };
   // EAGAIN: not enough there. *made_room tells whether a writer may want to know.
   Result<size_t> Read(IoSink& dst, const ReadMode& mode, bool* made_room);
@@ -37,7 +37,7 @@ class ByteQueue {
   Result<size_t> ReadUrgent(IoSink& dst, bool peek);
 
   size_t available() const;
-  bool AtMark() const;      // the next byte is the urgent one, or the one after it
+  bool AtMark() const;  // the next byte is the urgent one, or the one after it
   bool HasUrgent() const { return urgent_state_.load() == kFresh; }
   bool closed() const { return closed_.load(std::memory_order_seq_cst); }
   bool writable() const { return available() <= Threshold(); }

@@ -80,7 +80,8 @@ Result<std::vector<std::string>> HostNetwork::ReceiveAnswers() {
 Result<std::vector<std::string>> HostNetwork::AskRoute(uint16_t type, uint16_t flags, std::string_view body) {
   // Dumps end with a mark, other requests with their answer or, failing that, an error.
   const uint16_t kept = flags & (NLM_F_DUMP | NLM_F_REQUEST);
-  nlmsghdr header{static_cast<uint32_t>(sizeof(header) + body.size()), type, static_cast<uint16_t>(kept | NLM_F_REQUEST), 1, 0};
+  nlmsghdr header{static_cast<uint32_t>(sizeof(header) + body.size()), type,
+                  static_cast<uint16_t>(kept | NLM_F_REQUEST), 1, 0};
   iovec parts[2] = {{&header, sizeof(header)}, {const_cast<char*>(body.data()), body.size()}};
   msghdr message{.msg_iov = parts, .msg_iovlen = 2};
   MutexLock l(mu_);
@@ -118,8 +119,9 @@ std::string HostNetwork::DevText() {
   for (const std::string& link : *links) {
     const std::string name = Text(FindAttribute(Body(link), sizeof(ifinfomsg), IFLA_IFNAME));
     const auto s = ReadHeader<rtnl_link_stats64>(FindAttribute(Body(link), sizeof(ifinfomsg), IFLA_STATS64));
-    AppendFormat(&text, "%6s: %7llu %7llu %4llu %4llu %4llu %5llu %10llu %9llu ", name.c_str(), s.rx_bytes, s.rx_packets,
-                 s.rx_errors, s.rx_dropped, s.rx_fifo_errors, s.rx_frame_errors, s.rx_compressed, s.multicast);
+    AppendFormat(&text, "%6s: %7llu %7llu %4llu %4llu %4llu %5llu %10llu %9llu ", name.c_str(), s.rx_bytes,
+                 s.rx_packets, s.rx_errors, s.rx_dropped, s.rx_fifo_errors, s.rx_frame_errors, s.rx_compressed,
+                 s.multicast);
     AppendFormat(&text, "%8llu %7llu %4llu %4llu %4llu %5llu %7llu %10llu\n", s.tx_bytes, s.tx_packets, s.tx_errors,
                  s.tx_dropped, s.tx_fifo_errors, s.collisions, s.tx_carrier_errors, s.tx_compressed);
   }

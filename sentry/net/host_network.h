@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "platform/netbroker/client.h"
 #include "platform/base/ref_ptr.h"
+#include "platform/netbroker/client.h"
 
 namespace runsc {
 

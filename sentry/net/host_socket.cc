@@ -20,8 +20,8 @@
 namespace runsc {
 namespace {
 
-constexpr size_t kMostAtOnce = 65536;   // of a stream; a datagram is never larger
-constexpr size_t kMaxControl = 2048;    // of what the kernel says about a message
+constexpr size_t kMostAtOnce = 65536;  // of a stream; a datagram is never larger
+constexpr size_t kMaxControl = 2048;   // of what the kernel says about a message
 constexpr size_t kMaxOption = 4096;
 constexpr int kSendFlags = MSG_OOB | MSG_MORE | MSG_DONTROUTE | MSG_CONFIRM | MSG_EOR | MSG_FASTOPEN;
 constexpr int kReceiveFlags = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
@@ -62,7 +62,8 @@ void TakeControl(msghdr& message, ControlData& control) {
   }
 }
 
-RefPtr<HostSocket> Wrap(Task& task, RefPtr<NetStack> stack, UniqueFd fd, int domain, int type, int protocol, int flags) {
+RefPtr<HostSocket> Wrap(Task& task, RefPtr<NetStack> stack, UniqueFd fd, int domain, int type, int protocol,
+                        int flags) {
   const uint64_t ino = task.kernel().NextSocketCookie();
   RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
   return MakeRef<HostSocket>(std::move(inode), std::move(stack), std::move(fd), domain, type, protocol,
@@ -160,8 +161,8 @@ Result<size_t> HostSocket::Receive(Task& task, ReceiveRequest& request) {
   const std::unique_ptr<std::byte[]> buffer(new std::byte[std::max<size_t>(size, 1)]);
   alignas(cmsghdr) char control[kMaxControl];
   iovec iov{buffer.get(), size};
-  msghdr message{.msg_name = &request.from.storage, .msg_namelen = sizeof(request.from.storage), .msg_iov = &iov,
-                 .msg_iovlen = 1};
+  msghdr message{
+      .msg_name = &request.from.storage, .msg_namelen = sizeof(request.from.storage), .msg_iov = &iov, .msg_iovlen = 1};
   if (request.wants_control) {
     message.msg_control = control;
     message.msg_controllen = sizeof(control);
@@ -211,7 +212,8 @@ Result<int64_t> HostSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   return int64_t{0};
 }
 
-Result<RefPtr<Socket>> NewHostSocket(Task& task, RefPtr<NetStack> stack, int domain, int type, int protocol, int flags) {
+Result<RefPtr<Socket>> NewHostSocket(Task& task, RefPtr<NetStack> stack, int domain, int type, int protocol,
+                                     int flags) {
   if (type == SOCK_RAW && !stack->Allows(task, CAP_NET_RAW)) return Errno(EPERM);
   if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_RAW) return Errno(ESOCKTNOSUPPORT);
   if (!IsAllowedKind(domain, type, protocol)) return Errno(EPROTONOSUPPORT);

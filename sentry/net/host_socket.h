@@ -12,7 +12,8 @@ namespace runsc {
 class HostSocket : public Socket {
  public:
   static const char kKind;
-  HostSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, UniqueFd fd, int domain, int type, int protocol, int flags);
+  HostSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, UniqueFd fd, int domain, int type, int protocol,
+             int flags);
   ~HostSocket() override;
   const void* kind() const override { return &kKind; }
 

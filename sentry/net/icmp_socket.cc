@@ -189,7 +189,8 @@ Result<RefPtr<Socket>> NewIcmpSocket(Task& task, int domain, int protocol, int f
   RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
   auto endpoint = MakeRef<IcmpEndpoint>(stack, protocol, domain, task.creds()->euid);
   endpoint->ino = ino;
-  auto socket = MakeRef<IcmpSocket>(std::move(inode), std::move(stack), std::move(endpoint), protocol, flags & O_NONBLOCK);
+  auto socket =
+      MakeRef<IcmpSocket>(std::move(inode), std::move(stack), std::move(endpoint), protocol, flags & O_NONBLOCK);
   TRY(socket->EnsureBound(task));  // it receives from the start
   return RefPtr<Socket>(std::move(socket));
 }

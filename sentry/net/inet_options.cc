@@ -37,15 +37,14 @@ bool AddsControl(const Row& row) {
   constexpr int kIp6[] = {IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_RECVHOPLIMIT};
   if (row.level == SOL_SOCKET) return row.name == SO_TIMESTAMP || row.name == SO_TIMESTAMPNS;
   if (row.level == IPPROTO_IP) return std::find(std::begin(kIp), std::end(kIp), row.name) != std::end(kIp);
-  return row.level == IPPROTO_IPV6 &&
-         std::find(std::begin(kIp6), std::end(kIp6), row.name) != std::end(kIp6);
+  return row.level == IPPROTO_IPV6 && std::find(std::begin(kIp6), std::end(kIp6), row.name) != std::end(kIp6);
 }
 
 // -1 means the default where Linux has it so.
 bool DefaultsOnMinusOne(const Row& row) {
   return (row.level == IPPROTO_IP && (row.name == IP_TTL || row.name == IP_MULTICAST_TTL)) ||
-         (row.level == IPPROTO_IPV6 && (row.name == IPV6_UNICAST_HOPS || row.name == IPV6_MULTICAST_HOPS ||
-                                        row.name == IPV6_TCLASS)) ||
+         (row.level == IPPROTO_IPV6 &&
+          (row.name == IPV6_UNICAST_HOPS || row.name == IPV6_MULTICAST_HOPS || row.name == IPV6_TCLASS)) ||
          (row.level == IPPROTO_TCP && row.name == TCP_LINGER2);
 }
 

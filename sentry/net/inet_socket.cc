@@ -44,8 +44,8 @@ Result<PortClaim> InetSocket::ParseBind(Task& task, const SocketAddress& address
   }
   const IpEndpoint local = TRY(ParseInetAddress(given, domain()));
   if (v6_only() && local.address.is_v4()) return Errno(EINVAL);
-  const bool free_bind = option(IPPROTO_IP, IP_FREEBIND) ||
-                         (domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_FREEBIND));
+  const bool free_bind =
+      option(IPPROTO_IP, IP_FREEBIND) || (domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_FREEBIND));
   const bool group = type() == SOCK_DGRAM && (local.address.is_multicast() || local.address.is_broadcast());
   if (!free_bind && !group) TRY(stack_->CheckLocal(local.address));
   if (local.port != 0 && local.port < stack_->first_open_port() && !stack_->Allows(task, CAP_NET_BIND_SERVICE)) {

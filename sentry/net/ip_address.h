@@ -21,8 +21,8 @@ struct IpAddress {
   static IpAddress V6Loopback();
 
   bool is_v4() const;
-  uint32_t v4() const;  // host order
-  bool is_any() const;  // of either family
+  uint32_t v4() const;       // host order
+  bool is_any() const;       // of either family
   bool is_loopback() const;  // 127.0.0.0/8 or ::1
   bool is_multicast() const;
   bool is_broadcast() const;  // 255.255.255.255, or that of 127.0.0.0/8

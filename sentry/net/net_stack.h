@@ -65,8 +65,8 @@ class NetStack : public RefCounted {
   mutable RefPtr<HostNetwork> host_;
   HostUse host_use_ = HostUse::kAlways;
   Loopback loopback_;
-  PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram},
-      udplite_{PortTable::Rules::kDatagram}, raw_{PortTable::Rules::kDatagram};
+  PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram}, udplite_{PortTable::Rules::kDatagram},
+      raw_{PortTable::Rules::kDatagram};
   std::atomic<uint64_t> packets_{0}, bytes_{0};
   std::atomic<uint16_t> first_open_port_{1024};
   std::atomic<uint64_t> ping_groups_{1};

@@ -30,9 +30,7 @@ void NetlinkMessage::AttributeBytes(uint16_t type, std::string_view value) {
   Close();
 }
 
-void NetlinkMessage::Text(uint16_t type, std::string_view text) {
-  AttributeBytes(type, std::string(text) + '\0');
-}
+void NetlinkMessage::Text(uint16_t type, std::string_view text) { AttributeBytes(type, std::string(text) + '\0'); }
 
 void NetlinkMessage::Close() {
   bytes_.resize(NLMSG_ALIGN(bytes_.size()), '\0');

@@ -239,8 +239,10 @@ Result<void> GetRules(NetlinkRequest& request) {
 }
 
 Result<void> AskHost(NetlinkRequest& request) {
-  const auto answers = TRY(request.stack.host()->AskRoute(request.header.nlmsg_type, request.header.nlmsg_flags, request.body));
-  for (const std::string& answer : answers) request.answers.emplace_back(answer, request.header.nlmsg_seq, request.port);
+  const auto answers =
+      TRY(request.stack.host()->AskRoute(request.header.nlmsg_type, request.header.nlmsg_flags, request.body));
+  for (const std::string& answer : answers)
+    request.answers.emplace_back(answer, request.header.nlmsg_seq, request.port);
   return {};
 }
 

@@ -192,7 +192,8 @@ EventMask NetlinkSocket::Readiness(EventMask mask) {
 }
 
 Result<std::string> NetlinkSocket::GetOption(Task& task, int level, int name) {
-  if (level == kSolNetlink && name > 0 && name < 32) return OptionBytes(static_cast<int>((netlink_options_ >> name) & 1));
+  if (level == kSolNetlink && name > 0 && name < 32)
+    return OptionBytes(static_cast<int>((netlink_options_ >> name) & 1));
   if (level != SOL_SOCKET) return Errno(ENOPROTOOPT);
   switch (name) {
     case SO_TYPE:

@@ -36,9 +36,7 @@ Result<int64_t> ParseTimeoutOption(std::string_view value) {
   return ns == kNever ? int64_t{0} : ns;
 }
 
-std::string TimeoutOption(int64_t ns) {
-  return OptionBytes(timeval{ns / kNsPerSecond, (ns % kNsPerSecond) / 1000});
-}
+std::string TimeoutOption(int64_t ns) { return OptionBytes(timeval{ns / kNsPerSecond, (ns % kNsPerSecond) / 1000}); }
 
 Result<int> ParseLingerOption(std::string_view value) {
   const linger l = TRY(Parse<linger>(value));

@@ -17,9 +17,7 @@ bool Overlap(const PortClaim& a, const PortClaim& b) {
   return (a.TakesV4() && b.TakesV4()) || (a.TakesV6() && b.TakesV6());
 }
 
-size_t Hash(const IpEndpoint& from) {
-  return (size_t{from.port} * 0x9e3779b97f4a7c15u) >> 32;
-}
+size_t Hash(const IpEndpoint& from) { return (size_t{from.port} * 0x9e3779b97f4a7c15u) >> 32; }
 
 }  // namespace
 

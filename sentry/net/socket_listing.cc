@@ -35,8 +35,7 @@ std::string TcpText(Task& whose, int family) {
   size_t number = 0;
   for (const SocketListing& s : ListTcp(*NetStackOf(whose))) {
     if (s.family != family) continue;
-    const char* tail = s.state == TCP_LISTEN ? "1 0000000000000000 100 0 0 10 0"
-                                             : "1 0000000000000000 20 4 30 10 -1";
+    const char* tail = s.state == TCP_LISTEN ? "1 0000000000000000 100 0 0 10 0" : "1 0000000000000000 20 4 30 10 -1";
     const std::string line = Line(number++, s) + tail;
     text += family == AF_INET ? Format("%-149s\n", line.c_str()) : line + '\n';
   }
@@ -69,9 +68,10 @@ std::string SockstatText(Task& whose) {
   const RefPtr<NetStack> stack = NetStackOf(whose);
   const auto tcp = ListTcp(*stack), udp = ListUdp(*stack);
   const size_t used = tcp.size() + udp.size() + UnixNames::Get().AllIn(stack.get()).size();
-  return Format("sockets: used %zu\nTCP: inuse %zu orphan 0 tw 0 alloc %zu mem 0\nUDP: inuse %zu mem 0\n"
-                "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n",
-                used, Count(tcp, AF_INET), tcp.size(), Count(udp, AF_INET));
+  return Format(
+      "sockets: used %zu\nTCP: inuse %zu orphan 0 tw 0 alloc %zu mem 0\nUDP: inuse %zu mem 0\n"
+      "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n",
+      used, Count(tcp, AF_INET), tcp.size(), Count(udp, AF_INET));
 }
 
 std::string Sockstat6Text(Task& whose) {
@@ -84,9 +84,10 @@ std::string DevText(Task& whose) {
   const RefPtr<NetStack> stack = NetStackOf(whose);
   if (stack->host()) return stack->host()->DevText();
   const uint64_t bytes = stack->bytes(), packets = stack->packets();
-  return Format("    lo: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0"
-                "          0\n",
-                bytes, packets, bytes, packets);
+  return Format(
+      "    lo: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0"
+      "          0\n",
+      bytes, packets, bytes, packets);
 }
 
 std::string RouteText(Task& whose) {

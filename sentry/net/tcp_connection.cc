@@ -85,8 +85,8 @@ Result<TcpEndpoint::Joined> TcpEndpoint::StartConnect(const IpEndpoint& to, cons
 }
 
 // With both locked. `server` is new: nobody else knows it.
-TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener, const RefPtr<TcpEndpoint>& server)
-    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener,
+                                            const RefPtr<TcpEndpoint>& server) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (listener.phase_ != Phase::kListening || phase_ != Phase::kConnecting) return Joined::kRefused;
   if (listener.backlog_.size() > listener.max_backlog_) {
     listener.waiting_.push_back(RefPtr<TcpEndpoint>(this));
@@ -101,8 +101,7 @@ TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener, const RefPtr<
   return Joined::kEstablished;
 }
 
-TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener)
-    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   const RefPtr<TcpEndpoint> server = MakeRef<TcpEndpoint>(client.stack_, listener.family_, listener.uid_);
   client.stack_->tcp().BindChild(*server, listener, client.remote_, client.last_local_);
   server->send_buffer_ = listener.send_buffer_.load();

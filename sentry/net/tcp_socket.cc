@@ -79,9 +79,7 @@ Result<size_t> TcpSocket::Receive(Task& task, ReceiveRequest& request) {
   return endpoint_->Receive(request);
 }
 
-EventMask TcpSocket::Readiness(EventMask mask) {
-  return endpoint_->Readiness() & (mask | EPOLLERR | EPOLLHUP);
-}
+EventMask TcpSocket::Readiness(EventMask mask) { return endpoint_->Readiness() & (mask | EPOLLERR | EPOLLHUP); }
 
 Result<int64_t> TcpSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   int value;

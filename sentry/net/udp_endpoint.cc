@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kOverhead = 512;  // of a datagram, against the receive buffer
 constexpr int kNoReceive = 1, kNoSend = 2;
-constexpr size_t kMaxGroups4 = 20;  // net.ipv4.igmp_max_memberships
+constexpr size_t kMaxGroups4 = 20;   // net.ipv4.igmp_max_memberships
 constexpr size_t kMaxGroups6 = 512;  // Linux: what net.core.optmem_max has room for
 
 }  // namespace

@@ -32,8 +32,11 @@ bool Hears(const UdpEndpoint& endpoint, const Datagram& datagram, uint16_t port)
 // Nobody is told when nobody is there.
 void DeliverToGroup(const PortTable& ports, uint16_t port, Datagram datagram) {
   const std::vector<RefPtr<PortOwner>> owners = ports.All();
-  const auto endpoint_of = [](const RefPtr<PortOwner>& owner) -> UdpEndpoint& { return static_cast<UdpEndpoint&>(*owner); };
-  const bool joined = std::any_of(owners.begin(), owners.end(), [&](const auto& owner) { return endpoint_of(owner).IsMember(datagram.to); });
+  const auto endpoint_of = [](const RefPtr<PortOwner>& owner) -> UdpEndpoint& {
+    return static_cast<UdpEndpoint&>(*owner);
+  };
+  const bool joined = std::any_of(owners.begin(), owners.end(),
+                                  [&](const auto& owner) { return endpoint_of(owner).IsMember(datagram.to); });
   if (!joined) return;
   const auto shared = std::make_shared<const Datagram>(std::move(datagram));
   for (const RefPtr<PortOwner>& owner : owners) {
@@ -192,8 +195,8 @@ Result<void> UdpSocket::ApplyControl(const SendRequest& request, Datagram& datag
 
 // Nobody there: the sender hears of it, as by ICMP, if it is connected or asked for such news.
 void UdpSocket::Refuse(const IpEndpoint& to, Datagram datagram, bool connected) {
-  constexpr uint8_t kUnreachable = 3, kPortUnreachable = 3;        // ICMP
-  constexpr uint8_t kUnreachable6 = 1, kPortUnreachable6 = 4;      // ICMPv6
+  constexpr uint8_t kUnreachable = 3, kPortUnreachable = 3;    // ICMP
+  constexpr uint8_t kUnreachable6 = 1, kPortUnreachable6 = 4;  // ICMPv6
   const bool v4 = to.address.is_v4();
   const bool wanted = v4 ? option(IPPROTO_IP, IP_RECVERR) : option(IPPROTO_IPV6, IPV6_RECVERR);
   if (wanted) {
@@ -341,8 +344,8 @@ Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int protocol, int fl
   RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
   RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(stack, protocol, domain, task.creds()->euid);
   endpoint->ino = ino;
-  return RefPtr<Socket>(
-      MakeRef<UdpSocket>(std::move(inode), std::move(stack), std::move(endpoint), SOCK_DGRAM, protocol, flags & O_NONBLOCK));
+  return RefPtr<Socket>(MakeRef<UdpSocket>(std::move(inode), std::move(stack), std::move(endpoint), SOCK_DGRAM,
+                                           protocol, flags & O_NONBLOCK));
 }
 
 }  // namespace runsc

@@ -20,9 +20,9 @@ struct Datagram {
 
 // What came back for a datagram that could not be delivered (IP_RECVERR): the start of ip(7)'s error queue.
 struct DatagramError {
-  Datagram sent;     // as it went out
-  IpEndpoint to;     // where it went
-  int error = 0;     // errno
+  Datagram sent;               // as it went out
+  IpEndpoint to;               // where it went
+  int error = 0;               // errno
   uint8_t type = 0, code = 0;  // of the ICMP message
 };
 
@@ -30,10 +30,7 @@ struct DatagramError {
 class UdpEndpoint : public PortOwner {
  public:
   UdpEndpoint(RefPtr<NetStack> stack, int protocol, int family, uid_t uid)
-      : stack_(std::move(stack)),
-        ports_(TableFor(*stack_, protocol)),
-        family_(family),
-        uid_(uid) {}
+      : stack_(std::move(stack)), ports_(TableFor(*stack_, protocol)), family_(family), uid_(uid) {}
   ~UdpEndpoint() override { ports_.Unbind(*this); }
   PortTable& ports() const { return ports_; }
   int family() const { return family_; }
@@ -65,13 +62,12 @@ class UdpEndpoint : public PortOwner {
   Result<std::shared_ptr<const DatagramError>> NextError();
   int TakeError();
   EventMask Readiness() const;
-  size_t FirstSize() const;     // FIONREAD
+  size_t FirstSize() const;  // FIONREAD
   size_t QueuedBytes() const;
   uint64_t drops() const { return drops_.load(); }
 
   std::atomic<size_t> receive_buffer{212992};
   std::atomic<uint64_t> ino{0};
-
 
  private:
   static PortTable& TableFor(NetStack& stack, int protocol);

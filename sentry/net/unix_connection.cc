@@ -25,8 +25,8 @@ Result<void> UnixEndpoint::Listen(int backlog, ucred owner) {
 }
 
 // `server` is new: nobody else knows it.
-Result<void> UnixEndpoint::ConnectStream(UnixEndpoint& client, UnixEndpoint& listener, ucred client_creds)
-    ABSL_NO_THREAD_SAFETY_ANALYSIS {
+Result<void> UnixEndpoint::ConnectStream(UnixEndpoint& client, UnixEndpoint& listener,
+                                         ucred client_creds) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (client.type_ != listener.type_) return Errno(EPROTOTYPE);
   RefPtr<UnixEndpoint> server = MakeRef<UnixEndpoint>(client.type_, client_creds, listener.net_);
   {

@@ -66,14 +66,14 @@ class UnixEndpoint : public RefCounted {
   Result<size_t> SendMessage(UnixEndpoint* to, SendRequest& request, const ucred& sender);
   Result<size_t> ReceiveStream(ReceiveRequest& request, bool want_credentials);
   Result<size_t> ReceiveMessage(ReceiveRequest& request, bool want_credentials);
-  size_t ReadableBytes() const;   // FIONREAD
+  size_t ReadableBytes() const;                             // FIONREAD
   size_t UnsentBytes() const { return in_flight_.load(); }  // SIOCOUTQ
   EventMask Readiness();
 
   std::atomic<size_t> send_buffer{212992};  // net.core.wmem_default
   int TakeError();
-  uint64_t ino = 0;                         // for /proc/net/unix
-  struct Status {  // a line of /proc/net/unix
+  uint64_t ino = 0;  // for /proc/net/unix
+  struct Status {    // a line of /proc/net/unix
     int type;
     bool listening, connected;
     uint64_t ino;
@@ -116,7 +116,7 @@ class UnixEndpoint : public RefCounted {
   int error_ ABSL_GUARDED_BY(mu_) = 0;
   RefPtr<UnixEndpoint> peer_ ABSL_GUARDED_BY(mu_);
   UnixAddressRef name_ ABSL_GUARDED_BY(mu_);
-  Path node_ ABSL_GUARDED_BY(mu_);  // keeps the inode a bound name stands for
+  Path node_ ABSL_GUARDED_BY(mu_);              // keeps the inode a bound name stands for
   ucred own_credentials_ ABSL_GUARDED_BY(mu_);  // shown to peers
   ucred peer_credentials_ ABSL_GUARDED_BY(mu_) = {0, ~uid_t{0}, ~gid_t{0}};
   std::deque<UnixPacket> packets_ ABSL_GUARDED_BY(mu_);

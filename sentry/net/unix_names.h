@@ -14,7 +14,7 @@ class UnixEndpoint;
 
 // An address as getsockname shows it. Shared: every datagram carries its sender's.
 struct UnixAddress {
-  std::string path;      // the name; abstract ones without the leading NUL
+  std::string path;  // the name; abstract ones without the leading NUL
   bool abstract = false;
   SocketAddress ToSocketAddress() const;
 };
@@ -25,7 +25,8 @@ SocketAddress UnnamedUnixAddress();
 // EINVAL: wrong family or length. An empty optional asks for autobind.
 Result<std::optional<UnixAddress>> ParseUnixAddress(const SocketAddress& address);
 
-// Bound endpoints. Abstract names are those of a network namespace. References are weak: an endpoint removes itself when it closes.
+// Bound endpoints. Abstract names are those of a network namespace. References are weak: an endpoint removes itself
+// when it closes.
 class UnixNames {
  public:
   static UnixNames& Get();

@@ -118,7 +118,8 @@ Result<void> UnixSocket::SetIntOption(Task& task, int name, int value) {
     case SO_SNDBUF:
     case SO_RCVBUF:
       if (name == SO_SNDBUF || name == SO_SNDBUFFORCE) {
-        endpoint_->send_buffer = static_cast<size_t>(BufferSizeOption(value, name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE));
+        endpoint_->send_buffer =
+            static_cast<size_t>(BufferSizeOption(value, name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE));
       } else {
         receive_buffer_ = BufferSizeOption(value, name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
       }

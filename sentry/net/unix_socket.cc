@@ -51,9 +51,7 @@ Result<RefPtr<UnixEndpoint>> Find(Task& task, const NetStack* net, const SocketA
 
 const char UnixSocket::kKind = 0;
 
-ucred CredentialsOf(Task& task) {
-  return {task.pid(), task.creds()->euid, task.creds()->egid};
-}
+ucred CredentialsOf(Task& task) { return {task.pid(), task.creds()->euid, task.creds()->egid}; }
 
 UnixSocket::UnixSocket(RefPtr<AnonInode> inode, RefPtr<UnixEndpoint> endpoint, int protocol, int flags)
     : Socket(std::move(inode), AF_UNIX, endpoint->type(), protocol, flags), endpoint_(std::move(endpoint)) {
@@ -164,9 +162,7 @@ Result<size_t> UnixSocket::Receive(Task& task, ReceiveRequest& request) {
   return n;
 }
 
-EventMask UnixSocket::Readiness(EventMask mask) {
-  return endpoint_->Readiness() & (mask | EPOLLERR | EPOLLHUP);
-}
+EventMask UnixSocket::Readiness(EventMask mask) { return endpoint_->Readiness() & (mask | EPOLLERR | EPOLLHUP); }
 
 Result<int64_t> UnixSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   int value;

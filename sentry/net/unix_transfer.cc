@@ -9,11 +9,11 @@
 namespace runsc {
 namespace {
 
-constexpr size_t kMaxPiece = 65536;    // of a stream
-constexpr size_t kSmallPiece = 1024;   // these are merged
+constexpr size_t kMaxPiece = 65536;   // of a stream
+constexpr size_t kSmallPiece = 1024;  // these are merged
 constexpr size_t kMergeRoom = 4096;
-constexpr size_t kOverhead = 256;      // of a packet, in its charge
-constexpr size_t kMaxQueued = 10;      // net.unix.max_dgram_qlen
+constexpr size_t kOverhead = 256;  // of a packet, in its charge
+constexpr size_t kMaxQueued = 10;  // net.unix.max_dgram_qlen
 
 bool SameCredentials(const ucred& a, const ucred& b) { return a.pid == b.pid && a.uid == b.uid && a.gid == b.gid; }
 
@@ -159,8 +159,7 @@ Result<size_t> UnixEndpoint::ReceiveStream(ReceiveRequest& request, bool want_cr
     if (packet == nullptr) break;
     auto& credentials = request.control.credentials;
     if (want_credentials && credentials && !SameCredentials(*credentials, packet->credentials)) break;
-    const auto n = request.dst.Write(
-        {packet->data.get() + packet->start, std::min(size, request.dst.remaining())});
+    const auto n = request.dst.Write({packet->data.get() + packet->start, std::min(size, request.dst.remaining())});
     if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
     if (want_credentials) credentials = packet->credentials;
     done += *n;

@@ -18,7 +18,8 @@ bool Credentials::HasIn(const UserNamespace* ns, int capability) const {
 }
 
 bool Credentials::MapsBoth(uid_t uid, gid_t gid) const {
-  return FindGuestId(user_ns.get(), UserNamespace::kUsers, uid) && FindGuestId(user_ns.get(), UserNamespace::kGroups, gid);
+  return FindGuestId(user_ns.get(), UserNamespace::kUsers, uid) &&
+         FindGuestId(user_ns.get(), UserNamespace::kGroups, gid);
 }
 
 RefPtr<Credentials> Credentials::Copy() const {

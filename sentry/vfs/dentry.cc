@@ -7,10 +7,8 @@
 
 namespace runsc {
 
-Dentry::Dentry(DentryTree& tree, RefPtr<Dentry> parent, std::string name, RefPtr<Inode> inode,
-               uint32_t type)
-    : tree_(tree), inode_(std::move(inode)), type_(type), parent_(std::move(parent)),
-      name_(std::move(name)) {}
+Dentry::Dentry(DentryTree& tree, RefPtr<Dentry> parent, std::string name, RefPtr<Inode> inode, uint32_t type)
+    : tree_(tree), inode_(std::move(inode)), type_(type), parent_(std::move(parent)), name_(std::move(name)) {}
 
 std::string Dentry::name() const {
   MutexLock l(tree_.mu_);

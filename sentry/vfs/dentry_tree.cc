@@ -14,8 +14,7 @@ Result<RefPtr<DentryTree>> DentryTree::New(FileSystem& fs, size_t cache_limit) {
   RefPtr<Inode> inode = fs.root();
   const Attr attr = TRY(inode->GetAttr());
   auto tree = RefPtr<DentryTree>::Adopt(new DentryTree(fs, cache_limit));
-  tree->root_ = RefPtr<Dentry>::Adopt(
-      new Dentry(*tree, nullptr, "/", std::move(inode), attr.mode & S_IFMT));
+  tree->root_ = RefPtr<Dentry>::Adopt(new Dentry(*tree, nullptr, "/", std::move(inode), attr.mode & S_IFMT));
   return tree;
 }
 
@@ -47,8 +46,7 @@ RefPtr<Dentry> DentryTree::LookupCached(Dentry& dir, std::string_view name) {
   return std::move(found.dentry);
 }
 
-Result<RefPtr<Dentry>> DentryTree::Lookup(Dentry& dir, std::string_view name,
-                                          std::string_view rest) {
+Result<RefPtr<Dentry>> DentryTree::Lookup(Dentry& dir, std::string_view name, std::string_view rest) {
   for (;;) {
     Found found = FindCached(dir, name);
     if (found.probe != Probe::kMiss) {
@@ -66,8 +64,7 @@ Result<RefPtr<Dentry>> DentryTree::Lookup(Dentry& dir, std::string_view name,
   }
 }
 
-Result<RefPtr<Dentry>> DentryTree::LookupInode(Dentry& dir, std::string_view name,
-                                               uint64_t generation, bool* raced) {
+Result<RefPtr<Dentry>> DentryTree::LookupInode(Dentry& dir, std::string_view name, uint64_t generation, bool* raced) {
   const bool cacheable = dir.inode()->CachesChildren();
   Result<RefPtr<Inode>> inode = dir.inode()->Lookup(name);
   if (!inode.ok()) {
@@ -79,8 +76,7 @@ Result<RefPtr<Dentry>> DentryTree::LookupInode(Dentry& dir, std::string_view nam
   const Attr attr = TRY((*inode)->GetAttr());
   const uint32_t type = attr.mode & S_IFMT;
   if (!cacheable) {
-    return RefPtr<Dentry>::Adopt(
-        new Dentry(*this, RefPtr<Dentry>(&dir), std::string(name), std::move(*inode), type));
+    return RefPtr<Dentry>::Adopt(new Dentry(*this, RefPtr<Dentry>(&dir), std::string(name), std::move(*inode), type));
   }
   RefPtr<Dentry> added;
   {
@@ -95,8 +91,7 @@ Result<RefPtr<Dentry>> DentryTree::LookupInode(Dentry& dir, std::string_view nam
 
 // Null-safe against a child being destroyed: the new dentry takes its place in the map, and Unhook of
 // the old one sees that the entry is no longer its own.
-RefPtr<Dentry> DentryTree::AddLocked(Dentry& dir, std::string_view name, RefPtr<Inode> inode,
-                                     uint32_t type) {
+RefPtr<Dentry> DentryTree::AddLocked(Dentry& dir, std::string_view name, RefPtr<Inode> inode, uint32_t type) {
   auto [it, inserted] = dir.children_.try_emplace(std::string(name), nullptr);
   if (!inserted && it->second == nullptr) --dir.negative_children_;
   if (it->second != nullptr && it->second->inode_ == inode && it->second->TryIncRef()) {
@@ -190,8 +185,7 @@ void DentryTree::Exchanged(Dentry& a, Dentry& b) {
 
 Result<RefPtr<Dentry>> DentryTree::Unnamed(RefPtr<Inode> inode, std::string name) {
   const Attr attr = TRY(inode->GetAttr());
-  auto dentry = RefPtr<Dentry>::Adopt(
-      new Dentry(*this, root_, std::move(name), std::move(inode), attr.mode & S_IFMT));
+  auto dentry = RefPtr<Dentry>::Adopt(new Dentry(*this, root_, std::move(name), std::move(inode), attr.mode & S_IFMT));
   dentry->unlinked_ = true;
   return dentry;
 }

@@ -35,8 +35,7 @@ void RegisterCharMajor(unsigned major, DeviceOpener opener) { TheRegistry().majo
 
 void RegisterFifo(FifoOpener opener) { TheRegistry().fifo = opener; }
 
-Result<RefPtr<File>> OpenSpecial(Task& task, RefPtr<Inode> inode, const Attr& attr, const Path& path,
-                                 int flags) {
+Result<RefPtr<File>> OpenSpecial(Task& task, RefPtr<Inode> inode, const Attr& attr, const Path& path, int flags) {
   if (S_ISFIFO(attr.mode)) {
     const FifoOpener opener = TheRegistry().fifo;
     return opener ? opener(task, std::move(inode), path, flags) : Errno(ENXIO);

@@ -19,7 +19,6 @@ void RegisterCharMajor(unsigned major, DeviceOpener opener);
 void RegisterFifo(FifoOpener opener);
 
 // Opens a node that is not a regular file, directory or symlink. ENXIO: no such device, sockets.
-Result<RefPtr<File>> OpenSpecial(Task& task, RefPtr<Inode> inode, const Attr& attr, const Path& path,
-                                 int flags);
+Result<RefPtr<File>> OpenSpecial(Task& task, RefPtr<Inode> inode, const Attr& attr, const Path& path, int flags);
 
 }  // namespace runsc

@@ -19,11 +19,11 @@ class Socket;
 
 // What to map for mmap of a file: a host fd the stub's helper maps.
 struct Mappable {
-  int host_fd = -1;      // -1: private anonymous zero pages (/dev/zero)
-  uint64_t offset = 0;   // in the host file
-  bool writable = true;  // MAP_SHARED + PROT_WRITE allowed by the host fd
+  int host_fd = -1;           // -1: private anonymous zero pages (/dev/zero)
+  uint64_t offset = 0;        // in the host file
+  bool writable = true;       // MAP_SHARED + PROT_WRITE allowed by the host fd
   bool read_only_fd = false;  // the host refuses to make a shared mapping of it writable later
-  RefPtr<RefCounted> owner;  // keeps host_fd open until the mapping has been made
+  RefPtr<RefCounted> owner;   // keeps host_fd open until the mapping has been made
 };
 
 // References: fd tables, in-flight SCM_RIGHTS, running syscalls, memory maps' records. Read and Write
@@ -63,9 +63,9 @@ class File : public RefCounted {
   // What only some kinds of file can do, for fcntl, splice and the socket calls; null or EINVAL otherwise.
   virtual Pipe* pipe() { return nullptr; }
   virtual Socket* socket() { return nullptr; }
-  virtual const void* kind() const { return nullptr; }  // which class it is, for FileAs
-  virtual Result<int> GetSeals() { return Errno(EINVAL); }                 // F_GET_SEALS
-  virtual Result<void> AddSeals(int seals) { return Errno(EINVAL); }       // F_ADD_SEALS
+  virtual const void* kind() const { return nullptr; }                // which class it is, for FileAs
+  virtual Result<int> GetSeals() { return Errno(EINVAL); }            // F_GET_SEALS
+  virtual Result<void> AddSeals(int seals) { return Errno(EINVAL); }  // F_ADD_SEALS
 
   // Defaults go to the inode.
   virtual Result<Attr> GetAttr();
@@ -79,9 +79,9 @@ class File : public RefCounted {
   // What the description claims of its inode until it goes: set before it is shared.
   enum class Claim : uint8_t { kNone, kWrite, kDenyWrite };
   void AdoptClaim(Claim claim) { claim_ = claim; }  // taken by the caller
-  Result<void> DenyWrites();  // for exec: ETXTBSY while somebody writes
+  Result<void> DenyWrites();                        // for exec: ETXTBSY while somebody writes
 
-  virtual RefPtr<Inode> inode() const;  // null without a dentry unless overridden by anonymous inodes
+  virtual RefPtr<Inode> inode() const;   // null without a dentry unless overridden by anonymous inodes
   virtual std::string Describe() const;  // link text of /proc/PID/fd/N: path, "pipe:[12]", "anon_inode:[eventpoll]"
   virtual std::string FdInfo() const { return ""; }  // extra lines of /proc/PID/fdinfo/N
   virtual int64_t offset_for_fdinfo() const { return 0; }

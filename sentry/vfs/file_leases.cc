@@ -33,12 +33,12 @@ Waits& TheWaits() {
   return *waits;
 }
 
-std::string Line(const char* kind, const char* mode, const char* access, int pid, const Attr& attr,
-                 int64_t start, int64_t end) {
+std::string Line(const char* kind, const char* mode, const char* access, int pid, const Attr& attr, int64_t start,
+                 int64_t end) {
   char text[128], last[24] = "EOF";
   if (end != INT64_MAX) snprintf(last, sizeof(last), "%ld", end);
-  snprintf(text, sizeof(text), "%-6s %-9s %s %d %02x:%02x:%lu %ld %s", kind, mode, access, pid,
-           major(attr.dev), minor(attr.dev), attr.ino, start, last);
+  snprintf(text, sizeof(text), "%-6s %-9s %s %d %02x:%02x:%lu %ld %s", kind, mode, access, pid, major(attr.dev),
+           minor(attr.dev), attr.ino, start, last);
   return text;
 }
 
@@ -98,8 +98,8 @@ std::vector<std::string> FileLocks::Describe(const File* file) const {
 
 bool FileLocks::LeaseConflictsLocked(const Lease& lease) const {
   if (lease.type == F_RDLCK) return inode_.writers() > 0;
-  const bool others = std::any_of(leases_.begin(), leases_.end(),
-                                  [&](const Lease& held) { return held.file != lease.file; });
+  const bool others =
+      std::any_of(leases_.begin(), leases_.end(), [&](const Lease& held) { return held.file != lease.file; });
   return others || inode_.opens() > 1;
 }
 

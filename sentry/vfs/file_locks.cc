@@ -11,9 +11,7 @@ namespace {
 // Anything may lock a file; the memory this takes is bounded.
 constexpr size_t kMaxLocksPerFile = 1 << 16;
 
-bool Overlaps(const RangeLock& a, int64_t start, int64_t end) {
-  return a.start <= end && start <= a.end;
-}
+bool Overlaps(const RangeLock& a, int64_t start, int64_t end) { return a.start <= end && start <= a.end; }
 
 bool Touches(const RangeLock& a, const RangeLock& b) {
   const bool before = a.end != INT64_MAX && a.end + 1 < b.start;
@@ -92,16 +90,15 @@ Result<void> FileLocks::Flock(const File& file, bool exclusive, int pid) {
   Result<void> result;
   {
     MutexLock l(mu_);
-    const auto mine = std::find_if(flocks_.begin(), flocks_.end(),
-                                   [&](const WholeLock& held) { return held.file == &file; });
+    const auto mine =
+        std::find_if(flocks_.begin(), flocks_.end(), [&](const WholeLock& held) { return held.file == &file; });
     if (mine != flocks_.end()) {
       if (mine->exclusive == exclusive) return {};
       freed = true;
       flocks_.erase(mine);
     }
-    const bool conflict = std::any_of(flocks_.begin(), flocks_.end(), [&](const WholeLock& held) {
-      return exclusive || held.exclusive;
-    });
+    const bool conflict =
+        std::any_of(flocks_.begin(), flocks_.end(), [&](const WholeLock& held) { return exclusive || held.exclusive; });
     if (conflict) {
       result = Errno(EAGAIN);
     } else {

@@ -20,7 +20,7 @@ using LockOwner = const void*;
 
 struct RangeLock {
   LockOwner owner = nullptr;
-  int pid = 0;       // reported by F_GETLK; -1 for OFD locks
+  int pid = 0;  // reported by F_GETLK; -1 for OFD locks
   bool write = false;
   int64_t start = 0, end = 0;  // inclusive; INT64_MAX: to the end of the file
   const File* file = nullptr;  // through which it was taken; only compared
@@ -30,10 +30,10 @@ struct RangeLock {
 // given up, or its time is over.
 struct Lease {
   const File* file = nullptr;
-  int type = 2;      // F_RDLCK or F_WRLCK; F_UNLCK: none
-  int target = 2;    // what it is being broken to; as `type` when it is not
-  int pid = 0;       // who is told, by SIGIO
-  int fd = -1;       // the number the holder knows the file by
+  int type = 2;    // F_RDLCK or F_WRLCK; F_UNLCK: none
+  int target = 2;  // what it is being broken to; as `type` when it is not
+  int pid = 0;     // who is told, by SIGIO
+  int fd = -1;     // the number the holder knows the file by
 };
 
 // Never blocks: EAGAIN when a lock conflicts; whoever wants to wait sleeps on queue() and tries again.

@@ -81,8 +81,8 @@ class Inode : public RefCounted {
   virtual Result<void> Unlink(std::string_view name, Inode& child) { return Errno(EPERM); }
   virtual Result<void> Rmdir(std::string_view name, Inode& child) { return Errno(EPERM); }
   // flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. `replaced` may be null.
-  virtual Result<void> Rename(std::string_view old_name, Inode& child, Inode& new_dir,
-                              std::string_view new_name, Inode* replaced, uint32_t flags) {
+  virtual Result<void> Rename(std::string_view old_name, Inode& child, Inode& new_dir, std::string_view new_name,
+                              Inode* replaced, uint32_t flags) {
     return Errno(EPERM);
   }
   // An unnamed file in this directory's filesystem (O_TMPFILE).
@@ -150,11 +150,11 @@ class Inode : public RefCounted {
 class FileSystem : public RefCounted {
  public:
   explicit FileSystem(uint64_t dev) : dev_(dev) {}
-  uint64_t dev() const { return dev_; }                // st_dev, makedev(0, minor)
-  virtual std::string_view type() const = 0;           // as in /proc/filesystems: "tmpfs", "proc", "overlay"
+  uint64_t dev() const { return dev_; }       // st_dev, makedev(0, minor)
+  virtual std::string_view type() const = 0;  // as in /proc/filesystems: "tmpfs", "proc", "overlay"
   virtual RefPtr<Inode> root() = 0;
   virtual Result<struct statfs> Statfs() = 0;
-  virtual std::string options() const { return ""; }   // extra options shown in /proc/self/mountinfo
+  virtual std::string options() const { return ""; }  // extra options shown in /proc/self/mountinfo
   virtual Result<void> Sync() { return {}; }
   // Its inodes hold so much that only few names should be cached.
   virtual bool IsCrowded() const { return false; }

@@ -17,8 +17,7 @@ Result<size_t> BufferSink::Write(std::span<const std::byte> data) {
 Result<size_t> BufferSink::FillFromHost(int host_fd, int64_t offset, size_t size) {
   void* to = buffer_.data() + used_;
   const size_t want = std::min(size, remaining());
-  const ssize_t n =
-      TRY(FromHost(offset < 0 ? read(host_fd, to, want) : pread(host_fd, to, want, offset)));
+  const ssize_t n = TRY(FromHost(offset < 0 ? read(host_fd, to, want) : pread(host_fd, to, want, offset)));
   used_ += n;
   return static_cast<size_t>(n);
 }
@@ -33,8 +32,7 @@ Result<size_t> BufferSource::Read(std::span<std::byte> data) {
 Result<size_t> BufferSource::DrainToHost(int host_fd, int64_t offset, size_t size) {
   const void* from = buffer_.data() + used_;
   const size_t want = std::min(size, remaining());
-  const ssize_t n =
-      TRY(FromHost(offset < 0 ? write(host_fd, from, want) : pwrite(host_fd, from, want, offset)));
+  const ssize_t n = TRY(FromHost(offset < 0 ? write(host_fd, from, want) : pwrite(host_fd, from, want, offset)));
   used_ += n;
   return static_cast<size_t>(n);
 }

@@ -15,8 +15,7 @@ namespace runsc {
 // References: paths, child mounts, the mount table.
 class Mount : public RefCounted {
  public:
-  Mount(RefPtr<FileSystem> fs, RefPtr<DentryTree> tree, RefPtr<Dentry> root, uint64_t flags,
-        std::string source);
+  Mount(RefPtr<FileSystem> fs, RefPtr<DentryTree> tree, RefPtr<Dentry> root, uint64_t flags, std::string source);
   const RefPtr<FileSystem>& fs() const { return fs_; }
   const RefPtr<Dentry>& root() const { return root_; }
   const RefPtr<DentryTree>& tree() const { return tree_; }
@@ -39,12 +38,12 @@ class Mount : public RefCounted {
   RefPtr<Mount> parent_;
   RefPtr<Dentry> mount_point_;  // in the parent
   // Propagation (mount_namespaces(7)), likewise guarded; 0: none.
-  int peer_group_ = 0;      // gives to and takes from mounts with the same number
-  int master_ = 0;          // takes from the peer group with this number
+  int peer_group_ = 0;  // gives to and takes from mounts with the same number
+  int master_ = 0;      // takes from the peer group with this number
   bool unbindable_ = false;
   uint64_t locked_flags_ = 0;  // those a less privileged namespace may not clear
-  bool locked_ = false;     // copied from a namespace with more rights: may not be taken off alone
-  uint64_t namespace_ = 0;  // which mount namespace it is attached in; 0: none
+  bool locked_ = false;        // copied from a namespace with more rights: may not be taken off alone
+  uint64_t namespace_ = 0;     // which mount namespace it is attached in; 0: none
 };
 
 }  // namespace runsc

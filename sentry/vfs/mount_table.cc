@@ -15,10 +15,13 @@ int NextMountId() {
 
 }  // namespace
 
-Mount::Mount(RefPtr<FileSystem> fs, RefPtr<DentryTree> tree, RefPtr<Dentry> root, uint64_t flags,
-             std::string source)
-    : fs_(std::move(fs)), tree_(std::move(tree)), root_(std::move(root)), flags_(flags),
-      source_(std::move(source)), id_(NextMountId()) {}
+Mount::Mount(RefPtr<FileSystem> fs, RefPtr<DentryTree> tree, RefPtr<Dentry> root, uint64_t flags, std::string source)
+    : fs_(std::move(fs)),
+      tree_(std::move(tree)),
+      root_(std::move(root)),
+      flags_(flags),
+      source_(std::move(source)),
+      id_(NextMountId()) {}
 
 MountTable::~MountTable() {
   std::vector<RefPtr<RefCounted>> released;
@@ -44,9 +47,7 @@ uint64_t MountTable::AddTree(RefPtr<Mount> root) {
   return ns;
 }
 
-Path MountTable::root() const {
-  return RootOf(kFirstNamespace);
-}
+Path MountTable::root() const { return RootOf(kFirstNamespace); }
 
 bool MountTable::Descend(Path& path) const {
   bool moved = false;
@@ -124,7 +125,8 @@ std::vector<MountTable::Entry> MountTable::List(uint64_t ns) const {
   std::vector<Entry> list;
   {
     MutexLock l(mu_);
-    for (const auto& mount : SubtreeLocked(RootLocked(ns))) list.push_back({mount, mount->parent_, mount->mount_point_});
+    for (const auto& mount : SubtreeLocked(RootLocked(ns)))
+      list.push_back({mount, mount->parent_, mount->mount_point_});
   }
   return Sorted(std::move(list));
 }
@@ -141,9 +143,8 @@ std::vector<MountTable::Entry> MountTable::ListAll() const {
 
 std::vector<MountTable::Entry> MountTable::Sorted(std::vector<Entry> list) {
   // Newest last, as in the order of mounting.
-  std::stable_sort(list.begin(), list.end(), [](const Entry& a, const Entry& b) {
-    return a.mount->id() < b.mount->id();
-  });
+  std::stable_sort(list.begin(), list.end(),
+                   [](const Entry& a, const Entry& b) { return a.mount->id() < b.mount->id(); });
   return list;
 }
 

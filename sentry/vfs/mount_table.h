@@ -51,10 +51,8 @@ class MountTable {
 
  private:
   using Key = std::pair<const Mount*, const Dentry*>;
-  void UnhookLocked(Mount& mount, std::vector<RefPtr<RefCounted>>* released)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::vector<RefPtr<Mount>> SubtreeLocked(const RefPtr<Mount>& top) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void UnhookLocked(Mount& mount, std::vector<RefPtr<RefCounted>>* released) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<RefPtr<Mount>> SubtreeLocked(const RefPtr<Mount>& top) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void HookLocked(const RefPtr<Mount>& mount, const RefPtr<Mount>& parent, const RefPtr<Dentry>& at)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

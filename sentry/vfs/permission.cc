@@ -92,8 +92,7 @@ NewFile NewFileIn(const Credentials& creds, const Attr& dir, uint32_t mode) {
   file.gid = dir.gid;
   if (S_ISDIR(mode)) {
     file.mode |= S_ISGID;
-  } else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !creds.InGroup(dir.gid) &&
-             !creds.Has(CAP_FSETID)) {
+  } else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !creds.InGroup(dir.gid) && !creds.Has(CAP_FSETID)) {
     file.mode &= ~uint32_t{S_ISGID};
   }
   return file;

@@ -122,8 +122,8 @@ std::optional<PosixAcl> AclOf(Inode& inode, std::string_view name) {
 
 // The list is asked for last: most checks are decided without it.
 Result<void> CheckInode(const Credentials& creds, Inode& inode, const Attr& attr, int mask) {
-  const bool decided = creds.fsuid == attr.uid || !(attr.mode & S_IRWXG) || attr.IsSymlink() ||
-                       creds.Has(CAP_DAC_OVERRIDE);
+  const bool decided =
+      creds.fsuid == attr.uid || !(attr.mode & S_IRWXG) || attr.IsSymlink() || creds.Has(CAP_DAC_OVERRIDE);
   if (decided) return CheckMode(creds, attr, mask);
   const std::optional<PosixAcl> acl = AclOf(inode, kAccessAcl);
   if (!acl) return CheckMode(creds, attr, mask);

@@ -21,7 +21,8 @@ std::string Value(const std::vector<Entry>& entries) {
   return value;
 }
 
-const std::vector<Entry> kList = {{1, 6, kNone}, {2, 6, 1000}, {4, 4, kNone}, {8, 6, 3000}, {16, 4, kNone}, {32, 0, kNone}};
+const std::vector<Entry> kList = {{1, 6, kNone}, {2, 6, 1000},   {4, 4, kNone},
+                                  {8, 6, 3000},  {16, 4, kNone}, {32, 0, kNone}};
 
 RefPtr<Credentials> User(uid_t uid, gid_t gid) {
   auto creds = MakeRef<Credentials>();
@@ -30,9 +31,7 @@ RefPtr<Credentials> User(uid_t uid, gid_t gid) {
   return creds;
 }
 
-TEST(PosixAcl, ReadsWhatItWrote) {
-  EXPECT_EQ(PosixAcl::Parse(Value(kList))->Serialize(), Value(kList));
-}
+TEST(PosixAcl, ReadsWhatItWrote) { EXPECT_EQ(PosixAcl::Parse(Value(kList))->Serialize(), Value(kList)); }
 
 TEST(PosixAcl, RefusesIncompleteAndDisorderedLists) {
   EXPECT_EQ(PosixAcl::Parse("\2\0\0").error(), Errno(EINVAL));

@@ -35,9 +35,7 @@ Result<void> Vfs::CheckPermission(const Credentials& creds, const Attr& attr, in
   return CheckMode(creds, attr, mask);
 }
 
-Result<void> Vfs::CheckWritable(const Path& path) {
-  return path.mount->read_only() ? Errno(EROFS) : Result<void>();
-}
+Result<void> Vfs::CheckWritable(const Path& path) { return path.mount->read_only() ? Errno(EROFS) : Result<void>(); }
 
 Result<void> Vfs::CheckAccess(const Credentials& creds, const Path& path, int mask) {
   const Dentry& dentry = *path.dentry;

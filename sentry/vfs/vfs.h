@@ -26,9 +26,9 @@ struct Resolver {
 };
 
 struct OpenHow {
-  int flags = 0;          // O_*
-  uint32_t mode = 0;      // before the umask
-  uint64_t resolve = 0;   // RESOLVE_* of openat2
+  int flags = 0;         // O_*
+  uint32_t mode = 0;     // before the umask
+  uint64_t resolve = 0;  // RESOLVE_* of openat2
 };
 
 // The mount tree of one mount namespace.
@@ -55,8 +55,8 @@ class Vfs : public RefCounted {
   Result<void> Link(const Resolver& r, const Path& old_path, const Path& start, std::string_view path);
   Result<void> Unlink(const Resolver& r, const Path& start, std::string_view path);
   Result<void> Rmdir(const Resolver& r, const Path& start, std::string_view path);
-  Result<void> Rename(const Resolver& r, const Path& old_start, std::string_view old_path,
-                      const Path& new_start, std::string_view new_path, uint32_t flags);
+  Result<void> Rename(const Resolver& r, const Path& old_start, std::string_view old_path, const Path& new_start,
+                      std::string_view new_path, uint32_t flags);
   Result<std::string> Readlink(const Resolver& r, const Path& path);
 
   // Attribute changes with chmod/chown/utimensat/truncate's permission rules.

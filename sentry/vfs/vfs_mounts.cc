@@ -10,9 +10,8 @@ namespace runsc {
 namespace {
 
 constexpr std::pair<uint64_t, const char*> kFlagNames[] = {
-    {MS_NOSUID, ",nosuid"},         {MS_NODEV, ",nodev"},       {MS_NOEXEC, ",noexec"},
-    {MS_NOATIME, ",noatime"},       {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"},
-    {MS_SYNCHRONOUS, ",sync"},
+    {MS_NOSUID, ",nosuid"},         {MS_NODEV, ",nodev"},       {MS_NOEXEC, ",noexec"},    {MS_NOATIME, ",noatime"},
+    {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"}, {MS_SYNCHRONOUS, ",sync"},
 };
 
 std::string FlagText(uint64_t flags) {
@@ -23,8 +22,8 @@ std::string FlagText(uint64_t flags) {
   return text;
 }
 
-Result<RefPtr<Mount>> NewMount(const MountTable& mounts, RefPtr<FileSystem> fs, uint64_t flags,
-                               std::string source, size_t cache_limit) {
+Result<RefPtr<Mount>> NewMount(const MountTable& mounts, RefPtr<FileSystem> fs, uint64_t flags, std::string source,
+                               size_t cache_limit) {
   RefPtr<DentryTree> tree = mounts.TreeOf(*fs);
   if (!tree) tree = TRY(DentryTree::New(*fs, cache_limit));
   RefPtr<Dentry> root = tree->root();
@@ -52,22 +51,18 @@ std::string NameInTree(RefPtr<Dentry> dentry) {
 Path Vfs::root() const { return impl_->mounts.root(); }
 
 Result<Path> Vfs::MountRoot(RefPtr<FileSystem> fs, uint64_t flags, std::string source) {
-  RefPtr<Mount> mount =
-      TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
+  RefPtr<Mount> mount = TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
   impl_->mounts.SetRoot(std::move(mount));
   return impl_->mounts.root();
 }
 
 Result<RefPtr<MountNamespace>> Vfs::NewNamespace(RefPtr<FileSystem> fs, uint64_t flags, std::string source) {
-  RefPtr<Mount> mount =
-      TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
+  RefPtr<Mount> mount = TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
   return MakeRef<MountNamespace>(RefPtr<Vfs>(this), impl_->mounts.AddTree(std::move(mount)), nullptr);
 }
 
-Result<void> Vfs::MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t flags,
-                          std::string source) {
-  RefPtr<Mount> mount =
-      TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
+Result<void> Vfs::MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t flags, std::string source) {
+  RefPtr<Mount> mount = TRY(NewMount(impl_->mounts, std::move(fs), flags, std::move(source), impl_->cache_limit));
   TRY(CheckMountPoint(*mount->root(), *target.dentry));
   return impl_->mounts.Attach(std::move(mount), target);
 }
@@ -75,8 +70,7 @@ Result<void> Vfs::MountAt(RefPtr<FileSystem> fs, const Path& target, uint64_t fl
 namespace {
 
 Result<RefPtr<Mount>> BindOne(MountTable& mounts, const Path& source, const Path& target, uint64_t flags) {
-  auto mount = MakeRef<Mount>(source.mount->fs(), source.mount->tree(), source.dentry, flags,
-                              source.mount->source());
+  auto mount = MakeRef<Mount>(source.mount->fs(), source.mount->tree(), source.dentry, flags, source.mount->source());
   TRY(mounts.JoinPeers(*source.mount, *mount));
   TRY(mounts.Attach(mount, target));
   return mount;
@@ -115,8 +109,8 @@ Result<void> Vfs::BindMount(const Path& source, const Path& target, uint64_t fla
   for (const MountTable::Entry& entry : below) {
     const auto parent = copies.find(entry.parent.get());
     if (parent == copies.end()) continue;
-    auto copy = BindOne(impl_->mounts, Path(entry.mount, entry.mount->root()),
-                        Path(parent->second, entry.mount_point), entry.mount->flags());
+    auto copy = BindOne(impl_->mounts, Path(entry.mount, entry.mount->root()), Path(parent->second, entry.mount_point),
+                        entry.mount->flags());
     if (copy.ok()) copies[entry.mount.get()] = std::move(*copy);
   }
   return {};

@@ -17,8 +17,7 @@ using LastKind = PathWalk::LastKind;
 // Runs `make(directory inode, name, parent attributes)` where `path` points, by the rules all calls
 // that add a name share. Its result becomes the new name's inode.
 template <typename Make>
-Result<Path> AddName(PathWalk& walk, const Resolver& r, std::string_view path, bool may_have_slash,
-                     Make make) {
+Result<Path> AddName(PathWalk& walk, const Resolver& r, std::string_view path, bool may_have_slash, Make make) {
   TRY(walk.ToParent(path));
   if (walk.last_kind() != LastKind::kName) return Errno(EEXIST);
   const Path& dir = walk.at();
@@ -35,8 +34,8 @@ Result<Path> AddName(PathWalk& walk, const Resolver& r, std::string_view path, b
   return added;
 }
 
-Result<RefPtr<Inode>> CreateIn(const Resolver& r, const Path& dir, const std::string& name,
-                               uint32_t mode, uint64_t rdev, std::string_view target) {
+Result<RefPtr<Inode>> CreateIn(const Resolver& r, const Path& dir, const std::string& name, uint32_t mode,
+                               uint64_t rdev, std::string_view target) {
   TRY(CheckCreate(*r.creds, dir));
   Inode& parent = *dir.dentry->inode();
   const InheritedAcl acl = InheritAcl(parent, r.umask, &mode);
@@ -90,16 +89,14 @@ Result<RefPtr<Dentry>> FindVictim(const PathWalk& walk) {
 
 }  // namespace
 
-Result<Path> Vfs::MknodPath(const Resolver& r, const Path& start, std::string_view path, uint32_t mode,
-                            uint64_t rdev) {
+Result<Path> Vfs::MknodPath(const Resolver& r, const Path& start, std::string_view path, uint32_t mode, uint64_t rdev) {
   PathWalk walk(r, impl_->mounts, start);
   return AddName(walk, r, path, false, [&](const Path& dir, const std::string& name) -> Result<RefPtr<Inode>> {
     return CreateIn(r, dir, name, TRY(CheckNodeType(r, mode, rdev)), rdev, "");
   });
 }
 
-Result<void> Vfs::Mknod(const Resolver& r, const Path& start, std::string_view path, uint32_t mode,
-                        uint64_t rdev) {
+Result<void> Vfs::Mknod(const Resolver& r, const Path& start, std::string_view path, uint32_t mode, uint64_t rdev) {
   TRY(MknodPath(r, start, path, mode, rdev));
   return {};
 }
@@ -112,8 +109,7 @@ Result<void> Vfs::Mkdir(const Resolver& r, const Path& start, std::string_view p
   return {};
 }
 
-Result<void> Vfs::Symlink(const Resolver& r, std::string_view target, const Path& start,
-                          std::string_view path) {
+Result<void> Vfs::Symlink(const Resolver& r, std::string_view target, const Path& start, std::string_view path) {
   if (target.empty()) return Errno(ENOENT);
   PathWalk walk(r, impl_->mounts, start);
   TRY(AddName(walk, r, path, false, [&](const Path& dir, const std::string& name) {
@@ -122,8 +118,7 @@ Result<void> Vfs::Symlink(const Resolver& r, std::string_view target, const Path
   return {};
 }
 
-Result<void> Vfs::Link(const Resolver& r, const Path& old_path, const Path& start,
-                       std::string_view path) {
+Result<void> Vfs::Link(const Resolver& r, const Path& old_path, const Path& start, std::string_view path) {
   PathWalk walk(r, impl_->mounts, start);
   TRY(AddName(walk, r, path, false, [&](const Path& dir, const std::string& name) -> Result<RefPtr<Inode>> {
     if (dir.mount != old_path.mount) return Errno(EXDEV);
@@ -256,8 +251,8 @@ Result<void> Renamer::Run() {
   TRY(CheckShape());
   if (target_ && target_->inode() == child_->inode()) return {};
   TRY(CheckRights());
-  TRY(old_dir().inode()->Rename(from_.last_name(), *child_->inode(), *new_dir().inode(),
-                                to_.last_name(), target_ ? target_->inode().get() : nullptr, flags_));
+  TRY(old_dir().inode()->Rename(from_.last_name(), *child_->inode(), *new_dir().inode(), to_.last_name(),
+                                target_ ? target_->inode().get() : nullptr, flags_));
   if (exchange()) {
     tree_.Exchanged(*child_, *target_);
   } else {
@@ -300,8 +295,8 @@ Result<void> RunLocked(Renamer& renamer, const Path& a, const Path& b) {
 
 }  // namespace
 
-Result<void> Vfs::Rename(const Resolver& r, const Path& old_start, std::string_view old_path,
-                         const Path& new_start, std::string_view new_path, uint32_t flags) {
+Result<void> Vfs::Rename(const Resolver& r, const Path& old_start, std::string_view old_path, const Path& new_start,
+                         std::string_view new_path, uint32_t flags) {
   PathWalk from(r, impl_->mounts, old_start), to(r, impl_->mounts, new_start);
   TRY(from.ToParent(old_path));
   TRY(to.ToParent(new_path));

@@ -64,7 +64,8 @@ Result<void> MountTable::Pivot(const Path& new_root, const Path& put_old, const 
   if (ns == 0 || fresh->namespace_ != ns || put_old.mount->namespace_ != ns) return Errno(EINVAL);
   if (fresh == old || put_old.mount == old) return Errno(EBUSY);
   if (new_root.dentry != fresh->root_ || old_root.dentry != old->root_ || !fresh->parent_) return Errno(EINVAL);
-  if (fresh->locked_ || IsSharedLocked(put_old.mount) || IsSharedLocked(fresh->parent_) || IsSharedLocked(old->parent_)) {
+  if (fresh->locked_ || IsSharedLocked(put_old.mount) || IsSharedLocked(fresh->parent_) ||
+      IsSharedLocked(old->parent_)) {
     return Errno(EINVAL);
   }
   RefPtr<Mount> up = put_old.mount;

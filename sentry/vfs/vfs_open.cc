@@ -114,8 +114,7 @@ Result<void> AwaitLeases(Task& task, FileLocks& locks, bool for_write, bool nonb
   for (const Lease& lease : tell) TellHolder(task, lease);
   if (free.ok() || nonblocking) return free;
   const Deadline deadline = DeadlineAfter(Kernel::MonotonicNs(), kLeaseBreakNs);
-  auto waited = BlockUntil(task, locks.queue(), EPOLLIN, deadline,
-                           [&] { return locks.BreakLeases(for_write, &tell); });
+  auto waited = BlockUntil(task, locks.queue(), EPOLLIN, deadline, [&] { return locks.BreakLeases(for_write, &tell); });
   if (waited.ok() || !(waited.error() == Errno(ETIMEDOUT))) return waited;
   locks.DropBrokenLeases();
   return {};
@@ -244,8 +243,7 @@ Result<RefPtr<File>> Vfs::Opener::Create(bool* exists_after_all) {
   return OpenInode(r_, made, how_.flags & ~O_TRUNC);
 }
 
-Result<RefPtr<File>> Vfs::Open(const Resolver& r, const Path& start, std::string_view path,
-                               const OpenHow& how) {
+Result<RefPtr<File>> Vfs::Open(const Resolver& r, const Path& start, std::string_view path, const OpenHow& how) {
   return Opener(r, impl_->mounts, start, how, *this).Open(path);
 }
 

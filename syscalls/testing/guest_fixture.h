@@ -22,8 +22,8 @@ class GuestTest : public testing::Test {
   // Readable and writable memory of the program.
   static constexpr GuestAddr kMemory = 0x400000, kMemorySize = 0x100000;
   static constexpr GuestAddr kBuffer = kMemory + 0x1000;
-  static constexpr GuestAddr kBad = 0x200000;                      // nothing is there
-  static constexpr GuestAddr kEnd = kMemory + kMemorySize;         // nothing from here on
+  static constexpr GuestAddr kBad = 0x200000;               // nothing is there
+  static constexpr GuestAddr kEnd = kMemory + kMemorySize;  // nothing from here on
 
   void SetUp() override {
     ASSERT_TRUE(vfs_->MountRoot(NewTmpfs(store_, {.mode = 0755, .size = 1 << 24}), 0, "test").ok());

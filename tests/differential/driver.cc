@@ -112,18 +112,20 @@ std::string Contents(int fd) {
 }
 
 void Report(const Case& test, int status, const std::string& out, const std::string& err) {
-  printf("\x1e"
-         "E %s %d %zu %zu\n",
-         test.name.c_str(), status, out.size(), err.size());
+  printf(
+      "\x1e"
+      "E %s %d %zu %zu\n",
+      test.name.c_str(), status, out.size(), err.size());
   fwrite(out.data(), 1, out.size(), stdout);
   fwrite(err.data(), 1, err.size(), stdout);
   fflush(stdout);
 }
 
 void RunCase(const Case& test) {
-  printf("\x1e"
-         "B %s\n",
-         test.name.c_str());
+  printf(
+      "\x1e"
+      "B %s\n",
+      test.name.c_str());
   fflush(stdout);
   mkdir(test.cwd.c_str(), 0755);
   if (test.uid != 0 && chown(test.cwd.c_str(), test.uid, test.uid) != 0) Die("chown");

@@ -196,9 +196,11 @@ TEST(EventDescriptorsAsFiles) {
   EXPECT_ERRNO(fsync(fd), EINVAL);
   EXPECT_EQ(write(fd, value, 8), 8);
   EXPECT_ERRNO(fcntl(fd, F_SETLEASE, 7), EINVAL);
-  if (geteuid() == 0) EXPECT_EQ(RunInChild([] {
-    if (setresuid(1000, 1000, 1000) != 0) return 1;
-    struct stat st = {};
-    return fstat(eventfd(0, 0), &st) == 0 && st.st_uid == 0 ? 0 : 2;
-  }), 0);
+  if (geteuid() == 0)
+    EXPECT_EQ(RunInChild([] {
+                if (setresuid(1000, 1000, 1000) != 0) return 1;
+                struct stat st = {};
+                return fstat(eventfd(0, 0), &st) == 0 && st.st_uid == 0 ? 0 : 2;
+              }),
+              0);
 }

@@ -49,16 +49,14 @@ int Helper(std::vector<std::string> args, std::vector<std::string> env = {}) {
 }  // namespace
 
 HELPER(CheckArguments) {
-  return argc == 4 && strcmp(argv[1], "") == 0 && strcmp(argv[2], "two words") == 0 &&
-                 strcmp(argv[3], "\xff\n") == 0 && environ[0] != nullptr &&
-                 strcmp(environ[0], "A=1") == 0 && strcmp(environ[1], "B") == 0 && environ[2] == nullptr
+  return argc == 4 && strcmp(argv[1], "") == 0 && strcmp(argv[2], "two words") == 0 && strcmp(argv[3], "\xff\n") == 0 &&
+                 environ[0] != nullptr && strcmp(environ[0], "A=1") == 0 && strcmp(environ[1], "B") == 0 &&
+                 environ[2] == nullptr
              ? 0
              : 1;
 }
 
-TEST(ArgumentsAndEnvironment) {
-  EXPECT_EQ(Helper({"CheckArguments", "", "two words", "\xff\n"}, {"A=1", "B"}), 0);
-}
+TEST(ArgumentsAndEnvironment) { EXPECT_EQ(Helper({"CheckArguments", "", "two words", "\xff\n"}, {"A=1", "B"}), 0); }
 
 HELPER(CountArguments) { return argc == 1001 && strlen(argv[500]) == 1000 ? 0 : 1; }
 
@@ -74,9 +72,7 @@ TEST(ArgumentsTooLong) {
   EXPECT_EQ(Helper(args), 200 + E2BIG);
 }
 
-HELPER(CheckDescriptors) {
-  return fcntl(atoi(argv[1]), F_GETFD) == 0 && fcntl(atoi(argv[2]), F_GETFD) == -1 ? 0 : 1;
-}
+HELPER(CheckDescriptors) { return fcntl(atoi(argv[1]), F_GETFD) == 0 && fcntl(atoi(argv[2]), F_GETFD) == -1 ? 0 : 1; }
 
 TEST(CloseOnExec) {
   const int kept = open("/dev/null", O_RDONLY), closed = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -84,10 +80,9 @@ TEST(CloseOnExec) {
 }
 
 HELPER(CheckAuxv) {
-  const bool right = getauxval(AT_PAGESZ) == 4096 && getauxval(AT_ENTRY) != 0 &&
-                     getauxval(AT_PHDR) != 0 && getauxval(AT_PHNUM) > 0 && getauxval(AT_UID) == getuid() &&
-                     getauxval(AT_RANDOM) != 0 && getauxval(AT_SECURE) == 0 &&
-                     getauxval(AT_EXECFN) != 0 && getauxval(AT_CLKTCK) == 100 &&
+  const bool right = getauxval(AT_PAGESZ) == 4096 && getauxval(AT_ENTRY) != 0 && getauxval(AT_PHDR) != 0 &&
+                     getauxval(AT_PHNUM) > 0 && getauxval(AT_UID) == getuid() && getauxval(AT_RANDOM) != 0 &&
+                     getauxval(AT_SECURE) == 0 && getauxval(AT_EXECFN) != 0 && getauxval(AT_CLKTCK) == 100 &&
                      getauxval(AT_SYSINFO_EHDR) != 0 && strcmp((char*)getauxval(AT_PLATFORM), "x86_64") == 0;
   return right ? 0 : 1;
 }
@@ -125,8 +120,8 @@ HELPER(CheckState) {
   stack_t stack;
   sigaltstack(nullptr, &stack);
   char directory[4096];
-  return getcwd(directory, sizeof(directory)) && strcmp(directory, argv[1]) == 0 &&
-                 stack.ss_flags == SS_DISABLE && umask(0) == 031
+  return getcwd(directory, sizeof(directory)) && strcmp(directory, argv[1]) == 0 && stack.ss_flags == SS_DISABLE &&
+                 umask(0) == 031
              ? 0
              : 1;
 }
@@ -144,9 +139,8 @@ TEST(WhatSurvives) {
 HELPER(SamePid) { return getpid() == atoi(argv[1]) ? 0 : 1; }
 
 TEST(PidStays) {
-  const int status = RunInChild([] {
-    return execl(SelfPath(), "self", "--helper", "SamePid", std::to_string(getpid()).c_str(), nullptr);
-  });
+  const int status = RunInChild(
+      [] { return execl(SelfPath(), "self", "--helper", "SamePid", std::to_string(getpid()).c_str(), nullptr); });
   EXPECT_EQ(status, 0);
 }
 
@@ -219,10 +213,10 @@ std::string SmallImage(uint16_t type, uint64_t address, const std::string& code,
 
 // Exits with 42 if it runs at `address`, else with 43.
 std::string CheckAddressCode(uint32_t address) {
-  return std::string("\x48\x8d\x05\xf9\xff\xff\xff", 7) +                                    // lea -7(%rip), %rax
-         std::string("\x48\x3d", 2) + std::string((char*)&address, 4) +                       // cmp $address, %rax
-         std::string("\x40\x0f\x95\xc7\x40\x0f\xb6\xff", 8) +                                // setne %dil; movzbl %dil, %edi
-         std::string("\x83\xc7\x2a\xb8\x3c\x00\x00\x00\x0f\x05", 10);                       // add $42, %edi; exit
+  return std::string("\x48\x8d\x05\xf9\xff\xff\xff", 7) +                // lea -7(%rip), %rax
+         std::string("\x48\x3d", 2) + std::string((char*)&address, 4) +  // cmp $address, %rax
+         std::string("\x40\x0f\x95\xc7\x40\x0f\xb6\xff", 8) +            // setne %dil; movzbl %dil, %edi
+         std::string("\x83\xc7\x2a\xb8\x3c\x00\x00\x00\x0f\x05", 10);    // add $42, %edi; exit
 }
 
 }  // namespace
@@ -264,15 +258,11 @@ TEST(Execveat) {
 HELPER(ReturnSix) { return 6; }
 
 TEST(ExecOfProcSelfExe) {
-  const int status = RunInChild([] {
-    return execl("/proc/self/exe", "self", "--helper", "ReturnSix", nullptr);
-  });
+  const int status = RunInChild([] { return execl("/proc/self/exe", "self", "--helper", "ReturnSix", nullptr); });
   EXPECT_EQ(WEXITSTATUS(status), 6);
 }
 
-TEST(WritingARunningProgram) {
-  EXPECT_ERRNO(open(SelfPath(), O_WRONLY), ETXTBSY);
-}
+TEST(WritingARunningProgram) { EXPECT_ERRNO(open(SelfPath(), O_WRONLY), ETXTBSY); }
 
 TEST(SetIdBits) {
   chmod(".", 0755);
@@ -296,9 +286,7 @@ HELPER(PrintIds) {
 }
 
 TEST(ManyExecsInARow) {
-  const int status = RunInChild([] {
-    return execl(SelfPath(), SelfPath(), "--helper", "CountDown", "50", nullptr);
-  });
+  const int status = RunInChild([] { return execl(SelfPath(), SelfPath(), "--helper", "CountDown", "50", nullptr); });
   EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 

@@ -151,7 +151,7 @@ TEST(AclFormAndMode) {
 TEST(AclDecides) {
   chmod(".", 0755);
   Put("f", "x");
-  const std::vector<AclEntry> list = {{1, 6, kNobody}, {2, 6, 1000}, {2, 0, 1001}, {4, 0, kNobody},
+  const std::vector<AclEntry> list = {{1, 6, kNobody}, {2, 6, 1000},     {2, 0, 1001},    {4, 0, kNobody},
                                       {8, 4, 3000},    {16, 4, kNobody}, {32, 6, kNobody}};
   if (SetAcl("f", kAccess, list) != 0) Skip("no ACLs here");
   EXPECT_EQ(AsUser(1000, [] { return TryOpen("f", O_RDONLY); }), 0);
@@ -170,7 +170,8 @@ TEST(AclDecides) {
 TEST(DefaultAclIsInherited) {
   mkdir("d", 0755);
   umask(022);
-  const std::vector<AclEntry> list = {{1, 7, kNobody}, {2, 6, 1000}, {4, 7, kNobody}, {16, 7, kNobody}, {32, 5, kNobody}};
+  const std::vector<AclEntry> list = {
+      {1, 7, kNobody}, {2, 6, 1000}, {4, 7, kNobody}, {16, 7, kNobody}, {32, 5, kNobody}};
   if (SetAcl("d", kDefault, list) != 0) Skip("no ACLs here");
   EXPECT_EQ(Mode("d"), 0755u);
   close(ASSERT_OK(open("d/f", O_CREAT | O_WRONLY, 0666)));

@@ -2,18 +2,18 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -44,9 +44,7 @@ std::string At(int fd, off_t offset, size_t size) {
   return text;
 }
 
-int Exchange(const char* a, const char* b, unsigned flags) {
-  return renameat2(AT_FDCWD, a, AT_FDCWD, b, flags);
-}
+int Exchange(const char* a, const char* b, unsigned flags) { return renameat2(AT_FDCWD, a, AT_FDCWD, b, flags); }
 
 }  // namespace
 
@@ -638,7 +636,9 @@ TEST(RunningProgramsAreNotWritten) {
   Put("copy", ReadAll(SelfPath()));
   ASSERT_OK(chmod("copy", 0755));
   const int writer = ASSERT_OK(open("copy", O_WRONLY));
-  EXPECT_EQ(RunInChild([] { return execl("./copy", "copy", "--helper", "Sleep", nullptr) == -1 && errno == ETXTBSY ? 9 : 8; }), 9 << 8);
+  EXPECT_EQ(RunInChild(
+                [] { return execl("./copy", "copy", "--helper", "Sleep", nullptr) == -1 && errno == ETXTBSY ? 9 : 8; }),
+            9 << 8);
   close(writer);
   int ready[2];
   ASSERT_OK(pipe(ready));

@@ -71,10 +71,13 @@ std::vector<Event> Events(int fd) {
 
 std::string Text(const std::vector<Event>& events) {
   static const std::map<uint32_t, const char*> kNames = {
-      {IN_ACCESS, "access"}, {IN_MODIFY, "modify"}, {IN_ATTRIB, "attrib"}, {IN_CLOSE_WRITE, "close_write"},
-      {IN_CLOSE_NOWRITE, "close"}, {IN_OPEN, "open"}, {IN_MOVED_FROM, "from"}, {IN_MOVED_TO, "to"},
-      {IN_CREATE, "create"}, {IN_DELETE, "delete"}, {IN_DELETE_SELF, "delete_self"},
-      {IN_MOVE_SELF, "move_self"}, {IN_IGNORED, "ignored"}, {IN_Q_OVERFLOW, "overflow"}};
+      {IN_ACCESS, "access"},           {IN_MODIFY, "modify"},
+      {IN_ATTRIB, "attrib"},           {IN_CLOSE_WRITE, "close_write"},
+      {IN_CLOSE_NOWRITE, "close"},     {IN_OPEN, "open"},
+      {IN_MOVED_FROM, "from"},         {IN_MOVED_TO, "to"},
+      {IN_CREATE, "create"},           {IN_DELETE, "delete"},
+      {IN_DELETE_SELF, "delete_self"}, {IN_MOVE_SELF, "move_self"},
+      {IN_IGNORED, "ignored"},         {IN_Q_OVERFLOW, "overflow"}};
   std::string text;
   for (const Event& e : events) {
     if (!text.empty()) text += " ";
@@ -109,19 +112,21 @@ TEST(PosixLocks) {
   EXPECT_EQ(GetLock(fd, F_GETLK, F_WRLCK, 0, 0).l_type, F_UNLCK);  // one's own do not count
   const int me = getpid();
   EXPECT_EQ(InOther([&] {
-    struct flock got = GetLock(fd, F_GETLK, F_RDLCK, 0, 0);
-    if (got.l_type != F_WRLCK || got.l_start != 2 || got.l_len != 4 || got.l_pid != me) return 1;
-    if (SetLock(fd, F_SETLK, F_RDLCK, 5, 1) != -1 || errno != EAGAIN) return 2;
-    if (SetLock(fd, F_SETLK, F_WRLCK, 6, 10) != 0) return 3;
-    return 0;
-  }), 0);
+              struct flock got = GetLock(fd, F_GETLK, F_RDLCK, 0, 0);
+              if (got.l_type != F_WRLCK || got.l_start != 2 || got.l_len != 4 || got.l_pid != me) return 1;
+              if (SetLock(fd, F_SETLK, F_RDLCK, 5, 1) != -1 || errno != EAGAIN) return 2;
+              if (SetLock(fd, F_SETLK, F_WRLCK, 6, 10) != 0) return 3;
+              return 0;
+            }),
+            0);
   EXPECT_OK(SetLock(fd, F_SETLK, F_RDLCK, 3, 1));  // splits and downgrades
   EXPECT_EQ(InOther([&] {
-    if (SetLock(fd, F_SETLK, F_RDLCK, 3, 1) != 0) return 1;
-    if (SetLock(fd, F_SETLK, F_RDLCK, 2, 1) != -1) return 2;
-    if (SetLock(fd, F_SETLK, F_RDLCK, 4, 1) != -1) return 3;
-    return 0;
-  }), 0);
+              if (SetLock(fd, F_SETLK, F_RDLCK, 3, 1) != 0) return 1;
+              if (SetLock(fd, F_SETLK, F_RDLCK, 2, 1) != -1) return 2;
+              if (SetLock(fd, F_SETLK, F_RDLCK, 4, 1) != -1) return 3;
+              return 0;
+            }),
+            0);
   close(open("f", O_RDONLY));  // the famous rule: any close drops them all
   EXPECT_EQ(InOther([&] { return SetLock(fd, F_SETLK, F_WRLCK, 0, 0); }), 0);
   struct flock bad = Range(F_WRLCK, -1, 1);
@@ -187,7 +192,7 @@ TEST(WholeFileLocks) {
   EXPECT_OK(flock(b, LOCK_UN));
   EXPECT_OK(flock(a, LOCK_EX | LOCK_NB));
   EXPECT_ERRNO(flock(b, LOCK_SH | LOCK_NB), EWOULDBLOCK);
-  EXPECT_OK(SetLock(b, F_SETLK, F_RDLCK, 0, 0));  // another kind of lock
+  EXPECT_OK(SetLock(b, F_SETLK, F_RDLCK, 0, 0));                       // another kind of lock
   EXPECT_EQ(InOther([&] { return flock(a, LOCK_EX | LOCK_NB); }), 0);  // inherited
   close(a);
   EXPECT_OK(flock(b, LOCK_EX | LOCK_NB));

@@ -540,9 +540,10 @@ TEST(Locks) {
   EXPECT_EQ(status, 0);
   close(b);  // closing any descriptor drops the process's record locks
   EXPECT_EQ(RunInChild([=] {
-    struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1, .l_pid = 0};
-    return fcntl(a, F_SETLK, &mine);
-  }), 0);
+              struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1, .l_pid = 0};
+              return fcntl(a, F_SETLK, &mine);
+            }),
+            0);
 }
 
 TEST(SendfileAndCopyRange) {

@@ -115,11 +115,14 @@ TEST(SignalsDoNotShowInPiLocks) {
   EXPECT_OK(Futex(&word, FUTEX_LOCK_PI));
   std::atomic<bool> locked = false;
   pthread_t locker;
-  pthread_create(&locker, nullptr, [](void* data) -> void* {
-    EXPECT_OK(Futex((uint32_t*)data, FUTEX_LOCK_PI));
-    EXPECT_OK(Futex((uint32_t*)data, FUTEX_UNLOCK_PI));
-    return nullptr;
-  }, &word);
+  pthread_create(
+      &locker, nullptr,
+      [](void* data) -> void* {
+        EXPECT_OK(Futex((uint32_t*)data, FUTEX_LOCK_PI));
+        EXPECT_OK(Futex((uint32_t*)data, FUTEX_UNLOCK_PI));
+        return nullptr;
+      },
+      &word);
   EXPECT(Eventually([&] { return (word & FUTEX_WAITERS) != 0; }));
   SleepMs(20);
   pthread_kill(locker, SIGUSR1);
@@ -147,9 +150,7 @@ TEST(WaitForSeveral) {
   waiters[1].val = 2;
   EXPECT_ERRNO(syscall(SYS_futex_waitv, waiters, 0, 0, nullptr, 0), EINVAL);
   EXPECT_ERRNO(syscall(SYS_futex_waitv, nullptr, 3, 0, nullptr, 0), EINVAL);
-  std::thread waker([&] {
-    EXPECT(Eventually([&] { return Futex(&words[2], FUTEX_WAKE_PRIVATE, 1) == 1; }));
-  });
+  std::thread waker([&] { EXPECT(Eventually([&] { return Futex(&words[2], FUTEX_WAKE_PRIVATE, 1) == 1; })); });
   EXPECT_EQ(syscall(SYS_futex_waitv, waiters, 3, 0, nullptr, 0), 2);
   waker.join();
 }
@@ -249,12 +250,13 @@ TEST(IoPriorityErrors) {
   EXPECT_ERRNO(IoprioSet(kWhoUser, 12345, 0), ESRCH);
   if (geteuid() != 0) Skip("needs root");
   EXPECT_EQ(RunInChild([] {
-    const int parent = getppid();
-    if (setresuid(1000, 1000, 1000) != 0) return 1;
-    if (IoprioSet(kWhoProcess, 0, IoPriority(1, 4)) != -1 || errno != EPERM) return 2;
-    if (IoprioSet(kWhoProcess, 0, IoPriority(3, 0)) != 0) return 3;
-    return IoprioSet(kWhoProcess, parent, IoPriority(3, 0)) == -1 && errno == EPERM ? 0 : 4;
-  }), 0);
+              const int parent = getppid();
+              if (setresuid(1000, 1000, 1000) != 0) return 1;
+              if (IoprioSet(kWhoProcess, 0, IoPriority(1, 4)) != -1 || errno != EPERM) return 2;
+              if (IoprioSet(kWhoProcess, 0, IoPriority(3, 0)) != 0) return 3;
+              return IoprioSet(kWhoProcess, parent, IoPriority(3, 0)) == -1 && errno == EPERM ? 0 : 4;
+            }),
+            0);
 }
 
 // The nice thread gets much less of one CPU that two compete for.

@@ -35,8 +35,7 @@ Expectation ExpectationOf(const char* name) {
   const char* known = getenv("GUEST_KNOWN_FAILURES");
   const std::string list = known ? known : "";
   if (list.find(std::string(" ") + name + "? ") != std::string::npos) return Expectation::kEither;
-  return list.find(std::string(" ") + name + " ") != std::string::npos ? Expectation::kFail
-                                                                       : Expectation::kPass;
+  return list.find(std::string(" ") + name + " ") != std::string::npos ? Expectation::kFail : Expectation::kPass;
 }
 
 [[noreturn]] void RunTest(const TestEntry& test) {
@@ -128,12 +127,8 @@ int RunHelper(int argc, char** argv) {
 
 }  // namespace
 
-TestEntry::TestEntry(const char* n, TestFunction f) : name(n), function(f), next(tests) {
-  tests = this;
-}
-HelperEntry::HelperEntry(const char* n, HelperFunction f) : name(n), function(f), next(helpers) {
-  helpers = this;
-}
+TestEntry::TestEntry(const char* n, TestFunction f) : name(n), function(f), next(tests) { tests = this; }
+HelperEntry::HelperEntry(const char* n, HelperFunction f) : name(n), function(f), next(helpers) { helpers = this; }
 
 void Fail(const char* file, int line, const std::string& message) {
   const int saved = errno;

@@ -77,12 +77,11 @@ bool ExpectEq(const char* file, int line, const char* what, const A& a, const B&
   return false;
 }
 
-inline bool ExpectErrno(const char* file, int line, const char* what, long result, int error,
-                        int want) {
+inline bool ExpectErrno(const char* file, int line, const char* what, long result, int error, int want) {
   if (result == -1 && error == want) return true;
-  Fail(file, line, std::string(what) + ": got " + std::to_string(result) + " errno " +
-                       (result == -1 ? strerrorname_np(error) ?: "?" : "none") + ", want " +
-                       (strerrorname_np(want) ?: "?"));
+  Fail(file, line,
+       std::string(what) + ": got " + std::to_string(result) + " errno " +
+           (result == -1 ? strerrorname_np(error) ?: "?" : "none") + ", want " + (strerrorname_np(want) ?: "?"));
   return false;
 }
 
@@ -94,43 +93,43 @@ inline bool ExpectOk(const char* file, int line, const char* what, long result, 
 
 }  // namespace guest
 
-#define TEST(name)                                          \
-  static void Test##name();                                 \
-  static guest::TestEntry entry_##name(#name, Test##name);  \
+#define TEST(name)                                         \
+  static void Test##name();                                \
+  static guest::TestEntry entry_##name(#name, Test##name); \
   static void Test##name()
 
-#define HELPER(name)                                               \
-  static int Helper##name(int argc, char** argv);                  \
-  static guest::HelperEntry helper_##name(#name, Helper##name);    \
+#define HELPER(name)                                            \
+  static int Helper##name(int argc, char** argv);               \
+  static guest::HelperEntry helper_##name(#name, Helper##name); \
   static int Helper##name([[maybe_unused]] int argc, [[maybe_unused]] char** argv)
 
-#define EXPECT(condition)                                                      \
-  do {                                                                         \
+#define EXPECT(condition)                                                       \
+  do {                                                                          \
     if (!(condition)) guest::Fail(__FILE__, __LINE__, "not true: " #condition); \
   } while (0)
 // C++ orders neither argument before the other: the result is taken first, then errno.
 #define EXPECT_EQ(value, want) guest::ExpectEq(__FILE__, __LINE__, #value, value, want)
-#define EXPECT_OK(call)                                                     \
-  ({                                                                        \
-    const auto ok_result = (call);                                          \
-    guest::ExpectOk(__FILE__, __LINE__, #call, (long)ok_result, errno);     \
-    ok_result;                                                              \
+#define EXPECT_OK(call)                                                 \
+  ({                                                                    \
+    const auto ok_result = (call);                                      \
+    guest::ExpectOk(__FILE__, __LINE__, #call, (long)ok_result, errno); \
+    ok_result;                                                          \
   })
-#define EXPECT_ERRNO(call, want)                                                \
-  do {                                                                          \
-    const long errno_result = (long)(call);                                     \
-    guest::ExpectErrno(__FILE__, __LINE__, #call, errno_result, errno, want);   \
+#define EXPECT_ERRNO(call, want)                                              \
+  do {                                                                        \
+    const long errno_result = (long)(call);                                   \
+    guest::ExpectErrno(__FILE__, __LINE__, #call, errno_result, errno, want); \
   } while (0)
-#define ASSERT(condition)                                                       \
-  do {                                                                          \
-    if (!(condition)) {                                                         \
-      guest::Fail(__FILE__, __LINE__, "not true: " #condition);                 \
-      guest::Stop();                                                            \
-    }                                                                           \
+#define ASSERT(condition)                                       \
+  do {                                                          \
+    if (!(condition)) {                                         \
+      guest::Fail(__FILE__, __LINE__, "not true: " #condition); \
+      guest::Stop();                                            \
+    }                                                           \
   } while (0)
-#define ASSERT_OK(call)                                                               \
-  ({                                                                                  \
-    const auto ok_result = (call);                                                    \
+#define ASSERT_OK(call)                                                                     \
+  ({                                                                                        \
+    const auto ok_result = (call);                                                          \
     if (!guest::ExpectOk(__FILE__, __LINE__, #call, (long)ok_result, errno)) guest::Stop(); \
-    ok_result;                                                                        \
+    ok_result;                                                                              \
   })

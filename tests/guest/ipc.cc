@@ -119,19 +119,20 @@ void SetSetting(const std::string& path, const std::string& value) {
   EXPECT_EQ(ReadAll(path.c_str()), value + "\n");
 }
 
-// Runs `body` while the setting `name` is `value`: in an IPC namespace of its own, or in the sandbox's, whose root has no
-// right to make one.
+// Runs `body` while the setting `name` is `value`: in an IPC namespace of its own, or in the sandbox's, whose root has
+// no right to make one.
 void WithSetting(const std::string& name, const std::string& value, const std::function<void()>& body) {
   EXPECT_EQ(RunInChild([&] {
-    const std::string path = "/proc/sys/kernel/" + name;
-    if (!InSandbox()) ASSERT_OK(unshare(CLONE_NEWIPC));
-    std::string before = ReadAll(path.c_str());
-    before.pop_back();  // the newline
-    SetSetting(path, value);
-    body();
-    SetSetting(path, before);
-    return Failed() ? 1 : 0;
-  }), 0);
+              const std::string path = "/proc/sys/kernel/" + name;
+              if (!InSandbox()) ASSERT_OK(unshare(CLONE_NEWIPC));
+              std::string before = ReadAll(path.c_str());
+              before.pop_back();  // the newline
+              SetSetting(path, value);
+              body();
+              SetSetting(path, before);
+              return Failed() ? 1 : 0;
+            }),
+            0);
 }
 
 }  // namespace

@@ -41,9 +41,10 @@ long StatusKb(const char* name) {
 
 void InChild(const std::function<void()>& body) {
   EXPECT_EQ(RunInChild([&] {
-    body();
-    return (int)Failed();
-  }), 0);
+              body();
+              return (int)Failed();
+            }),
+            0);
 }
 
 // Uses `pages` pages of stack.
@@ -102,7 +103,9 @@ TEST(ThreadsDoNotCostTheGuestMore) {
       pthread_attr_init(&attributes);
       pthread_attr_setstacksize(&attributes, 64 << 10);
       pthread_t thread;
-      EXPECT_EQ(pthread_create(&thread, &attributes, [](void*) -> void* { return nullptr; }, nullptr), 0);
+      EXPECT_EQ(pthread_create(
+                    &thread, &attributes, [](void*) -> void* { return nullptr; }, nullptr),
+                0);
       pthread_join(thread, nullptr);
     }
     EXPECT_ERRNO(Try(193 * kMega), ENOMEM);
@@ -263,7 +266,8 @@ TEST(GrowsDown) {
   char* area = (char*)EXPECT_OK(Try(512 * kPage, PROT_NONE));
   EXPECT_OK(munmap(area, 512 * kPage));
   char* top = area + 511 * kPage;
-  ASSERT(mmap(top, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0) == top);
+  ASSERT(mmap(top, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0) ==
+         top);
   for (int i = 0; i < 100; i++) top[-i * (long)kPage] = (char)i;
   EXPECT_EQ(top[-50 * (long)kPage], 50);
 }

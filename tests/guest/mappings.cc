@@ -453,11 +453,12 @@ TEST(NoRandomizationOnRequest) {
     int fds[2];
     EXPECT_OK(pipe(fds));
     EXPECT_EQ(RunInChild([&] {
-      if (fixed) personality(ADDR_NO_RANDOMIZE);
-      dup2(fds[1], 1);
-      execl(SelfPath(), SelfPath(), "--helper", "PrintPlaces", nullptr);
-      return 1;
-    }), 0);
+                if (fixed) personality(ADDR_NO_RANDOMIZE);
+                dup2(fds[1], 1);
+                execl(SelfPath(), SelfPath(), "--helper", "PrintPlaces", nullptr);
+                return 1;
+              }),
+              0);
     char text[200] = {};
     EXPECT(read(fds[0], text, sizeof(text) - 1) > 0);
     close(fds[0]);

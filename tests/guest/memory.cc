@@ -39,8 +39,10 @@ int Touch(volatile char* address, bool write) {
   sigaction(SIGBUS, &action, &old_bus);
   volatile int signal = 0;
   if (sigsetjmp(fault_jump, 1) == 0) {
-    if (write) *address = 1;
-    else (void)*address;
+    if (write)
+      *address = 1;
+    else
+      (void)*address;
   } else {
     signal = fault.si_signo;
   }
@@ -49,8 +51,8 @@ int Touch(volatile char* address, bool write) {
   return signal;
 }
 
-char* Map(size_t size, int protection = PROT_READ | PROT_WRITE, int flags = MAP_PRIVATE | MAP_ANONYMOUS,
-          int fd = -1, off_t offset = 0, void* where = nullptr) {
+char* Map(size_t size, int protection = PROT_READ | PROT_WRITE, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1,
+          off_t offset = 0, void* where = nullptr) {
   void* address = mmap(where, size, protection, flags, fd, offset);
   if (address == MAP_FAILED) {
     Fail(__FILE__, __LINE__, std::string("mmap: ") + strerror(errno));
@@ -455,9 +457,9 @@ TEST(ProcessVmReadv) {
     for (;;) pause();
   }
   iovec local = {copy, sizeof(copy)}, remote = {source, sizeof(source)};
-  const bool served = Eventually([&] {
-    return process_vm_readv(child, &local, 1, &remote, 1, 0) == (ssize_t)sizeof(copy) && copy[0] == 'R';
-  }, 500);
+  const bool served = Eventually(
+      [&] { return process_vm_readv(child, &local, 1, &remote, 1, 0) == (ssize_t)sizeof(copy) && copy[0] == 'R'; },
+      500);
   kill(child, SIGKILL);
   if (!served && errno == ENOSYS) Skip("no process_vm_readv");
   EXPECT_EQ(std::string(copy), "Remote bytes");

@@ -369,13 +369,16 @@ TEST(EpollWakesAcrossThreads) {
   epoll_event event = {.events = EPOLLIN, .data = {}}, got[4];
   EXPECT_OK(epoll_ctl(ep, EPOLL_CTL_ADD, pipe->reader(), &event));
   pthread_t thread;
-  pthread_create(&thread, nullptr, [](void*) -> void* {
-    for (int i = 0; i < 100; i++) {
-      if (write(pipe->writer(), "x", 1) != 1) break;
-      usleep(200);
-    }
-    return nullptr;
-  }, nullptr);
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        for (int i = 0; i < 100; i++) {
+          if (write(pipe->writer(), "x", 1) != 1) break;
+          usleep(200);
+        }
+        return nullptr;
+      },
+      nullptr);
   int total = 0;
   for (char buffer[100]; total < 100;) {
     if (epoll_wait(ep, got, 4, 5000) != 1) break;

@@ -98,9 +98,9 @@ TEST(CloneParentAndChildTid) {
   static char stack[65536];
   static int parent_tid, child_tid;
   auto body = [](void*) { return child_tid == getpid() ? 0 : 1; };
-  const int child = ASSERT_OK(clone(body, stack + sizeof(stack),
-                                    CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD,
-                                    nullptr, &parent_tid, nullptr, &child_tid));
+  const int child =
+      ASSERT_OK(clone(body, stack + sizeof(stack), CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD,
+                      nullptr, &parent_tid, nullptr, &child_tid));
   EXPECT_EQ(parent_tid, child);
   EXPECT_EQ(WaitStatus(child), 0);
 }

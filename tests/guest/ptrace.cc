@@ -1,9 +1,9 @@
 // ptrace(2): taking hold of a process, its stops, its memory and its registers.
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <stddef.h>
 
 #include <vector>
 
@@ -29,9 +29,7 @@ int ThreeCalls() {
   return static_cast<int>(syscall(SYS_umask, 022)) & 0;
 }
 
-long RawPeek(int request, int pid, void* addr, long* word) {
-  return syscall(SYS_ptrace, request, pid, addr, word);
-}
+long RawPeek(int request, int pid, void* addr, long* word) { return syscall(SYS_ptrace, request, pid, addr, word); }
 
 }  // namespace
 
@@ -279,7 +277,8 @@ TEST(PokeSharedReadOnly) {
 }
 
 TEST(PeekInaccessible) {
-  char* const page = static_cast<char*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* const page =
+      static_cast<char*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   page[0] = 77;
   ASSERT_OK(mprotect(page, 4096, PROT_NONE));
   const int pid = StartTracee([] { return 0; });
@@ -716,7 +715,7 @@ TEST(RestartIsSeen) {
   int fds[2];
   ASSERT_OK(pipe(fds));
   const int pid = StartTracee([&] {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = [](int) {};
     action.sa_flags = SA_RESTART;
     sigaction(SIGUSR1, &action, nullptr);

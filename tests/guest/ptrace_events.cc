@@ -1,4 +1,5 @@
 // ptrace(2): seizing, events, group stops, signals' details, and how waiting tells of all of it.
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -8,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 
 #include "tests/guest/ptrace_util.h"
 
@@ -78,7 +78,7 @@ TEST(GroupStopOfSeized) {
   const int pid = StartChild(SleepForever);
   Seize(pid);
   kill(pid, SIGTSTP);
-  EXPECT(StoppedBy(WaitFor(pid), SIGTSTP));  // the signal
+  EXPECT(StoppedBy(WaitFor(pid), SIGTSTP));                                         // the signal
   EXPECT(StoppedBy(Resume(PTRACE_CONT, pid, SIGTSTP), SIGTSTP | kEventStop << 8));  // the stop
   ASSERT_OK(ptrace(PTRACE_LISTEN, pid, 0, 0));
   EXPECT(NothingToReport(pid));
@@ -253,10 +253,13 @@ TEST(ExecEvent) {
 TEST(ExecOfAThread) {
   const int pid = StartTracee([] {
     pthread_t thread;
-    pthread_create(&thread, nullptr, [](void*) -> void* {
-      execl(SelfPath(), SelfPath(), "--helper", "Quit", nullptr);
-      return nullptr;
-    }, nullptr);
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          execl(SelfPath(), SelfPath(), "--helper", "Quit", nullptr);
+          return nullptr;
+        },
+        nullptr);
     return SleepForever();
   });
   ASSERT_OK(ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC));
@@ -349,7 +352,7 @@ TEST(SignalInfo) {
 TEST(SetSignalInfo) {
   static volatile int got = 0;
   const int pid = StartTracee([] {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_sigaction = [](int, siginfo_t* info, void*) { got = info->si_value.sival_int; };
     action.sa_flags = SA_SIGINFO;
     sigaction(SIGUSR1, &action, nullptr);
@@ -432,7 +435,7 @@ TEST(SigcontDoesNotEndATraceStop) {
 
 TEST(TracerIsToldBySigchld) {
   static volatile sig_atomic_t code, status;
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_flags = SA_SIGINFO | SA_RESTART;
   action.sa_sigaction = [](int, siginfo_t* info, void*) {
     code = info->si_code;
@@ -542,12 +545,15 @@ TEST(OtherThreadsAreNotTheTracer) {
   pid = StartTracee([] { return 0; });
   pthread_t thread;
   static long result, error;
-  pthread_create(&thread, nullptr, [](void*) -> void* {
-    user_regs_struct regs;
-    result = ptrace(PTRACE_GETREGS, pid, 0, &regs);
-    error = errno;
-    return nullptr;
-  }, nullptr);
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        user_regs_struct regs;
+        result = ptrace(PTRACE_GETREGS, pid, 0, &regs);
+        error = errno;
+        return nullptr;
+      },
+      nullptr);
   pthread_join(thread, nullptr);
   EXPECT_EQ(result, -1);
   EXPECT_EQ(error, ESRCH);
@@ -592,12 +598,15 @@ TEST(ThreadsOfATracedProcess) {
   from = go[0];
   const int pid = StartChild([&] {
     pthread_t thread;
-    pthread_create(&thread, nullptr, [](void*) -> void* {
-      const int tid = gettid();
-      char byte;
-      if (write(tids[1], &tid, sizeof(tid)) != sizeof(tid) || read(from, &byte, 1) != 1) _exit(1);
-      return nullptr;
-    }, nullptr);
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          const int tid = gettid();
+          char byte;
+          if (write(tids[1], &tid, sizeof(tid)) != sizeof(tid) || read(from, &byte, 1) != 1) _exit(1);
+          return nullptr;
+        },
+        nullptr);
     pthread_join(thread, nullptr);
     return 8;
   });

@@ -42,8 +42,8 @@ bool VectorsSurvive(long number, long a, long b, long c) {
       "movdqu %%xmm15, 240(%[out])"
       : "+a"(result)
       : [in] "r"(before), [out] "r"(after), "D"(a), "S"(b), "d"(c)
-      : "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-        "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+      : "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
   return memcmp(before, after, sizeof(before)) == 0;
 }
 
@@ -51,9 +51,8 @@ std::atomic<int> ticks;
 
 void ClobberEverything(int) {
   ++ticks;
-  __asm__ volatile(
-      "pxor %%xmm0,%%xmm0; pxor %%xmm1,%%xmm1; pxor %%xmm7,%%xmm7; pxor %%xmm15,%%xmm15; fninit" ::
-          : "xmm0", "xmm1", "xmm7", "xmm15");
+  __asm__ volatile("pxor %%xmm0,%%xmm0; pxor %%xmm1,%%xmm1; pxor %%xmm7,%%xmm7; pxor %%xmm15,%%xmm15; fninit" ::
+                       : "xmm0", "xmm1", "xmm7", "xmm15");
   volatile double x = 0;
   for (int i = 1; i < 20; i++) x = x + std::sqrt(i);
 }
@@ -124,8 +123,8 @@ TEST(WideVectorsAcrossHandlers) {
     uint64_t out[4];
     uint64_t in[4] = {1, 2, 3, 0x1234567890abcdef};
     __asm__ volatile(
-        "vmovdqu (%0), %%ymm5; mov $20000, %%ecx; 1: dec %%ecx; jnz 1b; vmovdqu %%ymm5, (%1); vzeroupper" ::
-            "r"(in), "r"(out)
+        "vmovdqu (%0), %%ymm5; mov $20000, %%ecx; 1: dec %%ecx; jnz 1b; vmovdqu %%ymm5, (%1); vzeroupper" ::"r"(in),
+        "r"(out)
         : "ecx", "memory", "xmm5");
     right &= memcmp(in, out, sizeof(in)) == 0;
   }
@@ -140,7 +139,9 @@ TEST(X87StateAcrossHandlers) {
   for (const double end = NowSeconds() + 5; ticks < 100 && NowSeconds() < end;) {
     long double x = 1.25L, y;
     __asm__ volatile("fldt %1; fldpi; mov $20000, %%ecx; 1: dec %%ecx; jnz 1b; fstp %%st(0); fstpt %0"
-                     : "=m"(y) : "m"(x) : "ecx", "st", "st(1)");
+                     : "=m"(y)
+                     : "m"(x)
+                     : "ecx", "st", "st(1)");
     right &= x == y;
   }
   StopTicking();
@@ -166,13 +167,16 @@ TEST(ThreadsComputeApart) {
   static std::atomic<int> wrong;
   std::vector<pthread_t> threads(6);
   for (pthread_t& thread : threads) {
-    pthread_create(&thread, nullptr, [](void*) -> void* {
-      for (int i = 0; i < 5; i++) {
-        if (Series(300000) != want) ++wrong;
-        sched_yield();
-      }
-      return nullptr;
-    }, nullptr);
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          for (int i = 0; i < 5; i++) {
+            if (Series(300000) != want) ++wrong;
+            sched_yield();
+          }
+          return nullptr;
+        },
+        nullptr);
   }
   for (pthread_t thread : threads) pthread_join(thread, nullptr);
   EXPECT_EQ(wrong.load(), 0);
@@ -188,12 +192,12 @@ TEST(CallPreservesRegisters) {
     __asm__ volatile(
         "mov $0x77, %%ebx; mov $0x88, %%r12d; mov $0x99, %%r15d; syscall;"
         "mov %%rbx, %[b]; mov %%r12, %[c]; mov %%r15, %[d]"
-        : "+a"(rax), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9), "+r"(r10), [b] "=m"(rbx),
-          [c] "=m"(r12), [d] "=m"(r15)
+        : "+a"(rax), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r8), "+r"(r9),
+          "+r"(r10), [b] "=m"(rbx), [c] "=m"(r12), [d] "=m"(r15)
         :
         : "rbx", "r12", "r15", "rcx", "r11", "memory");
-    right &= rdi == 11 && rsi == 22 && rdx == 33 && r8 == 44 && r9 == 55 && r10 == 66 && rbx == 0x77 &&
-             r12 == 0x88 && r15 == 0x99;
+    right &= rdi == 11 && rsi == 22 && rdx == 33 && r8 == 44 && r9 == 55 && r10 == 66 && rbx == 0x77 && r12 == 0x88 &&
+             r15 == 0x99;
   }
   EXPECT(right);
 }
@@ -205,7 +209,9 @@ TEST(RedZoneSurvives) {
     __asm__ volatile(
         "movq $0x5151, -8(%%rsp); movq $0x6262, -128(%%rsp); syscall;"
         "cmpq $0x5151, -8(%%rsp); jne 1f; cmpq $0x6262, -128(%%rsp); je 2f; 1: incq %1; 2:"
-        : "+a"(result), "+r"(bad) : : "rcx", "r11", "memory", "cc");
+        : "+a"(result), "+r"(bad)
+        :
+        : "rcx", "r11", "memory", "cc");
   }
   EXPECT_EQ(bad, 0L);
 }
@@ -214,7 +220,10 @@ TEST(FlagsSurvive) {
   uint64_t flags = 0;
   for (int i = 0; i < 100; i++) {
     long result = SYS_getpid;
-    __asm__ volatile("std; stc; syscall; pushfq; pop %1; cld" : "+a"(result), "=r"(flags) : : "rcx", "r11", "memory", "cc");
+    __asm__ volatile("std; stc; syscall; pushfq; pop %1; cld"
+                     : "+a"(result), "=r"(flags)
+                     :
+                     : "rcx", "r11", "memory", "cc");
     if ((flags & 0x401) != 0x401) EXPECT(false);
   }
 }

@@ -120,10 +120,11 @@ TEST(ResetOnForkIsNotInherited) {
   EXPECT_OK(Get(0, &attr));
   EXPECT(attr.flags == kResetOnFork);
   EXPECT_EQ(RunInChild([] {
-    Attr mine = {};
-    if (Get(0, &mine) != 0) return 1;
-    return mine.flags == 0 && mine.policy == SCHED_BATCH && mine.nice == 4 ? 0 : 2;
-  }), 0);
+              Attr mine = {};
+              if (Get(0, &mine) != 0) return 1;
+              return mine.flags == 0 && mine.policy == SCHED_BATCH && mine.nice == 4 ? 0 : 2;
+            }),
+            0);
 }
 
 TEST(KcmpOfFiles) {
@@ -147,31 +148,36 @@ TEST(KcmpOfProcessesAndThreads) {
   static int pipe_fds[2];
   ASSERT_OK(pipe(pipe_fds));
   pthread_t handle;
-  pthread_create(&handle, nullptr, [](void*) -> void* {
-    thread = gettid();
-    char c = 1;
-    (void)!write(pipe_fds[1], &c, 1);
-    for (;;) pause();
-  }, nullptr);
+  pthread_create(
+      &handle, nullptr,
+      [](void*) -> void* {
+        thread = gettid();
+        char c = 1;
+        (void)!write(pipe_fds[1], &c, 1);
+        for (;;) pause();
+      },
+      nullptr);
   char c;
   ASSERT(read(pipe_fds[0], &c, 1) == 1);
   for (const int type : {KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND}) EXPECT_EQ(Kcmp(me, thread, type), 0);
   EXPECT_EQ(RunInChild([=] {
-    for (const int type : {KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND}) {
-      const long order = Kcmp(me, getpid(), type);
-      if (order != 1 && order != 2) return type + 1;
-    }
-    return 0;
-  }), 0);
+              for (const int type : {KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND}) {
+                const long order = Kcmp(me, getpid(), type);
+                if (order != 1 && order != 2) return type + 1;
+              }
+              return 0;
+            }),
+            0);
 }
 
 TEST(KcmpNeedsRightsOverBoth) {
   if (geteuid() != 0) Skip("root only");
   const pid_t parent = getpid();
   EXPECT_EQ(RunInChild([=] {
-    if (setresuid(1000, 1000, 1000) != 0) return 1;
-    return Kcmp(parent, getpid(), KCMP_VM) == -1 && errno == EPERM ? 0 : 2;
-  }), 0);
+              if (setresuid(1000, 1000, 1000) != 0) return 1;
+              return Kcmp(parent, getpid(), KCMP_VM) == -1 && errno == EPERM ? 0 : 2;
+            }),
+            0);
 }
 
 TEST(PersonalityIsShown) {

@@ -120,7 +120,13 @@ TEST(KillThreadEndsOneThread) {
     NoNewPrivs();
     Install(ForCall(SYS_getppid, SECCOMP_RET_KILL_THREAD));
     pthread_t thread;
-    pthread_create(&thread, nullptr, [](void*) -> void* { syscall(SYS_getppid); _exit(7); }, nullptr);
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          syscall(SYS_getppid);
+          _exit(7);
+        },
+        nullptr);
     pthread_join(thread, nullptr);
     return 5;
   });
@@ -276,7 +282,8 @@ TEST(StatusShowsTheMode) {
 
 TEST(SupervisorAnswers) {
   NoNewPrivs();
-  const int listener = static_cast<int>(ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
+  const int listener = static_cast<int>(
+      ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
   EXPECT_EQ(fcntl(listener, F_GETFD), FD_CLOEXEC);
   const pid_t child = fork();
   if (child == 0) {
@@ -308,7 +315,8 @@ TEST(SupervisorAnswers) {
 
 TEST(SupervisorGivesADescriptor) {
   NoNewPrivs();
-  const int listener = static_cast<int>(ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
+  const int listener = static_cast<int>(
+      ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
   int fds[2];
   ASSERT_OK(pipe(fds));
   const pid_t child = fork();
@@ -343,30 +351,32 @@ TEST(ASupervisorMayBeWaitedForThroughSignals) {
     int ready[2];
     ASSERT_OK(pipe(ready));
     EXPECT_EQ(RunInChild([&] {
-      const unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | (patient ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
-      const int listener = static_cast<int>(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), flags));
-      if (listener < 0) return 1;
-      const pid_t child = fork();
-      if (child == 0) {
-        static int caught;
-        struct sigaction action = {};
-        action.sa_handler = [](int) { ++caught; };
-        sigaction(SIGUSR1, &action, nullptr);
-        const long result = syscall(SYS_getppid);
-        if (caught != 1) _exit(2);
-        _exit(patient ? (result == 4711 ? 0 : 3) : (result == -1 && errno == EINTR ? 0 : 4));
-      }
-      seccomp_notif request{};
-      if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) return 5;
-      kill(child, SIGUSR1);
-      usleep(50000);
-      if ((ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id) == 0) != patient) return 6;
-      seccomp_notif_resp answer{};
-      answer.id = request.id;
-      answer.val = 4711;
-      if ((ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0) != patient) return 7;
-      return WaitStatus(child) == 0 ? 0 : 8;
-    }), 0);
+                const unsigned flags =
+                    SECCOMP_FILTER_FLAG_NEW_LISTENER | (patient ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
+                const int listener = static_cast<int>(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), flags));
+                if (listener < 0) return 1;
+                const pid_t child = fork();
+                if (child == 0) {
+                  static int caught;
+                  struct sigaction action = {};
+                  action.sa_handler = [](int) { ++caught; };
+                  sigaction(SIGUSR1, &action, nullptr);
+                  const long result = syscall(SYS_getppid);
+                  if (caught != 1) _exit(2);
+                  _exit(patient ? (result == 4711 ? 0 : 3) : (result == -1 && errno == EINTR ? 0 : 4));
+                }
+                seccomp_notif request{};
+                if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) return 5;
+                kill(child, SIGUSR1);
+                usleep(50000);
+                if ((ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id) == 0) != patient) return 6;
+                seccomp_notif_resp answer{};
+                answer.id = request.id;
+                answer.val = 4711;
+                if ((ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0) != patient) return 7;
+                return WaitStatus(child) == 0 ? 0 : 8;
+              }),
+              0);
   }
 }
 
@@ -385,14 +395,16 @@ TEST(APatientCallerIsKilledAllTheSame) {
 
 TEST(WithoutSupervisorItIsEnosys) {
   NoNewPrivs();
-  const int listener = static_cast<int>(ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
+  const int listener = static_cast<int>(
+      ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
   close(listener);
   EXPECT_ERRNO(syscall(SYS_getppid), ENOSYS);
 }
 
 TEST(AKilledCallerIsForgotten) {
   NoNewPrivs();
-  const int listener = static_cast<int>(ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
+  const int listener = static_cast<int>(
+      ASSERT_OK(Install(ForCall(SYS_getppid, SECCOMP_RET_USER_NOTIF), SECCOMP_FILTER_FLAG_NEW_LISTENER)));
   const pid_t child = fork();
   if (child == 0) {
     syscall(SYS_getppid);

@@ -266,7 +266,8 @@ TEST(StackOverflowOnAlternateStack) {
   static sigjmp_buf jump;
   stack_t alternate = {.ss_sp = stack, .ss_flags = 0, .ss_size = sizeof(stack)};
   sigaltstack(&alternate, nullptr);
-  Install(SIGSEGV, [](int) { siglongjmp(jump, 1); }, SA_ONSTACK);
+  Install(
+      SIGSEGV, [](int) { siglongjmp(jump, 1); }, SA_ONSTACK);
   struct Recursion {
     static int Deep(volatile char* p, int depth) {
       volatile char frame[4096];
@@ -334,9 +335,8 @@ TEST(OtherFaultSignals) {
 }
 
 TEST(ContextCanBeChanged) {
-  InstallInfo(SIGUSR1, [](int, siginfo_t*, void* context) {
-    ((ucontext_t*)context)->uc_mcontext.gregs[REG_R12] = 1234;
-  });
+  InstallInfo(SIGUSR1,
+              [](int, siginfo_t*, void* context) { ((ucontext_t*)context)->uc_mcontext.gregs[REG_R12] = 1234; });
   register long r12 __asm__("r12") = 0;
   const long pid = getpid();
   long result = SYS_tgkill;
@@ -355,11 +355,10 @@ TEST(RegistersSurviveAHandler) {
   long bad = 0;
   for (int i = 0; i < 100; i++) {
     long rbx, r13, rax = SYS_tgkill;
-    __asm__ volatile(
-        "mov $0x1111, %%rbx; mov $0x2222, %%r13; stc; syscall; mov %%rbx, %0; mov %%r13, %1"
-        : "=r"(rbx), "=r"(r13), "+a"(rax)
-        : "D"((long)getpid()), "S"((long)getpid()), "d"((long)SIGUSR1)
-        : "rbx", "r13", "rcx", "r11", "memory");
+    __asm__ volatile("mov $0x1111, %%rbx; mov $0x2222, %%r13; stc; syscall; mov %%rbx, %0; mov %%r13, %1"
+                     : "=r"(rbx), "=r"(r13), "+a"(rax)
+                     : "D"((long)getpid()), "S"((long)getpid()), "d"((long)SIGUSR1)
+                     : "rbx", "r13", "rcx", "r11", "memory");
     if (rbx != 0x1111 || r13 != 0x2222 || rax != 0) ++bad;
   }
   EXPECT_EQ(bad, 0L);
@@ -537,12 +536,15 @@ TEST(SignalsToThreads) {
     ++count;
   });
   pthread_t thread;
-  pthread_create(&thread, nullptr, [](void*) -> void* {
-    receiver = pthread_self();
-    ready = true;
-    while (count == 0) usleep(1000);
-    return nullptr;
-  }, nullptr);
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        receiver = pthread_self();
+        ready = true;
+        while (count == 0) usleep(1000);
+        return nullptr;
+      },
+      nullptr);
   EXPECT(Eventually([] { return ready; }));
   EXPECT_EQ(pthread_kill(thread, SIGUSR1), 0);
   pthread_join(thread, nullptr);
@@ -554,11 +556,14 @@ TEST(ProcessSignalGoesToAnUnblockedThread) {
   Install(SIGUSR1, Count);
   sigset_t set = Set({SIGUSR1});
   pthread_t thread;
-  pthread_create(&thread, nullptr, [](void*) -> void* {
-    ready = true;
-    while (count == 0) usleep(1000);
-    return nullptr;
-  }, nullptr);
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        ready = true;
+        while (count == 0) usleep(1000);
+        return nullptr;
+      },
+      nullptr);
   EXPECT(Eventually([] { return ready; }));
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   kill(getpid(), SIGUSR1);
@@ -569,10 +574,13 @@ TEST(ProcessSignalGoesToAnUnblockedThread) {
 TEST(FatalSignalKillsAllThreads) {
   const int status = RunInChild([] {
     pthread_t thread;
-    pthread_create(&thread, nullptr, [](void*) -> void* {
-      kill(getpid(), SIGTERM);
-      for (;;) pause();
-    }, nullptr);
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          kill(getpid(), SIGTERM);
+          for (;;) pause();
+        },
+        nullptr);
     pthread_join(thread, nullptr);
     return 0;
   });
@@ -596,9 +604,7 @@ TEST(ExecKeepsIgnoredAndMask) {
   Install(SIGUSR2, Count);
   sigset_t set = Set({SIGTERM});
   sigprocmask(SIG_BLOCK, &set, nullptr);
-  const int status = RunInChild([] {
-    return execl(SelfPath(), "x", "--helper", "CheckSignals", nullptr);
-  });
+  const int status = RunInChild([] { return execl(SelfPath(), "x", "--helper", "CheckSignals", nullptr); });
   EXPECT_EQ(status, 0);
 }
 

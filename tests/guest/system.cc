@@ -336,17 +336,22 @@ TEST(DeviceLinks) {
 
 TEST(NoControllingTerminal) {
   EXPECT_EQ(RunInChild([] {
-    setsid();
-    EXPECT_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
-    return (int)Failed();
-  }), 0);
+              setsid();
+              EXPECT_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+              return (int)Failed();
+            }),
+            0);
 }
 
 TEST(TerminalLineDiscipline) {
   Terminal terminal;
   EXPECT(isatty(terminal.slave));
   EXPECT(!isatty(0) || true);
-  EXPECT_EQ(write(terminal.master, "abc\x7f" "d\n", 6), 6);  // one character is erased
+  EXPECT_EQ(write(terminal.master,
+                  "abc\x7f"
+                  "d\n",
+                  6),
+            6);  // one character is erased
   EXPECT_EQ(ReadSome(terminal.slave), "abd\n");
   EXPECT_EQ(ReadSome(terminal.master), "abc\b \bd\r\n");
   EXPECT_EQ(write(terminal.slave, "out\n", 4), 4);
@@ -429,7 +434,8 @@ TEST(LoadComesFromWhatRuns) {
   double minute = 0, minutes5 = -1, minutes15 = -1;
   int running = 0, threads = 0, last = 0;
   const std::string text = ReadAll("/proc/loadavg");
-  EXPECT_EQ(sscanf(text.c_str(), "%lf %lf %lf %d/%d %d\n", &minute, &minutes5, &minutes15, &running, &threads, &last), 6);
+  EXPECT_EQ(sscanf(text.c_str(), "%lf %lf %lf %d/%d %d\n", &minute, &minutes5, &minutes15, &running, &threads, &last),
+            6);
   EXPECT(minute > 0 && minutes5 >= 0 && minutes15 >= 0 && running >= 1 && threads >= running && last > 0);
   struct sysinfo info;
   ASSERT_OK(sysinfo(&info));

@@ -161,11 +161,12 @@ TEST(DevTtyIsTheControllingTerminalOfAnyInstance) {
   MountPts("a", "ptmxmode=0666");
   const int master = OpenMaster("a/ptmx");
   EXPECT_EQ(RunInChild([&] {
-    if (setsid() < 0 || open("a/0", O_RDWR) < 0) return 1;
-    const int tty = open("/dev/tty", O_RDWR);
-    if (tty < 0) return 2;
-    return write(tty, "from tty", 8) == 8 ? 0 : 3;
-  }), 0);
+              if (setsid() < 0 || open("a/0", O_RDWR) < 0) return 1;
+              const int tty = open("/dev/tty", O_RDWR);
+              if (tty < 0) return 2;
+              return write(tty, "from tty", 8) == 8 ? 0 : 3;
+            }),
+            0);
   EXPECT_EQ(ReadSome(master), "from tty");
 }
 

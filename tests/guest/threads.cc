@@ -32,7 +32,14 @@ std::atomic<int>* SharedWords() {
 template <typename F>
 pthread_t Start(F* body) {
   pthread_t thread;
-  EXPECT_EQ(pthread_create(&thread, nullptr, [](void* p) -> void* { (*static_cast<F*>(p))(); return nullptr; }, body), 0);
+  EXPECT_EQ(pthread_create(
+                &thread, nullptr,
+                [](void* p) -> void* {
+                  (*static_cast<F*>(p))();
+                  return nullptr;
+                },
+                body),
+            0);
   return thread;
 }
 
@@ -289,11 +296,14 @@ TEST(ThousandThreads) {
   std::vector<pthread_t> threads;
   for (int i = 0; i < 1000; i++) {
     pthread_t thread;
-    const int error = pthread_create(&thread, &attributes, [](void*) -> void* {
-      pthread_barrier_wait(&barrier);
-      ++done;
-      return nullptr;
-    }, nullptr);
+    const int error = pthread_create(
+        &thread, &attributes,
+        [](void*) -> void* {
+          pthread_barrier_wait(&barrier);
+          ++done;
+          return nullptr;
+        },
+        nullptr);
     ASSERT(error == 0);
     threads.push_back(thread);
   }
@@ -377,9 +387,7 @@ TEST(ExecFromAThread) {
   EXPECT_EQ(status, 0);
 }
 
-HELPER(IsLeader) {
-  return getpid() == atoi(argv[1]) && gettid() == getpid() ? 0 : 1;
-}
+HELPER(IsLeader) { return getpid() == atoi(argv[1]) && gettid() == getpid() ? 0 : 1; }
 
 TEST(FailedExecKeepsThreads) {
   static std::atomic<bool> go;

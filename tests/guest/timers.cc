@@ -45,8 +45,8 @@ void Burn(double seconds) {
 }  // namespace
 
 TEST(ClocksMoveForward) {
-  for (clockid_t clock : {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW,
-                          CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_COARSE}) {
+  for (clockid_t clock : {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE,
+                          CLOCK_REALTIME_COARSE}) {
     timespec a, b;
     EXPECT_OK(clock_gettime(clock, &a));
     SleepMs(20);

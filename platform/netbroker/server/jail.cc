@@ -8,12 +8,12 @@
 
 #include <cerrno>
 
-#include "platform/netbroker/server/server.h"
-#include "platform/netbroker/socket_rules.h"
 #include "platform/host/capabilities_unsafe.h"
 #include "platform/host/jail_unsafe.h"
 #include "platform/host/mounts_unsafe.h"
 #include "platform/host/status_util.h"
+#include "platform/netbroker/server/server.h"
+#include "platform/netbroker/socket_rules.h"
 
 namespace runsc {
 namespace {
@@ -26,41 +26,45 @@ constexpr uint64_t kCapabilities = 1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_NE
 void AddSockets(Calls& calls) {
   constexpr int kFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
   for (const SocketKind& kind : AllowedKinds()) {
-    calls.push_back({SYS_socket, "a socket of the container's",
+    calls.push_back({SYS_socket,
+                     "a socket of the container's",
                      {ArgIs(0, static_cast<uint32_t>(kind.domain)), ArgIs(1, static_cast<uint32_t>(kind.type | kFlags)),
                       ArgIs(2, static_cast<uint32_t>(kind.protocol))}});
   }
-  calls.push_back({SYS_socket, "links, addresses and routes, for the sentry to read",
+  calls.push_back({SYS_socket,
+                   "links, addresses and routes, for the sentry to read",
                    {ArgIs(0, AF_NETLINK), ArgIs(1, SOCK_RAW | SOCK_CLOEXEC), ArgIs(2, NETLINK_ROUTE)}});
   for (const SocketOption& option : SettableOptions()) {
-    calls.push_back({SYS_setsockopt, "guest setsockopt",
+    calls.push_back({SYS_setsockopt,
+                     "guest setsockopt",
                      {ArgIs(1, static_cast<uint32_t>(option.level)), ArgIs(2, static_cast<uint32_t>(option.name))}});
   }
   for (const unsigned query : InterfaceQueries()) {
     calls.push_back({SYS_ioctl, "guest netdevice ioctls that read", {ArgIs(1, query)}});
   }
-  calls.insert(calls.end(), {
-      {SYS_bind, "guest bind"},
-      {SYS_connect, "guest connect"},
-      {SYS_listen, "guest listen"},
-      {SYS_shutdown, "guest shutdown"},
-      {SYS_getsockname, "guest getsockname"},
-      {SYS_getpeername, "guest getpeername"},
-      {SYS_getsockopt, "what kind of socket it is given", {ArgIs(1, SOL_SOCKET), ArgIs(2, SO_DOMAIN)}},
-  });
+  calls.insert(calls.end(),
+               {
+                   {SYS_bind, "guest bind"},
+                   {SYS_connect, "guest connect"},
+                   {SYS_listen, "guest listen"},
+                   {SYS_shutdown, "guest shutdown"},
+                   {SYS_getsockname, "guest getsockname"},
+                   {SYS_getpeername, "guest getpeername"},
+                   {SYS_getsockopt, "what kind of socket it is given", {ArgIs(1, SOL_SOCKET), ArgIs(2, SO_DOMAIN)}},
+               });
 }
 
 void AddProcess(Calls& calls) {
   calls.insert(calls.end(), {
-      {SYS_recvmsg, "requests"},
-      {SYS_sendmsg, "replies with descriptors"},
-      {SYS_close, "sockets handed over"},
-      {SYS_brk, "heap of the C library"},
-      {SYS_mmap, "heap of the C library; never executable", {ArgLacksBits(2, PROT_EXEC)}},
-      {SYS_munmap, "heap of the C library"},
-      {SYS_exit_group, "end of the broker"},
-      {SYS_restart_syscall, "waits continued after SIGSTOP and SIGCONT"},
-  });
+                                {SYS_recvmsg, "requests"},
+                                {SYS_sendmsg, "replies with descriptors"},
+                                {SYS_close, "sockets handed over"},
+                                {SYS_brk, "heap of the C library"},
+                                {SYS_mmap, "heap of the C library; never executable", {ArgLacksBits(2, PROT_EXEC)}},
+                                {SYS_munmap, "heap of the C library"},
+                                {SYS_exit_group, "end of the broker"},
+                                {SYS_restart_syscall, "waits continued after SIGSTOP and SIGCONT"},
+                            });
 }
 
 }  // namespace

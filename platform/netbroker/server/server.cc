@@ -67,7 +67,8 @@ bool BrokerServer::ReadRequest() {
 bool BrokerServer::Reply(int error) {
   if (error != 0) size_ = 0;
   const BrokerReply reply{error, static_cast<uint32_t>(size_)};
-  return SendPacket(channel_.get(), std::as_bytes(std::span(&reply, 1)), {bytes_, size_}, error == 0 ? made_.get() : -1);
+  return SendPacket(channel_.get(), std::as_bytes(std::span(&reply, 1)), {bytes_, size_},
+                    error == 0 ? made_.get() : -1);
 }
 
 // A file or a unix socket sent here would be acted on with our rights.
@@ -165,8 +166,6 @@ int BrokerServer::Serve() {
 
 }  // namespace
 
-void RunNetBroker(UniqueFd channel) {
-  BrokerServer(std::move(channel)).Run();
-}
+void RunNetBroker(UniqueFd channel) { BrokerServer(std::move(channel)).Run(); }
 
 }  // namespace runsc

@@ -17,9 +17,7 @@ bool InGuest(uint64_t addr, uint64_t length) {
   return addr <= max && length <= max - addr;
 }
 
-int64_t Native(ThreadPage* t, uint64_t number, const uint64_t* args) {
-  return native_call(t, number, args);
-}
+int64_t Native(ThreadPage* t, uint64_t number, const uint64_t* args) { return native_call(t, number, args); }
 
 int64_t NativeMapping(ThreadPage* t, uint64_t number, const uint64_t* args) {
   EnterMapping();
@@ -34,7 +32,8 @@ bool TouchesFiles(uint64_t addr, uint64_t length, bool whole) {
   const uint64_t end = addr + length;
   for (uint32_t i = 0; i < info.file_range_count && i < kMaxFileRanges; i++) {
     const uint64_t file_start = info.file_ranges[i].start, file_end = info.file_ranges[i].end;
-    if (whole ? addr <= file_start && file_end <= end && file_end != 0 : addr < file_end && file_start < end) return true;
+    if (whole ? addr <= file_start && file_end <= end && file_end != 0 : addr < file_end && file_start < end)
+      return true;
   }
   return false;
 }
@@ -48,9 +47,8 @@ int64_t Munmap(ThreadPage* t, const uint64_t* a) {
 }
 
 int64_t Mmap(ThreadPage* t, const uint64_t* a) {
-  constexpr uint64_t kServed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_FIXED_NOREPLACE |
-                               MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_32BIT |
-                               MAP_DENYWRITE | MAP_EXECUTABLE;
+  constexpr uint64_t kServed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE |
+                               MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_32BIT | MAP_DENYWRITE | MAP_EXECUTABLE;
   const uint64_t flags = a[3] & 0xffffffff;
   if ((flags & (MAP_TYPE | MAP_ANONYMOUS)) != (MAP_PRIVATE | MAP_ANONYMOUS)) return kForward;
   if (flags & ~kServed) return kForward;

@@ -48,15 +48,13 @@ int MovableLength(const uint8_t* p) {
   const bool rex_w = (p[0] & 0xf8) == 0x48;
   if (rex_w && p[1] == 0x3d) return 6;                  // cmp $imm32, %rax
   if (rex_w && p[1] == 0x83 && p[2] == 0xf8) return 4;  // cmp $imm8, %rax
-  if (rex_w && (p[1] == 0x89 || p[1] == 0x8b || p[1] == 0x85 || p[1] == 0x31 || p[1] == 0x63) &&
-      IsRegisterForm(p[2])) {
+  if (rex_w && (p[1] == 0x89 || p[1] == 0x8b || p[1] == 0x85 || p[1] == 0x31 || p[1] == 0x63) && IsRegisterForm(p[2])) {
     return 3;  // mov/test/xor/movslq
   }
   if (p[0] == 0x3d) return 5;                  // cmp $imm32, %eax
   if (p[0] == 0x83 && p[1] == 0xf8) return 3;  // cmp $imm8, %eax
   if ((p[0] & 0xf8) == 0x40 && p[1] == 0x89 && IsRegisterForm(p[2])) return 3;
-  if ((p[0] == 0x89 || p[0] == 0x85) && IsRegisterForm(p[1]) && (p[2] & 0xf8) == 0x48 &&
-      p[3] == 0x3d) {
+  if ((p[0] == 0x89 || p[0] == 0x85) && IsRegisterForm(p[1]) && (p[2] & 0xf8) == 0x48 && p[3] == 0x3d) {
     return 8;
   }
   if (p[0] == 0xc3 && IsPadding(p + 1)) return 1;
@@ -103,8 +101,8 @@ uint64_t TakeThunk(int index, uint64_t site) {
 
 uint64_t MapArenaAt(uint64_t addr) {
   if (addr < GUEST_MIN_ADDR || addr > Info().max_addr - kArenaSize) return 0;
-  const int64_t at = Syscall(__NR_mmap, addr, kArenaSize, kRead | kExec,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0UL, 0);
+  const int64_t at =
+      Syscall(__NR_mmap, addr, kArenaSize, kRead | kExec, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0UL, 0);
   return at == static_cast<int64_t>(addr) ? addr : 0;
 }
 
@@ -139,8 +137,7 @@ Thunk MakeThunk(uint64_t at, const uint8_t* bytes, uint64_t site, uint64_t moved
   Thunk thunk{};
   uint8_t* p = thunk.code;
   // lea kThunkReturn(thunk), %rcx; jmp *%gs:TP_ENTRY
-  constexpr uint8_t kEnter[] = {0x48, 0x8d, 0x0d, 8,        0, 0, 0, 0x65,
-                                0xff, 0x24, 0x25, TP_ENTRY, 0, 0, 0};
+  constexpr uint8_t kEnter[] = {0x48, 0x8d, 0x0d, 8, 0, 0, 0, 0x65, 0xff, 0x24, 0x25, TP_ENTRY, 0, 0, 0};
   static_assert(sizeof(kEnter) == kThunkReturn);
   for (uint64_t i = 0; i < sizeof(kEnter); i++) p[i] = kEnter[i];
   for (uint64_t i = 0; i < moved; i++) p[kThunkReturn + i] = bytes[2 + i];
@@ -246,8 +243,8 @@ bool TryPatch(ThreadPage* t, uint64_t site) {
   if (Ask(t, kEventPatchQuery, site) != 1) return false;
   if (!TryLockAlone()) return true;  // next time
   // Once more: others may have changed the mapping before the lock.
-  const bool done =
-      !Local().uses_gs && !Info().show_original && !IsWritable(site) && Rewrite(site, bytes, static_cast<uint64_t>(moved));
+  const bool done = !Local().uses_gs && !Info().show_original && !IsWritable(site) &&
+                    Rewrite(site, bytes, static_cast<uint64_t>(moved));
   Unlock();
   return done;
 }

@@ -41,8 +41,7 @@ uint32_t StageInputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args)
   return staged << kMetaStagedShift;
 }
 
-bool UnstageOutputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args,
-                    const uint64_t* sizes) {
+bool UnstageOutputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args, const uint64_t* sizes) {
   for (int i = 0; i < kMaxStagedArgs; i++) {
     const StagedArg& a = row->args[i];
     if (a.kind == Staging::kNone) break;
@@ -81,13 +80,12 @@ bool SpinForReply(ThreadPage* t) {
 
 void SleepForReply(ThreadPage* t) {
   uint32_t expected = kRequest;
-  while (!__atomic_compare_exchange_n(&t->line.state, &expected, kRequestGuestAsleep, false,
-                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+  while (!__atomic_compare_exchange_n(&t->line.state, &expected, kRequestGuestAsleep, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST)) {
     if (expected >= kReply) return;
   }
   while (__atomic_load_n(&t->line.state, __ATOMIC_ACQUIRE) == kRequestGuestAsleep) {
-    Syscall(__NR_futex, reinterpret_cast<uint64_t>(&t->line.state), kFutexWait,
-            kRequestGuestAsleep);
+    Syscall(__NR_futex, reinterpret_cast<uint64_t>(&t->line.state), kFutexWait, kRequestGuestAsleep);
   }
 }
 
@@ -108,8 +106,7 @@ void SaveFp(ThreadPage* t) {
     const uint64_t mask = t->xsave_mask;
     asm volatile("xsave64 (%0)"
                  :
-                 : "r"(area), "a"(static_cast<uint32_t>(mask)),
-                   "d"(static_cast<uint32_t>(mask >> 32))
+                 : "r"(area), "a"(static_cast<uint32_t>(mask)), "d"(static_cast<uint32_t>(mask >> 32))
                  : "memory");
   }
 }

@@ -19,9 +19,7 @@ ThreadPage* CurrentThread() {
 }
 
 uint64_t Address(const char* label) { return reinterpret_cast<uint64_t>(label); }
-bool Within(uint64_t rip, const char* begin, const char* end) {
-  return rip >= Address(begin) && rip < Address(end);
-}
+bool Within(uint64_t rip, const char* begin, const char* end) { return rip >= Address(begin) && rip < Address(end); }
 bool InStubText(uint64_t rip) { return rip - STUB_BASE < STUB_TEXT_SIZE; }
 
 void CaptureRegs(ThreadPage* t, const MachineContext& m) {
@@ -68,9 +66,7 @@ void CaptureFrame(ThreadPage* t, UserContext* uc) {
   ReportFault(t, *info, uc->m);
 }
 
-bool InExit(uint64_t rip) {
-  return Within(rip, exit_fast, exit_fast_end) || Within(rip, exit_mem, exit_live_end);
-}
+bool InExit(uint64_t rip) { return Within(rip, exit_fast, exit_fast_end) || Within(rip, exit_mem, exit_live_end); }
 
 // Faults of the copy loops turn into their error result.
 bool FixUp(MachineContext* m) {

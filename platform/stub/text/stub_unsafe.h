@@ -11,8 +11,7 @@ namespace runsc::stub {
 
 // The tail of the kernel's ucontext, on x86-64.
 struct MachineContext {
-  uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
-      rflags;
+  uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
   uint16_t cs, gs, fs, ss;
   uint64_t error, trapno, oldmask, cr2, fpstate;
 };
@@ -53,8 +52,8 @@ void tramp_main(ThreadPage* t);
 inline const volatile InfoPage& Info() { return *reinterpret_cast<const InfoPage*>(STUB_INFO); }
 inline LocalPages& Local() { return *reinterpret_cast<LocalPages*>(STUB_LOCAL); }
 
-inline int64_t Syscall(uint64_t number, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0,
-                       uint64_t d = 0, uint64_t e = 0, uint64_t f = 0) {
+inline int64_t Syscall(uint64_t number, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0, uint64_t e = 0,
+                       uint64_t f = 0) {
   register uint64_t r10 asm("r10") = d;
   register uint64_t r8 asm("r8") = e;
   register uint64_t r9 asm("r9") = f;

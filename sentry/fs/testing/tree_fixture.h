@@ -29,16 +29,12 @@ class TreeTest : public ::testing::Test {
  protected:
   explicit TreeTest() = default;
 
-  void MountRoot(RefPtr<FileSystem> fs) {
-    root_ = std::move(*vfs_->MountRoot(std::move(fs), 0, "test"));
-  }
+  void MountRoot(RefPtr<FileSystem> fs) { root_ = std::move(*vfs_->MountRoot(std::move(fs), 0, "test")); }
   Resolver As(CredentialsRef creds) { return Resolver{NoTask(), root_, std::move(creds)}; }
   Resolver Root() { return As(User(0, kAllCapabilities)); }
 
   int Errno(const Result<void>& result) { return result.error().value(); }
-  int Mkdir(const std::string& path, uint32_t mode = 0755) {
-    return Errno(vfs_->Mkdir(Root(), root_, path, mode));
-  }
+  int Mkdir(const std::string& path, uint32_t mode = 0755) { return Errno(vfs_->Mkdir(Root(), root_, path, mode)); }
   int Mkfile(const std::string& path, uint32_t mode = 0644) {
     return Errno(vfs_->Mknod(Root(), root_, path, S_IFREG | mode, 0));
   }

@@ -111,14 +111,18 @@ class FakeContext : public Context {
     thread_->interrupted_ = false;
     return Event{Event::kInterrupted, false, {}, {}};
   }
-  void SetSyscallResult(int64_t rax) override { Edit([&](FakeThread& t) { t.regs_.rax = static_cast<uint64_t>(rax); }); }
+  void SetSyscallResult(int64_t rax) override {
+    Edit([&](FakeThread& t) { t.regs_.rax = static_cast<uint64_t>(rax); });
+  }
   // Nothing runs natively here.
   void SubmitNative(const SyscallRequest&, bool) override { SetSyscallResult(-ENOSYS); }
   const Registers& ReadRegisters() override {
     Edit([&](FakeThread& t) { copy_ = t.regs_; });
     return copy_;
   }
-  void WriteRegisters(const Registers& regs) override { Edit([&](FakeThread& t) { t.regs_ = regs; }); }
+  void WriteRegisters(const Registers& regs) override {
+    Edit([&](FakeThread& t) { t.regs_ = regs; });
+  }
   std::span<const std::byte> ReadFpState() override {
     Edit([&](FakeThread& t) { fp_copy_ = t.fp_; });
     return fp_copy_;
@@ -134,8 +138,12 @@ class FakeContext : public Context {
     std::lock_guard<std::mutex> l(thread_->mu_);
     return thread_->mask_;
   }
-  void SetSignalMask(uint64_t mask) override { Edit([&](FakeThread& t) { t.mask_ = mask; }); }
-  void SetPendingSignals(uint64_t pending) override { Edit([&](FakeThread& t) { t.pending_ = pending; }); }
+  void SetSignalMask(uint64_t mask) override {
+    Edit([&](FakeThread& t) { t.mask_ = mask; });
+  }
+  void SetPendingSignals(uint64_t pending) override {
+    Edit([&](FakeThread& t) { t.pending_ = pending; });
+  }
   void SetClearChildTid(GuestAddr) override {}
   GuestAddr RobustList() const override { return 0; }  // this engine keeps none
   void SetRobustList(GuestAddr) override {}
@@ -255,7 +263,7 @@ class FakeAddressSpace : public AddressSpace {
   FakePlatform& platform_;
   const pid_t host_pid_;
   std::mutex mu_;
-  std::map<uint64_t, Page> pages_;                 // touched ones
+  std::map<uint64_t, Page> pages_;                     // touched ones
   std::vector<std::pair<uint64_t, uint64_t>> ranges_;  // mapped ones
   uint64_t next_free_ = 0x10000000;
 };
@@ -263,7 +271,9 @@ class FakeAddressSpace : public AddressSpace {
 class FakePlatform : public Platform {
  public:
   absl::StatusOr<std::unique_ptr<AddressSpace>> NewAddressSpace() override { return Make(); }
-  absl::StatusOr<std::unique_ptr<AddressSpaceFamily>> NewFamily() override { return absl::UnimplementedError("no families"); }
+  absl::StatusOr<std::unique_ptr<AddressSpaceFamily>> NewFamily() override {
+    return absl::UnimplementedError("no families");
+  }
   const Layout& layout() const override { return layout_; }
   // The guest thread `tid` (waits for it).
   std::shared_ptr<FakeThread> thread(int32_t tid) {

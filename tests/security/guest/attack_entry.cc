@@ -27,7 +27,9 @@ unsigned char* LowPage() {
 
 long Int80(long number, long b = 0, long c = 0, long d = 0) {
   long result;
-  __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(b), "c"(c), "d"(d)
+  __asm__ volatile("int $0x80"
+                   : "=a"(result)
+                   : "a"(number), "b"(b), "c"(c), "d"(d)
                    : "memory", "r8", "r9", "r10", "r11");
   return result;
 }
@@ -36,7 +38,9 @@ long Int80(long number, long b = 0, long c = 0, long d = 0) {
 long CallOnStack(uint64_t stack, long number) {
   long result = number;
   __asm__ volatile("mov %%rsp, %%r12; mov %1, %%rsp; syscall; mov %%r12, %%rsp"
-                   : "+a"(result) : "r"(stack) : "r12", "rcx", "r11", "memory");
+                   : "+a"(result)
+                   : "r"(stack)
+                   : "r12", "rcx", "r11", "memory");
   return result;
 }
 
@@ -88,8 +92,7 @@ TEST(SysenterDoesNotReachTheHost) {
 }
 
 TEST(CompatibilityModeDoesNotReachTheHost) {
-  for (const std::vector<unsigned char>& entry :
-       {std::vector<unsigned char>{0xcd, 0x80}, {0x0f, 0x05}, {0x0f, 0x34}}) {
+  for (const std::vector<unsigned char>& entry : {std::vector<unsigned char>{0xcd, 0x80}, {0x0f, 0x05}, {0x0f, 0x34}}) {
     const int outcome = Outcome(RunInChild([&] {
       unsigned char* page = LowPage();
       const unsigned char exit_with_77[] = {0xb8, 1, 0, 0, 0, 0xbb, 77, 0, 0, 0};
@@ -178,9 +181,10 @@ TEST(SigsysBelongsToTheGuest) {
   raise(SIGSYS);
   EXPECT_EQ((int)seen, SIGSYS);
   EXPECT_EQ(Outcome(RunInChild([] {
-    signal(SIGSYS, SIG_DFL);
-    return raise(SIGSYS);
-  })), 1000 + SIGSYS);
+              signal(SIGSYS, SIG_DFL);
+              return raise(SIGSYS);
+            })),
+            1000 + SIGSYS);
 }
 
 TEST(BlockingEverythingBlocksNoCalls) {
@@ -214,22 +218,27 @@ TEST(KillReachesABusyMaskedProcess) {
 
 TEST(TrapFlag) {
   EXPECT_EQ(Outcome(RunInChild([] {
-    __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq; nop; nop" ::: "memory", "cc");
-    return 3;
-  })), 1000 + SIGTRAP);
-  EXPECT(Outcome(RunInChild([] {
-    long result = SYS_getpid;
-    __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq; syscall" : "+a"(result) : : "rcx", "r11", "memory", "cc");
-    return 3;
-  })) == 1000 + SIGTRAP);
+              __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq; nop; nop" ::: "memory", "cc");
+              return 3;
+            })),
+            1000 + SIGTRAP);
+  EXPECT(
+      Outcome(RunInChild([] {
+        long result = SYS_getpid;
+        __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq; syscall" : "+a"(result) : : "rcx", "r11", "memory", "cc");
+        return 3;
+      })) == 1000 + SIGTRAP);
 }
 
 TEST(OddFlagsAcrossCalls) {
   for (uint64_t bit : {1ul << 14 /* NT */, 1ul << 18 /* AC */, 1ul << 10 /* DF */}) {
     long a = SYS_getpid, b = 7000;
-    __asm__ volatile("pushfq; orq %2, (%%rsp); popfq; syscall; xchg %%rax, %1; syscall; xchg %%rax, %1;"
-                     "pushfq; andq %3, (%%rsp); popfq; cld"
-                     : "+a"(a), "+r"(b) : "r"(bit), "r"(~bit) : "rcx", "r11", "memory", "cc");
+    __asm__ volatile(
+        "pushfq; orq %2, (%%rsp); popfq; syscall; xchg %%rax, %1; syscall; xchg %%rax, %1;"
+        "pushfq; andq %3, (%%rsp); popfq; cld"
+        : "+a"(a), "+r"(b)
+        : "r"(bit), "r"(~bit)
+        : "rcx", "r11", "memory", "cc");
     EXPECT_EQ(a, (long)getpid());
     EXPECT_EQ(b, (long)-ENOSYS);
   }
@@ -237,11 +246,24 @@ TEST(OddFlagsAcrossCalls) {
 }
 
 TEST(PrivilegedInstructions) {
-  struct { const char* name; std::vector<unsigned char> code; } cases[] = {
-      {"hlt", {0xf4}}, {"cli", {0xfa}}, {"in", {0xe4, 0x60}}, {"out", {0xe6, 0x80}}, {"rdmsr", {0x0f, 0x32}},
-      {"wrmsr", {0x0f, 0x30}}, {"mov cr0", {0x0f, 0x20, 0xc0}}, {"lgdt", {0x0f, 0x01, 0x10}},
-      {"swapgs", {0x0f, 0x01, 0xf8}}, {"invd", {0x0f, 0x08}}, {"iretq kernel", {0x6a, 0x00, 0x6a, 0x00, 0x6a, 0x02, 0x6a, 0x10, 0x6a, 0x00, 0x48, 0xcf}},
-      {"sysret", {0x48, 0x0f, 0x07}}, {"ud2", {0x0f, 0x0b}}, {"int 0x81", {0xcd, 0x81}}, {"int 8", {0xcd, 0x08}}};
+  struct {
+    const char* name;
+    std::vector<unsigned char> code;
+  } cases[] = {{"hlt", {0xf4}},
+               {"cli", {0xfa}},
+               {"in", {0xe4, 0x60}},
+               {"out", {0xe6, 0x80}},
+               {"rdmsr", {0x0f, 0x32}},
+               {"wrmsr", {0x0f, 0x30}},
+               {"mov cr0", {0x0f, 0x20, 0xc0}},
+               {"lgdt", {0x0f, 0x01, 0x10}},
+               {"swapgs", {0x0f, 0x01, 0xf8}},
+               {"invd", {0x0f, 0x08}},
+               {"iretq kernel", {0x6a, 0x00, 0x6a, 0x00, 0x6a, 0x02, 0x6a, 0x10, 0x6a, 0x00, 0x48, 0xcf}},
+               {"sysret", {0x48, 0x0f, 0x07}},
+               {"ud2", {0x0f, 0x0b}},
+               {"int 0x81", {0xcd, 0x81}},
+               {"int 8", {0xcd, 0x08}}};
   for (const auto& one : cases) {
     const int outcome = Outcome(RunInChild([&] {
       unsigned char* page = LowPage();
@@ -298,8 +320,9 @@ TEST(LocalDescriptors) {
 
 TEST(KernelInterfacesThatMustNotExist) {
   if (!InSandbox()) Skip("the machine's kernel may serve these");
-  for (long number : {(long)SYS_bpf, (long)SYS_perf_event_open, 425L /* io_uring_setup */, (long)SYS_userfaultfd,
-                      (long)SYS_kexec_load, (long)SYS_init_module, (long)SYS_open_by_handle_at, (long)SYS_lookup_dcookie}) {
+  for (long number :
+       {(long)SYS_bpf, (long)SYS_perf_event_open, 425L /* io_uring_setup */, (long)SYS_userfaultfd,
+        (long)SYS_kexec_load, (long)SYS_init_module, (long)SYS_open_by_handle_at, (long)SYS_lookup_dcookie}) {
     const long result = syscall(number, 0, 0, 0, 0, 0);
     EXPECT(result == -1 && (errno == ENOSYS || errno == EPERM || errno == EINVAL || errno == EFAULT || errno == EBADF));
   }

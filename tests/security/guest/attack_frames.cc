@@ -40,7 +40,9 @@ constexpr int kSegv = 1000 + SIGSEGV;
 
 }  // namespace
 
-TEST(UntouchedFrame) { EXPECT_EQ(AfterForging([](ucontext_t*) {}), 0); }
+TEST(UntouchedFrame) {
+  EXPECT_EQ(AfterForging([](ucontext_t*) {}), 0);
+}
 
 TEST(InstructionPointer) {
   EXPECT_EQ(AfterForging([](ucontext_t* c) { REGISTER(c, RIP) = 0; }), kSegv);
@@ -60,9 +62,8 @@ TEST(Segments) {
   for (int code : {0x10, 0x08, 0x1b, 0xffff, 0x00, 0x2b}) {
     static int selector;
     selector = code;
-    const int outcome = AfterForging([](ucontext_t* c) {
-      REGISTER(c, CSGSFS) = (REGISTER(c, CSGSFS) & ~0xffffll) | selector;
-    });
+    const int outcome =
+        AfterForging([](ucontext_t* c) { REGISTER(c, CSGSFS) = (REGISTER(c, CSGSFS) & ~0xffffll) | selector; });
     EXPECT(outcome == 0 || outcome > 1000);  // ignored or fatal, never a kernel selector in force
   }
   EXPECT(AfterForging([](ucontext_t* c) { REGISTER(c, CSGSFS) |= 0xffffll << 48; }) >= 0);

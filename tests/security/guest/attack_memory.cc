@@ -88,70 +88,77 @@ TEST(UnmappingEverythingElse) {
 
 TEST(UnmappingPageByPage) {
   EXPECT_EQ(RunInChild([] {
-    for (uint64_t address : ForeignAddresses()) munmap((void*)address, kPage);
-    return StillAlive() ? 0 : 1;
-  }), 0);
+              for (uint64_t address : ForeignAddresses()) munmap((void*)address, kPage);
+              return StillAlive() ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(ProtectingEverythingElse) {
   EXPECT_EQ(RunInChild([] {
-    for (uint64_t address : ForeignAddresses()) {
-      for (int protection : {PROT_NONE, PROT_READ | PROT_WRITE | PROT_EXEC}) {
-        if (mprotect((void*)address, kPage, protection) == 0) return 1;  // nothing of ours is there
-      }
-    }
-    return StillAlive() ? 0 : 2;
-  }), 0);
+              for (uint64_t address : ForeignAddresses()) {
+                for (int protection : {PROT_NONE, PROT_READ | PROT_WRITE | PROT_EXEC}) {
+                  if (mprotect((void*)address, kPage, protection) == 0) return 1;  // nothing of ours is there
+                }
+              }
+              return StillAlive() ? 0 : 2;
+            }),
+            0);
 }
 
 TEST(AdviceOnEverythingElse) {
-  EXPECT_EQ(RunInChild([] {
-    for (const Range& gap : Gaps()) {
-      for (int advice : {MADV_DONTNEED, MADV_REMOVE, MADV_FREE, MADV_DONTFORK, MADV_WIPEONFORK, MADV_HWPOISON}) {
-        madvise((void*)gap.start, gap.end - gap.start, advice);
-      }
-    }
-    for (uint64_t address : ForeignAddresses()) madvise((void*)address, kPage, MADV_DONTNEED);
-    return StillAlive() ? 0 : 1;
-  }), 0);
+  EXPECT_EQ(
+      RunInChild([] {
+        for (const Range& gap : Gaps()) {
+          for (int advice : {MADV_DONTNEED, MADV_REMOVE, MADV_FREE, MADV_DONTFORK, MADV_WIPEONFORK, MADV_HWPOISON}) {
+            madvise((void*)gap.start, gap.end - gap.start, advice);
+          }
+        }
+        for (uint64_t address : ForeignAddresses()) madvise((void*)address, kPage, MADV_DONTNEED);
+        return StillAlive() ? 0 : 1;
+      }),
+      0);
 }
 
 TEST(MovingEverythingElse) {
   EXPECT_EQ(RunInChild([] {
-    void* target = mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    for (uint64_t address : ForeignAddresses()) {
-      mremap((void*)address, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target);
-      mremap((void*)address, kPage, 2 * kPage, MREMAP_MAYMOVE);
-      mremap((void*)address, 0, kPage, MREMAP_MAYMOVE);
-    }
-    return StillAlive() ? 0 : 1;
-  }), 0);
+              void* target = mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              for (uint64_t address : ForeignAddresses()) {
+                mremap((void*)address, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+                mremap((void*)address, kPage, 2 * kPage, MREMAP_MAYMOVE);
+                mremap((void*)address, 0, kPage, MREMAP_MAYMOVE);
+              }
+              return StillAlive() ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(MappingOverEverythingElse) {
   EXPECT_EQ(RunInChild([] {
-    // A single page each, so that nothing but a refusal keeps hidden mappings whole.
-    for (uint64_t address : ForeignAddresses()) {
-      mmap((void*)address, kPage, PROT_READ | PROT_WRITE | PROT_EXEC,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-    }
-    if (!StillAlive()) return 1;
-    for (const Range& gap : Gaps()) {
-      mmap((void*)gap.start, gap.end - gap.start, PROT_NONE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-    }
-    return StillAlive() ? 0 : 2;
-  }), 0);
+              // A single page each, so that nothing but a refusal keeps hidden mappings whole.
+              for (uint64_t address : ForeignAddresses()) {
+                mmap((void*)address, kPage, PROT_READ | PROT_WRITE | PROT_EXEC,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+              }
+              if (!StillAlive()) return 1;
+              for (const Range& gap : Gaps()) {
+                mmap((void*)gap.start, gap.end - gap.start, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+              }
+              return StillAlive() ? 0 : 2;
+            }),
+            0);
 }
 
 TEST(MovingOntoEverythingElse) {
   EXPECT_EQ(RunInChild([] {
-    for (uint64_t address : ForeignAddresses()) {
-      void* page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      mremap(page, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, (void*)address);
-    }
-    return StillAlive() ? 0 : 1;
-  }), 0);
+              for (uint64_t address : ForeignAddresses()) {
+                void* page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                mremap(page, kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, (void*)address);
+              }
+              return StillAlive() ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(LengthsThatWrap) {
@@ -263,14 +270,17 @@ TEST(UnmappedWhileTheKernelCopies) {
   static std::atomic<bool> stop;
   page = (char*)mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   pthread_t thread;
-  pthread_create(&thread, nullptr, [](void*) -> void* {
-    while (!stop) {
-      mprotect(page, kPage, PROT_NONE);
-      mprotect(page, kPage, PROT_READ | PROT_WRITE);
-      mmap(page, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    }
-    return nullptr;
-  }, nullptr);
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        while (!stop) {
+          mprotect(page, kPage, PROT_NONE);
+          mprotect(page, kPage, PROT_READ | PROT_WRITE);
+          mmap(page, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        }
+        return nullptr;
+      },
+      nullptr);
   const int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
   int odd = 0;
   for (const double end = NowSeconds() + 2; NowSeconds() < end;) {
@@ -291,13 +301,16 @@ TEST(ChangingArgumentsWhileTheKernelReads) {
   static char buffer[100];
   static std::atomic<bool> stop;
   pthread_t thread;
-  pthread_create(&thread, nullptr, [](void*) -> void* {
-    for (unsigned i = 0; !stop; i++) {
-      *(volatile uint64_t*)&io[0].iov_base = i & 1 ? (uint64_t)buffer : 8;
-      *(volatile uint64_t*)&io[0].iov_len = i & 2 ? 100 : 1ul << 62;
-    }
-    return nullptr;
-  }, nullptr);
+  pthread_create(
+      &thread, nullptr,
+      [](void*) -> void* {
+        for (unsigned i = 0; !stop; i++) {
+          *(volatile uint64_t*)&io[0].iov_base = i & 1 ? (uint64_t)buffer : 8;
+          *(volatile uint64_t*)&io[0].iov_len = i & 2 ? 100 : 1ul << 62;
+        }
+        return nullptr;
+      },
+      nullptr);
   const int null = open("/dev/null", O_WRONLY);
   for (const double end = NowSeconds() + 1; NowSeconds() < end;) {
     const ssize_t n = writev(null, io, 2);
@@ -310,13 +323,14 @@ TEST(ChangingArgumentsWhileTheKernelReads) {
 
 TEST(ManyMappingsAreBounded) {
   EXPECT_EQ(RunInChild([] {
-    int count = 0;
-    for (; count < 100000; count++) {
-      const int protection = count % 2 ? PROT_READ : PROT_NONE;
-      if (mmap(nullptr, kPage, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) break;
-    }
-    return count > 1000 && (count == 100000 || errno == ENOMEM) && syscall(SYS_getppid) > 0 ? 0 : 1;
-  }), 0);
+              int count = 0;
+              for (; count < 100000; count++) {
+                const int protection = count % 2 ? PROT_READ : PROT_NONE;
+                if (mmap(nullptr, kPage, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) break;
+              }
+              return count > 1000 && (count == 100000 || errno == ENOMEM) && syscall(SYS_getppid) > 0 ? 0 : 1;
+            }),
+            0);
   EXPECT(StillAlive());
 }
 

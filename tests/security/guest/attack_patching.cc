@@ -23,7 +23,7 @@ using namespace guest;
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr int kHot = 50;  // calls after which any site is surely rewritten, if ever
+constexpr int kHot = 50;     // calls after which any site is surely rewritten, if ever
 constexpr size_t kSite = 5;  // offset of the syscall instruction in both kinds of function
 
 using Function = long (*)();
@@ -49,16 +49,16 @@ unsigned char* WritablePages(size_t count, void* where = nullptr) {
   return static_cast<unsigned char*>(pages);
 }
 
-void MakeCode(void* pages, size_t count) {
-  ASSERT(mprotect(pages, count * kPage, PROT_READ | PROT_EXEC) == 0);
-}
+void MakeCode(void* pages, size_t count) { ASSERT(mprotect(pages, count * kPage, PROT_READ | PROT_EXEC) == 0); }
 
 long Call(const unsigned char* code) { return reinterpret_cast<Function>(const_cast<unsigned char*>(code))(); }
 
 // What a jump to the instruction after the call returns with `rax` in its register.
 long EnterAfterCall(const unsigned char* code, long rax) {
   __asm__ volatile("sub $128, %%rsp; call *%1; add $128, %%rsp"
-                   : "+a"(rax) : "r"(code + kSite + 2) : "memory", "cc", "rcx", "r11");
+                   : "+a"(rax)
+                   : "r"(code + kSite + 2)
+                   : "memory", "cc", "rcx", "r11");
   return rax;
 }
 
@@ -75,14 +75,17 @@ bool OnThreads(int count, const std::function<bool(int)>& body) {
   shared.waiting = count;
   std::vector<pthread_t> threads(count);
   for (pthread_t& thread : threads) {
-    const int made = pthread_create(&thread, nullptr, [](void* raw) -> void* {
-      Shared& s = *static_cast<Shared*>(raw);
-      const int index = s.index++;
-      s.waiting--;
-      while (s.waiting > 0) sched_yield();
-      if (!(*s.body)(index)) s.good = false;
-      return nullptr;
-    }, &shared);
+    const int made = pthread_create(
+        &thread, nullptr,
+        [](void* raw) -> void* {
+          Shared& s = *static_cast<Shared*>(raw);
+          const int index = s.index++;
+          s.waiting--;
+          while (s.waiting > 0) sched_yield();
+          if (!(*s.body)(index)) s.good = false;
+          return nullptr;
+        },
+        &shared);
     if (made != 0) abort();
   }
   for (pthread_t thread : threads) pthread_join(thread, nullptr);
@@ -198,35 +201,36 @@ TEST(WholePagesAreRewritten) {
 
 TEST(SitesVanishUnderTheirCallers) {
   EXPECT_EQ(RunInChild([] {
-    unsigned char* code = WritablePages(2);
-    struct sigaction action = {};
-    action.sa_handler = Escape;
-    action.sa_flags = SA_NODEFER;
-    for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGTRAP}) sigaction(signal, &action, nullptr);
-    const long pid = getpid();
-    std::atomic<bool> done{false};
-    std::atomic<long> served{0};
-    const bool good = OnThreads(3, [&](int index) {
-      volatile bool right = true;  // lives across the jump
-      while (index > 0 && !done) {
-        if (sigsetjmp(escape, 0) != 0) continue;
-        if (Call(code + 16) != pid || Call(code + kPage - kSite - 1) != pid) right = false;
-        served++;
-      }
-      for (int round = 0; index == 0 && round < 400; round++) {
-        if (round % 2) munmap(code, 2 * kPage);
-        WritablePages(2, code);
-        PutReturn(code + 16, SYS_getpid);
-        PutCompare(code + kPage - kSite - 1, SYS_getpid);  // on both pages
-        MakeCode(code, 2);
-        const long before = served;
-        for (int i = 0; i < 50 && served < before + 20; i++) sched_yield();
-      }
-      done = true;
-      return right;
-    });
-    return good && served > 0 && other_signals == 0 ? 0 : 1;
-  }), 0);
+              unsigned char* code = WritablePages(2);
+              struct sigaction action = {};
+              action.sa_handler = Escape;
+              action.sa_flags = SA_NODEFER;
+              for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGTRAP}) sigaction(signal, &action, nullptr);
+              const long pid = getpid();
+              std::atomic<bool> done{false};
+              std::atomic<long> served{0};
+              const bool good = OnThreads(3, [&](int index) {
+                volatile bool right = true;  // lives across the jump
+                while (index > 0 && !done) {
+                  if (sigsetjmp(escape, 0) != 0) continue;
+                  if (Call(code + 16) != pid || Call(code + kPage - kSite - 1) != pid) right = false;
+                  served++;
+                }
+                for (int round = 0; index == 0 && round < 400; round++) {
+                  if (round % 2) munmap(code, 2 * kPage);
+                  WritablePages(2, code);
+                  PutReturn(code + 16, SYS_getpid);
+                  PutCompare(code + kPage - kSite - 1, SYS_getpid);  // on both pages
+                  MakeCode(code, 2);
+                  const long before = served;
+                  for (int i = 0; i < 50 && served < before + 20; i++) sched_yield();
+                }
+                done = true;
+                return right;
+              });
+              return good && served > 0 && other_signals == 0 ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(SharedCodeIsLeftAlone) {

@@ -90,18 +90,31 @@ TEST(ExecWhileSiblingsCall) {
   for (int round = 0; round < 20; round++) {
     const int status = RunInChild([] {
       for (int i = 0; i < 6; i++) {
-        Small([](void* which) -> void* {
-          for (;;) {
-            switch ((long)which) {
-              case 0: getppid(); break;
-              case 1: usleep(1); break;
-              case 2: free(malloc(100000)); break;
-              case 3: syscall(7000); break;
-              case 4: sched_yield(); break;
-              default: pause();
-            }
-          }
-        }, (void*)(long)i);
+        Small(
+            [](void* which) -> void* {
+              for (;;) {
+                switch ((long)which) {
+                  case 0:
+                    getppid();
+                    break;
+                  case 1:
+                    usleep(1);
+                    break;
+                  case 2:
+                    free(malloc(100000));
+                    break;
+                  case 3:
+                    syscall(7000);
+                    break;
+                  case 4:
+                    sched_yield();
+                    break;
+                  default:
+                    pause();
+                }
+              }
+            },
+            (void*)(long)i);
       }
       usleep(500);
       execl(SelfPath(), SelfPath(), "--helper", "Leave", nullptr);

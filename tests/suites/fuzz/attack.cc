@@ -66,14 +66,47 @@ bool IsLeftOut(long number) {
 constexpr uint64_t kArena = 0x40000000, kArenaSize = 64 << 12;
 constexpr uint64_t kReadOnly = kArena + kArenaSize, kNothing = kReadOnly + 4096;
 constexpr int kDescriptors = 40;
-constexpr const char* kPaths[] = {"/", ".", "..", "a", "b", "d", "d/a", "d/../b", "l", "loop", "/tmp", "/proc/self/maps",
-                                  "/proc/self/fd", "/proc/self/fd/5", "/proc/self/mem", "/proc/self/status", "/proc/sys/kernel/hostname",
-                                  "/proc/self/ns/net", "/proc/self/task", "/dev/null", "/dev/zero", "/dev/ptmx", "/dev/tty", "/dev/shm/m",
-                                  "/dev/pts/0", "/sys", "/etc/passwd", "user.x", "security.capability", "system.posix_acl_access",
-                                  "tmpfs", "proc", "overlay", "", "lowerdir=/tmp,upperdir=d,workdir=e", "size=1m", "/mq"};
+constexpr const char* kPaths[] = {"/",
+                                  ".",
+                                  "..",
+                                  "a",
+                                  "b",
+                                  "d",
+                                  "d/a",
+                                  "d/../b",
+                                  "l",
+                                  "loop",
+                                  "/tmp",
+                                  "/proc/self/maps",
+                                  "/proc/self/fd",
+                                  "/proc/self/fd/5",
+                                  "/proc/self/mem",
+                                  "/proc/self/status",
+                                  "/proc/sys/kernel/hostname",
+                                  "/proc/self/ns/net",
+                                  "/proc/self/task",
+                                  "/dev/null",
+                                  "/dev/zero",
+                                  "/dev/ptmx",
+                                  "/dev/tty",
+                                  "/dev/shm/m",
+                                  "/dev/pts/0",
+                                  "/sys",
+                                  "/etc/passwd",
+                                  "user.x",
+                                  "security.capability",
+                                  "system.posix_acl_access",
+                                  "tmpfs",
+                                  "proc",
+                                  "overlay",
+                                  "",
+                                  "lowerdir=/tmp,upperdir=d,workdir=e",
+                                  "size=1m",
+                                  "/mq"};
 
 void MapArena() {
-  mmap(reinterpret_cast<void*>(kArena), kArenaSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  mmap(reinterpret_cast<void*>(kArena), kArenaSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+       0);
   mmap(reinterpret_cast<void*>(kReadOnly), 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   mmap(reinterpret_cast<void*>(kNothing), 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
@@ -81,7 +114,8 @@ void MapArena() {
 uint64_t Number(Random& random) {
   switch (random.Below(6)) {
     case 0:
-      return random.Pick<uint64_t>({UINT64_MAX, 0x80000000, 0x7fffffff, 0xffffffff, 1ull << 63, INT64_MAX, 1ull << 32, 0x7ffffffff000});
+      return random.Pick<uint64_t>(
+          {UINT64_MAX, 0x80000000, 0x7fffffff, 0xffffffff, 1ull << 63, INT64_MAX, 1ull << 32, 0x7ffffffff000});
     case 1:
       return uint64_t{1} << random.Below(64);
     case 2:
@@ -112,8 +146,9 @@ uint64_t Size(Random& random) {
 }
 
 uint64_t ProcessNumber(Random& random) {
-  return random.Pick<uint64_t>({0, 0, static_cast<uint64_t>(RawCall(SYS_getpid)), static_cast<uint64_t>(RawCall(SYS_gettid)),
-                                static_cast<uint64_t>(RawCall(SYS_getppid)), 2, 3, 4, 5, 99999});
+  return random.Pick<uint64_t>({0, 0, static_cast<uint64_t>(RawCall(SYS_getpid)),
+                                static_cast<uint64_t>(RawCall(SYS_gettid)), static_cast<uint64_t>(RawCall(SYS_getppid)),
+                                2, 3, 4, 5, 99999});
 }
 
 uint64_t Flags(Random& random, std::initializer_list<int> known) {
@@ -138,21 +173,23 @@ uint64_t Argument(Random& random, char letter) {
     case 's':
       return random.OneIn(8) ? Pointer(random) : PathArgument(random);
     case 'O':
-      return Flags(random, {O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_NONBLOCK, O_DIRECTORY, O_NOFOLLOW, O_PATH,
-                            O_CLOEXEC, O_DIRECT, O_TMPFILE, O_NOATIME, O_SYNC});
+      return Flags(random, {O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_NONBLOCK, O_DIRECTORY, O_NOFOLLOW,
+                            O_PATH, O_CLOEXEC, O_DIRECT, O_TMPFILE, O_NOATIME, O_SYNC});
     case 'p':
       return Flags(random, {PROT_READ, PROT_WRITE, PROT_READ | PROT_WRITE, PROT_EXEC, PROT_GROWSDOWN});
     case 'm':
-      return Flags(random, {MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_GROWSDOWN, MAP_LOCKED, MAP_NORESERVE, MAP_POPULATE,
-                            MAP_STACK, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_SHARED_VALIDATE, MAP_32BIT});
+      return Flags(random, {MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_GROWSDOWN, MAP_LOCKED, MAP_NORESERVE,
+                            MAP_POPULATE, MAP_STACK, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_SHARED_VALIDATE, MAP_32BIT});
     case 'A':
       return Flags(random, {AT_SYMLINK_NOFOLLOW, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_EMPTY_PATH, AT_NO_AUTOMOUNT});
     case 'c':  // of a child with memory of its own: it ends at once
-      return (Flags(random, {CLONE_FILES, CLONE_FS, CLONE_PARENT, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
-                             CLONE_PIDFD, CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_SYSVSEM, SIGCHLD}) &
+      return (Flags(random,
+                    {CLONE_FILES, CLONE_FS, CLONE_PARENT, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET,
+                     CLONE_NEWIPC, CLONE_PIDFD, CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_SYSVSEM, SIGCHLD}) &
               ~uint64_t{CLONE_VM});
     case 'S':
-      return random.OneIn(4) ? random.Below(70) : static_cast<uint64_t>(random.Pick({SIGALRM, SIGCHLD, SIGUSR1, SIGCONT, SIGURG, 34}));
+      return random.OneIn(4) ? random.Below(70)
+                             : static_cast<uint64_t>(random.Pick({SIGALRM, SIGCHLD, SIGUSR1, SIGCONT, SIGURG, 34}));
     case 'F':
       return random.Below(16) | random.Pick<uint64_t>({0, 128, 256, 384});
     case 'w':
@@ -297,7 +334,8 @@ void Worker(uint64_t seed, const Options& options, Progress& progress) {
   MapArena();
   std::vector<std::thread> siblings;
   for (int i = 1; i < options.threads; ++i) {
-    siblings.emplace_back([&, i] { CallRandomly(seed ^ static_cast<uint64_t>(i) << 48, options.calls_per_worker, progress); });
+    siblings.emplace_back(
+        [&, i] { CallRandomly(seed ^ static_cast<uint64_t>(i) << 48, options.calls_per_worker, progress); });
   }
   CallRandomly(seed, options.calls_per_worker, progress);
   _exit(0);
@@ -313,7 +351,8 @@ int64_t NowMs() {
 // A worker that cannot see us, under the init of namespaces of its own, whose end takes all along: what it makes
 // and Linux keeps is not counted as growth.
 pid_t StartWorker(uint64_t seed, const Options& options, Progress& progress) {
-  const pid_t init = static_cast<pid_t>(RawCall(SYS_clone, {CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, 0, 0, 0, 0, 0}));
+  const pid_t init =
+      static_cast<pid_t>(RawCall(SYS_clone, {CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, 0, 0, 0, 0, 0}));
   if (init != 0) return init;
   const pid_t worker = fork();
   if (worker == 0) Worker(seed, options, progress);
@@ -361,7 +400,8 @@ int Attack(const Options& options) {
     fprintf(stderr, "fuzz: attack mode is for the init of a container, not for a machine\n");
     return 2;
   }
-  auto* progress = static_cast<Progress*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* progress =
+      static_cast<Progress*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   const int64_t end = NowMs() + options.seconds * 1000;
   uint64_t calls = 0, workers = 0;
   for (int64_t shown = 0; options.seconds > 0 ? NowMs() < end : calls < options.calls; ++workers) {

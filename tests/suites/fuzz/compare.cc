@@ -37,25 +37,25 @@ namespace {
 
 // --- what an argument is. Memory arguments have an area each, so that none overlap.
 enum Kind : char {
-  kFd,      // a small number
-  kDir,     // AT_FDCWD or a small number
+  kFd,   // a small number
+  kDir,  // AT_FDCWD or a small number
   kPath,
-  kBytes,   // read by the call
-  kRoom,    // written by it: as many bytes as the result says are shown
-  kInts,    // written by it: two ints are shown
-  kStat,    // struct stat: what does not depend on the place is shown
-  kQuiet,   // written by it, not shown
+  kBytes,  // read by the call
+  kRoom,   // written by it: as many bytes as the result says are shown
+  kInts,   // written by it: two ints are shown
+  kStat,   // struct stat: what does not depend on the place is shown
+  kQuiet,  // written by it, not shown
   kIovecs,
-  kName,    // struct sockaddr_un
-  kTimes,   // two struct timespec
-  kLock,    // struct flock
-  kEvent,   // struct epoll_event
-  kPolls,   // struct pollfd[4], shown
+  kName,   // struct sockaddr_un
+  kTimes,  // two struct timespec
+  kLock,   // struct flock
+  kEvent,  // struct epoll_event
+  kPolls,  // struct pollfd[4], shown
   kSize,
   kOffset,
   kOffsetAt,  // where an offset is, shown
   kMode,
-  kAddress,   // of the pages for mappings
+  kAddress,  // of the pages for mappings
   kOneOf,
 };
 
@@ -70,12 +70,13 @@ constexpr Arg Of(T... values) {
   return {kOneOf, {static_cast<uint64_t>(values)...}, sizeof...(values)};
 }
 
-constexpr Arg kFd_{kFd}, kDir_{kDir}, kPath_{kPath}, kBytes_{kBytes}, kRoom_{kRoom}, kInts_{kInts}, kStat_{kStat}, kQuiet_{kQuiet},
-    kIovecs_{kIovecs}, kName_{kName}, kTimes_{kTimes}, kLock_{kLock}, kEvent_{kEvent}, kPolls_{kPolls}, kSize_{kSize},
-    kOffset_{kOffset}, kOffsetAt_{kOffsetAt}, kMode_{kMode}, kAddress_{kAddress};
-constexpr Arg kOpenFlags = Of(O_RDONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND | O_CREAT,
-                              O_DIRECTORY, O_NOFOLLOW, O_PATH, O_PATH | O_NOFOLLOW, O_RDWR | O_TMPFILE, O_RDONLY | O_NONBLOCK,
-                              O_RDWR | O_NONBLOCK | O_CREAT, O_WRONLY | O_NONBLOCK, O_CREAT | O_DIRECTORY, 3);
+constexpr Arg kFd_{kFd}, kDir_{kDir}, kPath_{kPath}, kBytes_{kBytes}, kRoom_{kRoom}, kInts_{kInts}, kStat_{kStat},
+    kQuiet_{kQuiet}, kIovecs_{kIovecs}, kName_{kName}, kTimes_{kTimes}, kLock_{kLock}, kEvent_{kEvent}, kPolls_{kPolls},
+    kSize_{kSize}, kOffset_{kOffset}, kOffsetAt_{kOffsetAt}, kMode_{kMode}, kAddress_{kAddress};
+constexpr Arg kOpenFlags =
+    Of(O_RDONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND | O_CREAT,
+       O_DIRECTORY, O_NOFOLLOW, O_PATH, O_PATH | O_NOFOLLOW, O_RDWR | O_TMPFILE, O_RDONLY | O_NONBLOCK,
+       O_RDWR | O_NONBLOCK | O_CREAT, O_WRONLY | O_NONBLOCK, O_CREAT | O_DIRECTORY, 3);
 constexpr Arg kIds = Of(0, 1000, 1001, -1);
 constexpr Arg kResources = Of(0, 1, 3, 4, 6, 7, 8, 13, 15, 16, -1);
 constexpr Arg kSignals = Of(0, 1, 2, 9, 10, 17, 19, 32, 64, 65, -1);
@@ -137,7 +138,8 @@ constexpr CallSpec kCalls[] = {
     CALL(symlinkat, kPath_, kDir_, kPath_),
     CALL(readlink, kPath_, kRoom_, kSize_),
     CALL(readlinkat, kDir_, kPath_, kRoom_, kSize_),
-    CALL(mknodat, kDir_, kPath_, Of(S_IFIFO | 0600, S_IFREG | 0644, S_IFSOCK | 0600, S_IFDIR | 0700, 0600, S_IFLNK), Of(0)),
+    CALL(mknodat, kDir_, kPath_, Of(S_IFIFO | 0600, S_IFREG | 0644, S_IFSOCK | 0600, S_IFDIR | 0700, 0600, S_IFLNK),
+         Of(0)),
     CALL(chmod, kPath_, kMode_),
     CALL(fchmod, kFd_, kMode_),
     CALL(fchmodat, kDir_, kPath_, kMode_),
@@ -172,18 +174,26 @@ constexpr CallSpec kCalls[] = {
     CALL(flock, kFd_, Of(LOCK_SH | LOCK_NB, LOCK_EX | LOCK_NB, LOCK_UN, 3, 0, 15)),
     CALL(pipe2, kInts_, Of(0, O_NONBLOCK, O_CLOEXEC, O_DIRECT, O_APPEND)),
     CALL(pipe2, kInts_, Of(O_NONBLOCK)),
-    CALL(socketpair, Of(AF_UNIX, AF_INET, 0, 99), Of(SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM | SOCK_NONBLOCK, SOCK_RAW, 99), Of(0, 1, 99), kInts_),
-    CALL(socket, Of(AF_UNIX, AF_INET, AF_INET6, 0, 46, -1), Of(SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, 0, 99), Of(0, 6, 17, 99, -1)),
+    CALL(socketpair, Of(AF_UNIX, AF_INET, 0, 99),
+         Of(SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM | SOCK_NONBLOCK, SOCK_RAW, 99), Of(0, 1, 99), kInts_),
+    CALL(socket, Of(AF_UNIX, AF_INET, AF_INET6, 0, 46, -1), Of(SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, 0, 99),
+         Of(0, 6, 17, 99, -1)),
     CALL(bind, kFd_, kName_, Of(2, 3, 6, 110, 111, 0, -1)),
     CALL(connect, kFd_, kName_, Of(2, 3, 6, 110, 111, 0, -1)),
     CALL(listen, kFd_, Of(0, 1, 10, -1)),
     CALL(accept4, kFd_, Of(0), Of(0), Of(SOCK_NONBLOCK, SOCK_CLOEXEC, 1)),
     CALL(shutdown, kFd_, Of(0, 1, 2, 3, -1)),
-    CALL(sendto, kFd_, kBytes_, kSize_, Of(MSG_DONTWAIT | MSG_NOSIGNAL, MSG_DONTWAIT | MSG_OOB, MSG_DONTWAIT | MSG_EOR), Of(0), Of(0)),
+    CALL(sendto, kFd_, kBytes_, kSize_, Of(MSG_DONTWAIT | MSG_NOSIGNAL, MSG_DONTWAIT | MSG_OOB, MSG_DONTWAIT | MSG_EOR),
+         Of(0), Of(0)),
     CALL(sendto, kFd_, kBytes_, kSize_, Of(MSG_DONTWAIT | MSG_NOSIGNAL), kName_, Of(3, 6, 110, 0)),
-    CALL(recvfrom, kFd_, kRoom_, kSize_, Of(MSG_DONTWAIT, MSG_DONTWAIT | MSG_PEEK, MSG_DONTWAIT | MSG_TRUNC, MSG_DONTWAIT | MSG_OOB), Of(0), Of(0)),
-    CALL(getsockopt, kFd_, Of(SOL_SOCKET), Of(SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ERROR, SO_ACCEPTCONN, SO_REUSEADDR, SO_PASSCRED, SO_LINGER, SO_RCVLOWAT, 9999), kQuiet_, Of(0)),
-    CALL(setsockopt, kFd_, Of(SOL_SOCKET, 6, 0, 9999), Of(SO_REUSEADDR, SO_PASSCRED, SO_LINGER, SO_RCVLOWAT, SO_BROADCAST, 9999), kBytes_, Of(0, 1, 4, 8, -1)),
+    CALL(recvfrom, kFd_, kRoom_, kSize_,
+         Of(MSG_DONTWAIT, MSG_DONTWAIT | MSG_PEEK, MSG_DONTWAIT | MSG_TRUNC, MSG_DONTWAIT | MSG_OOB), Of(0), Of(0)),
+    CALL(getsockopt, kFd_, Of(SOL_SOCKET),
+         Of(SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ERROR, SO_ACCEPTCONN, SO_REUSEADDR, SO_PASSCRED, SO_LINGER, SO_RCVLOWAT,
+            9999),
+         kQuiet_, Of(0)),
+    CALL(setsockopt, kFd_, Of(SOL_SOCKET, 6, 0, 9999),
+         Of(SO_REUSEADDR, SO_PASSCRED, SO_LINGER, SO_RCVLOWAT, SO_BROADCAST, 9999), kBytes_, Of(0, 1, 4, 8, -1)),
     CALL(eventfd2, Of(0, 1, 7), Of(0, EFD_NONBLOCK, EFD_SEMAPHORE, 99)),
     CALL(epoll_create1, Of(0, EPOLL_CLOEXEC, 1)),
     CALL(epoll_ctl, kFd_, Of(1, 2, 3, 4, 0), kFd_, kEvent_),
@@ -193,7 +203,8 @@ constexpr CallSpec kCalls[] = {
     CALL(timerfd_settime, kFd_, Of(0, 1, 2, 8), kTimes_, kQuiet_),
     CALL(memfd_create, kPath_, Of(0, 1, 2, 3, 8, 16, 99)),
     CALL(inotify_init1, Of(IN_NONBLOCK, IN_CLOEXEC | IN_NONBLOCK, 99)),
-    CALL(inotify_add_watch, kFd_, kPath_, Of(IN_CREATE, IN_DELETE | IN_MODIFY, 0, IN_OPEN | IN_ONLYDIR, IN_MASK_ADD | IN_MASK_CREATE)),
+    CALL(inotify_add_watch, kFd_, kPath_,
+         Of(IN_CREATE, IN_DELETE | IN_MODIFY, 0, IN_OPEN | IN_ONLYDIR, IN_MASK_ADD | IN_MASK_CREATE)),
     CALL(inotify_rm_watch, kFd_, Of(1, 2, -1)),
     CALL(copy_file_range, kFd_, kOffsetAt_, kFd_, kOffsetAt_, kSize_, Of(0, 1)),
     CALL(copy_file_range, kFd_, Of(0), kFd_, Of(0), kSize_, Of(0)),
@@ -202,7 +213,8 @@ constexpr CallSpec kCalls[] = {
     CALL(splice, kFd_, Of(0), kFd_, kOffsetAt_, kSize_, Of(2)),
     CALL(tee, kFd_, kFd_, kSize_, Of(2, 99)),
     CALL(vmsplice, kFd_, kIovecs_, Of(0, 1, 2, 1025), Of(2, 99)),
-    CALL(mmap, kAddress_, kSize_, kProtections, Of(0x12, 0x11, 0x32, 0x31, 0x22, 0x10, 0x100012, 0x100032, 0x8013), kFd_, Of(0, 4096, 1, 1ull << 62)),
+    CALL(mmap, kAddress_, kSize_, kProtections, Of(0x12, 0x11, 0x32, 0x31, 0x22, 0x10, 0x100012, 0x100032, 0x8013),
+         kFd_, Of(0, 4096, 1, 1ull << 62)),
     CALL(munmap, kAddress_, kSize_),
     CALL(mprotect, kAddress_, kSize_, kProtections),
     CALL(madvise, kAddress_, kSize_, Of(0, 3, 4, 8, 9, 10, 16, 18, 22, 99)),
@@ -222,7 +234,8 @@ constexpr CallSpec kCalls[] = {
     CALL(setgid, kIds),
     CALL(setfsuid, kIds),
     CALL(getgroups, Of(0, 1, 10, -1), kQuiet_),
-    CALL(prctl, Of(3, 4, 7, 8, 15, 16, 21, 23, 24, 27, 28, 29, 30, 36, 37, 39), Of(0, 1, 2, 3, 10, 40, -1), Of(0), Of(0), Of(0)),
+    CALL(prctl, Of(3, 4, 7, 8, 15, 16, 21, 23, 24, 27, 28, 29, 30, 36, 37, 39), Of(0, 1, 2, 3, 10, 40, -1), Of(0),
+         Of(0), Of(0)),
     CALL(getrlimit, kResources, kQuiet_),
     CALL(getpriority, Of(0, 1, 2, 3, -1), Of(0)),
     CALL(setpriority, Of(0, 3), Of(0), Of(0, 5, 19, 20, 1, -1)),
@@ -237,8 +250,9 @@ constexpr CallSpec kCalls[] = {
     CALL(getcpu, kQuiet_, kQuiet_),
 };
 
-constexpr const char* kPaths[] = {"a", "b", "d", "d/a", "d/b", "d/e", "l", "l/a", "loop", "d/../a", "./d/", "a/", "", "gone/x", "user.x", "user.long",
-                                  "trusted.x", "d/.", "//tmp/none"};
+constexpr const char* kPaths[] = {"a",      "b",         "d",         "d/a",  "d/b",       "d/e", "l",
+                                  "l/a",    "loop",      "d/../a",    "./d/", "a/",        "",    "gone/x",
+                                  "user.x", "user.long", "trusted.x", "d/.",  "//tmp/none"};
 
 // --- memory
 constexpr uint64_t kArea = 0x10000000, kAreaSize = 0x20000, kPages = 0x20000000, kPageCount = 16;
@@ -287,7 +301,8 @@ class Sequence {
     for (int i = 0; i < spec.count && result >= 0; ++i) ShowOutput(spec.args[i].kind, args[i], result);
     text_ += "\n";
     // Not through stdio, whose descriptor the sequence may have replaced.
-    RawCall(SYS_write, {static_cast<uint64_t>(kOutput), reinterpret_cast<uint64_t>(text_.data()), text_.size(), 0, 0, 0});
+    RawCall(SYS_write,
+            {static_cast<uint64_t>(kOutput), reinterpret_cast<uint64_t>(text_.data()), text_.size(), 0, 0, 0});
   }
 
   static constexpr int kOutput = 900;
@@ -301,7 +316,8 @@ class Sequence {
 
   // An address that the kernel chose is not shown.
   static std::string Result(long result) {
-    if (result < 0 && result > -4096) return strerrorname_np(static_cast<int>(-result)) ?: Hex(static_cast<uint64_t>(-result));
+    if (result < 0 && result > -4096)
+      return strerrorname_np(static_cast<int>(-result)) ?: Hex(static_cast<uint64_t>(-result));
     return result > 1l << 40 ? "far" : Hex(static_cast<uint64_t>(result));
   }
 
@@ -310,7 +326,10 @@ class Sequence {
     return value;
   }
 
-  bool IsMemory(Kind kind) { return kind != kFd && kind != kDir && kind != kSize && kind != kOffset && kind != kMode && kind != kAddress && kind != kOneOf; }
+  bool IsMemory(Kind kind) {
+    return kind != kFd && kind != kDir && kind != kSize && kind != kOffset && kind != kMode && kind != kAddress &&
+           kind != kOneOf;
+  }
 
   uint64_t Make(const Arg& arg, int index) {
     const uint64_t area = AreaOf(index);
@@ -320,13 +339,15 @@ class Sequence {
     }
     switch (arg.kind) {
       case kFd:
-        return Shown(random_.OneIn(20) ? random_.Pick<uint64_t>({UINT64_MAX, 1024, 1 << 30, 500}) : 3 + random_.Below(12));
+        return Shown(random_.OneIn(20) ? random_.Pick<uint64_t>({UINT64_MAX, 1024, 1 << 30, 500})
+                                       : 3 + random_.Below(12));
       case kDir:
         return random_.OneIn(2) ? (text_ += "AT_FDCWD", static_cast<uint64_t>(AT_FDCWD)) : Shown(3 + random_.Below(10));
       case kPath:
         return MakePath(area);
       case kSize:
-        return Shown(random_.Pick<uint64_t>({0, 1, 2, 8, 100, 4095, 4096, 4097, 8192, 65535, 65536, random_.OneIn(4) ? UINT64_MAX : 16}));
+        return Shown(random_.Pick<uint64_t>(
+            {0, 1, 2, 8, 100, 4095, 4096, 4097, 8192, 65535, 65536, random_.OneIn(4) ? UINT64_MAX : 16}));
       case kOffset:
         return Shown(OffsetValue());
       case kMode:
@@ -348,7 +369,8 @@ class Sequence {
   }
 
   uint64_t OffsetValue() {
-    return random_.Pick<uint64_t>({0, 1, 100, 4095, 4096, 8192, 65536, 1 << 20, UINT64_MAX, INT64_MAX, 1ull << 63, 1ull << 40});
+    return random_.Pick<uint64_t>(
+        {0, 1, 100, 4095, 4096, 8192, 65536, 1 << 20, UINT64_MAX, INT64_MAX, 1ull << 63, 1ull << 40});
   }
 
   uint64_t MakeStructure(Kind kind, uint64_t area) {
@@ -361,7 +383,8 @@ class Sequence {
   void FillStructure(Kind kind, uint64_t area) {
     switch (kind) {
       case kBytes:
-        for (int i = 0; i < 32; ++i) Store(area + static_cast<uint64_t>(i) * 8, random_.Next() & (i == 0 ? ~uint64_t{0x42100} : ~uint64_t{0}));
+        for (int i = 0; i < 32; ++i)
+          Store(area + static_cast<uint64_t>(i) * 8, random_.Next() & (i == 0 ? ~uint64_t{0x42100} : ~uint64_t{0}));
         return;
       case kIovecs:
         for (uint64_t i = 0; i < 3; ++i) {
@@ -379,7 +402,8 @@ class Sequence {
       }
       case kTimes:
         for (uint64_t i = 0; i < 2; ++i) {
-          const timespec time{random_.Pick<long>({0, 1, 1000000000, -1}), random_.Pick<long>({0, 1, 999999999, 1000000000, UTIME_OMIT})};
+          const timespec time{random_.Pick<long>({0, 1, 1000000000, -1}),
+                              random_.Pick<long>({0, 1, 999999999, 1000000000, UTIME_OMIT})};
           text_ += std::to_string(time.tv_sec) + "." + std::to_string(time.tv_nsec) + " ";
           Store(area + i * 16, time);
         }
@@ -390,13 +414,18 @@ class Sequence {
         lock.l_whence = random_.Pick<short>({0, 1, 2, 9});
         lock.l_start = random_.Pick<long>({0, 10, -1, INT64_MAX});
         lock.l_len = random_.Pick<long>({0, 10, -5, INT64_MAX});
-        text_ += std::to_string(lock.l_type) + " " + std::to_string(lock.l_whence) + " " + std::to_string(lock.l_start) + " " + std::to_string(lock.l_len);
+        text_ += std::to_string(lock.l_type) + " " + std::to_string(lock.l_whence) + " " +
+                 std::to_string(lock.l_start) + " " + std::to_string(lock.l_len);
         return Store(area, lock);
       }
       case kEvent:
-        return Store(area, epoll_event{random_.Pick<uint32_t>({EPOLLIN, EPOLLIN | EPOLLET, EPOLLOUT, EPOLLIN | EPOLLEXCLUSIVE, EPOLLONESHOT}), {.u64 = 7}});
+        return Store(area, epoll_event{random_.Pick<uint32_t>({EPOLLIN, EPOLLIN | EPOLLET, EPOLLOUT,
+                                                               EPOLLIN | EPOLLEXCLUSIVE, EPOLLONESHOT}),
+                                       {.u64 = 7}});
       case kPolls:
-        for (uint64_t i = 0; i < 4; ++i) Store(area + i * 8, pollfd{static_cast<int>(3 + random_.Below(12)), static_cast<short>(random_.Below(0x3f)), 0});
+        for (uint64_t i = 0; i < 4; ++i)
+          Store(area + i * 8,
+                pollfd{static_cast<int>(3 + random_.Below(12)), static_cast<short>(random_.Below(0x3f)), 0});
         return;
       case kOffsetAt:
         return Store(area, Shown(OffsetValue()));
@@ -413,7 +442,8 @@ class Sequence {
 
   void ShowOutput(Kind kind, uint64_t at, long result) {
     if (at < kArea || at >= AreaOf(6)) return;
-    if (kind == kRoom) text_ += " #" + Hex(Hash(at, std::min<uint64_t>(static_cast<uint64_t>(result), kAreaSize)) & 0xffffffff);
+    if (kind == kRoom)
+      text_ += " #" + Hex(Hash(at, std::min<uint64_t>(static_cast<uint64_t>(result), kAreaSize)) & 0xffffffff);
     if (kind == kInts) text_ += " " + Hex(Load<uint32_t>(at)) + " " + Hex(Load<uint32_t>(at + 4));
     if (kind == kOffsetAt) text_ += " " + Hex(Load<uint64_t>(at));
     if (kind == kPolls) {

@@ -224,7 +224,7 @@ Result<void> GetSigMask(const Request& r) {
 Result<void> SetSigMask(const Request& r) {
   if (r.addr != sizeof(SignalSet)) return Errno(EINVAL);
   const SignalSet mask = TRY(r.task.CopyInObject<SignalSet>(r.data));
-  return OnTracee(r, [&](Task& tracee, Tracee&) -> Result<void> {
+  return OnTracee(r, [&](Task& tracee, Tracee&) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) -> Result<void> {
     tracee.run().saved_mask.reset();
     tracee.context().SetSignalMask(mask & ~kUnblockable);
     tracee.NoticeWorkLocked(Task::RunState::kSignal, false);

@@ -21,7 +21,7 @@ uint64_t MonitorLinks::Add(UniqueFd fd, OnSignal on_signal) {
   if (!epoll_.valid()) StartThreadLocked();
   const uint64_t id = next_id_++;
   const int number = fd.get();
-  links_[id] = std::make_shared<Link>(std::move(fd), std::move(on_signal));
+  links_[id] = std::make_shared<Link>(Link{std::move(fd), std::move(on_signal)});
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = id;

@@ -137,7 +137,7 @@ std::shared_ptr<AddressSpaceFamily> Kernel::SetFamilyLocked(int container, std::
 absl::StatusOr<std::unique_ptr<AddressSpace>> Kernel::NewAddressSpace(int container) {
   std::shared_ptr<AddressSpaceFamily> family;
   {
-    MutexLock l(task_set_mu_);
+    MutexLock l(task_set_mu());
     family = families_[container];
   }
   return family ? family->NewAddressSpace() : platform().NewAddressSpace();
@@ -146,7 +146,7 @@ absl::StatusOr<std::unique_ptr<AddressSpace>> Kernel::NewAddressSpace(int contai
 // Guest code that runs now must begin to forward its calls, or need no more.
 void Kernel::SetTracer(const SyscallTracer* tracer) {
   tracer_ = tracer;
-  MutexLock l(task_set_mu_);
+  MutexLock l(task_set_mu());
   for (const auto& [tid, task] : tasks_) {
     if (task != nullptr) task->NoticeWorkLocked(Task::RunState::kRefresh, false);
   }

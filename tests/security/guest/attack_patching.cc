@@ -102,18 +102,22 @@ void Escape(int signal) {
 
 }  // namespace
 
+// Where an address leaves no room for a thunk in reach, a site stays as it is: another page is tried.
 TEST(SitesAreRewritten) {
-  unsigned char* code = WritablePages(1);
-  PutReturn(code, SYS_getpid);
-  PutCompare(code + 512, 7000);
-  MakeCode(code, 1);
-  for (int i = 0; i < kHot; i++) {
-    if (Call(code) != getpid() || Call(code + 512) != -ENOSYS) EXPECT(false);
+  bool are_rewritten = false;
+  for (int page = 0; page < 4 && !are_rewritten; page++) {
+    unsigned char* code = WritablePages(1);
+    PutReturn(code, SYS_getpid);
+    PutCompare(code + 512, 7000);
+    MakeCode(code, 1);
+    for (int i = 0; i < kHot; i++) {
+      if (Call(code) != getpid() || Call(code + 512) != -ENOSYS) EXPECT(false);
+    }
+    are_rewritten = IsRewritten(code) && IsRewritten(code + 512);
   }
   const char* platform = getenv("RUNSC_PLATFORM");
   if (!InSandbox() || (platform != nullptr && strcmp(platform, "ptrace") == 0)) Skip("nothing rewrites code");
-  EXPECT(IsRewritten(code));  // else the tests below prove nothing
-  EXPECT(IsRewritten(code + 512));
+  EXPECT(are_rewritten);  // else the tests below prove nothing
 }
 
 TEST(ManyThreadsMeetAtAFreshSite) {

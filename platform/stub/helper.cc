@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "platform/base/cpu.h"
-#include "platform/stub/cpu_binding.h"
 #include "platform/stub/futex_unsafe.h"
 
 namespace runsc::stub {

@@ -7,13 +7,11 @@
 
 #include <algorithm>
 
-#include "platform/stub/cpu_binding.h"
 #include "platform/stub/futex_unsafe.h"
 #include "platform/thread_cpus.h"
 
 namespace runsc::systrap {
 
-using stub::BindToCpu;
 using stub::FutexWait, stub::FutexWakeAll;
 
 namespace {

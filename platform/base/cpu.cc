@@ -1,9 +1,9 @@
-// See cpu_binding.h.
-#include "platform/stub/cpu_binding.h"
+// See cpu.h.
+#include "platform/base/cpu.h"
 
 #include <sched.h>
 
-namespace runsc::stub {
+namespace runsc {
 
 void BindToCpu(pid_t tid, uint32_t cpu) {
   if (cpu >= CPU_SETSIZE) return;
@@ -13,4 +13,4 @@ void BindToCpu(pid_t tid, uint32_t cpu) {
   sched_setaffinity(tid, sizeof set, &set);
 }
 
-}  // namespace runsc::stub
+}  // namespace runsc

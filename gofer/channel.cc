@@ -9,28 +9,14 @@
 #include <utility>
 
 #include "platform/base/cpu.h"
+#include "platform/base/fd_room.h"
 
 namespace runsc {
 namespace {
 
 // More than the one descriptor a reply may carry, so that a gofer sending several is noticed and
 // none of them stays open unowned.
-constexpr size_t kFdRoom = 8;
-
-// Moves the descriptors of a control message into `owned`; returns how many there were.
-size_t CollectFds(msghdr* message, UniqueFd (&owned)[kFdRoom]) {
-  size_t count = 0;
-  for (cmsghdr* c = CMSG_FIRSTHDR(message); c != nullptr; c = CMSG_NXTHDR(message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < n && count < kFdRoom; i++) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-      owned[count++].reset(fd);
-    }
-  }
-  return count;
-}
+constexpr size_t kMostFds = 8;
 
 }  // namespace
 
@@ -64,20 +50,20 @@ bool GoferChannel::SendRequest(std::span<const std::byte> request) {
 }
 
 bool GoferChannel::Receive(Packet* reply) {
-  alignas(cmsghdr) char control[CMSG_SPACE(kFdRoom * sizeof(int))];
+  FdRoom<kMostFds> room;
   iovec iov{buffer_.get(), kGoferMaxMessage};
-  msghdr message{.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+  msghdr message{.msg_iov = &iov, .msg_iovlen = 1};
+  room.Offer(message);
   ssize_t n;
   do {
     n = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
   if (n < static_cast<ssize_t>(sizeof(MessageHeader))) return false;
-  UniqueFd fds[kFdRoom];
-  size_t count = CollectFds(&message, fds);
+  std::vector<UniqueFd> fds = TakeFds(message);
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return false;
   memcpy(&reply->header, buffer_.get(), sizeof(MessageHeader));
-  if (count > 1 || count != reply->header.fds) return false;
-  reply->fd = std::move(fds[0]);
+  if (fds.size() > 1 || fds.size() != reply->header.fds) return false;
+  reply->fd = fds.empty() ? UniqueFd() : std::move(fds[0]);
   return Unpack(static_cast<size_t>(n), reply);
 }
 

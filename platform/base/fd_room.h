@@ -5,6 +5,9 @@
 
 #include <cstring>
 #include <span>
+#include <vector>
+
+#include "platform/base/unique_fd.h"
 
 namespace runsc {
 
@@ -12,6 +15,12 @@ namespace runsc {
 template <size_t kMax>
 struct FdRoom {
   alignas(cmsghdr) char bytes[CMSG_SPACE(kMax * sizeof(int))] = {};
+
+  // Before recvmsg(2).
+  void Offer(msghdr& message) {
+    message.msg_control = bytes;
+    message.msg_controllen = sizeof(bytes);
+  }
 
   // One to kMax descriptors.
   void Attach(msghdr& message, std::span<const int> fds) {
@@ -24,5 +33,8 @@ struct FdRoom {
     std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
   }
 };
+
+// All that came beside a received message, so that none stays open unowned.
+std::vector<UniqueFd> TakeFds(msghdr& message);
 
 }  // namespace runsc

@@ -36,19 +36,6 @@ absl::StatusOr<UniqueFd> NewSocket() {
   return fd;
 }
 
-std::vector<UniqueFd> TakeFds(msghdr& packet) {
-  std::vector<UniqueFd> fds;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&packet); header != nullptr; header = CMSG_NXTHDR(&packet, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    for (size_t at = 0; at + sizeof(int) <= header->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(header) + at, sizeof(fd));
-      fds.emplace_back(fd);
-    }
-  }
-  return fds;
-}
-
 absl::Status Malformed(std::string_view what) { return absl::DataLossError(Cat("malformed control message: ", what)); }
 
 absl::Status Closed() {
@@ -92,8 +79,7 @@ absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
   msghdr packet = {};
   packet.msg_iov = parts;
   packet.msg_iovlen = 2;
-  packet.msg_control = room.bytes;
-  packet.msg_controllen = sizeof(room.bytes);
+  room.Offer(packet);
   ssize_t size;
   do {
     size = recvmsg(fd_.get(), &packet, MSG_CMSG_CLOEXEC);

@@ -8,6 +8,7 @@
 // the sentry (docs/platforms.md lists what the engine answers by itself).
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -46,10 +47,14 @@ struct SyscallRequest {
 
 // A hardware fault the guest took, as Linux would report it in siginfo.
 struct FaultInfo {
-  int signo;       // SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP
+  int signo;       // one that IsSignal
   int code;        // si_code
   GuestAddr addr;  // si_addr
   uint64_t trapno, error_code;
+
+  static bool IsSignal(int signo) {
+    return signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE || signo == SIGILL || signo == SIGTRAP;
+  }
 };
 
 struct Event {

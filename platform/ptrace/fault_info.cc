@@ -45,17 +45,7 @@ uint64_t ErrorOf(const siginfo_t& info, uint64_t trap) {
 }  // namespace
 
 std::optional<FaultInfo> FaultOf(const siginfo_t& info) {
-  switch (info.si_signo) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGFPE:
-    case SIGILL:
-    case SIGTRAP:
-      break;
-    default:
-      return std::nullopt;
-  }
-  if (info.si_code <= 0) return std::nullopt;  // sent by a process
+  if (!FaultInfo::IsSignal(info.si_signo) || info.si_code <= 0) return std::nullopt;  // <= 0: sent by a process
   const uint64_t trap = TrapOf(info);
   return FaultInfo{info.si_signo, info.si_code, reinterpret_cast<GuestAddr>(info.si_addr), trap, ErrorOf(info, trap)};
 }

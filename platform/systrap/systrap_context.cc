@@ -225,16 +225,7 @@ Event SystrapContext::TakeFault() {
   fault.addr = request_.args[2];
   fault.trapno = request_.args[3];
   fault.error_code = request_.args[4];
-  switch (fault.signo) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGFPE:
-    case SIGILL:
-    case SIGTRAP:
-      break;
-    default:
-      fault = {SIGSEGV, SI_KERNEL, 0, 0, 0};
-  }
+  if (!FaultInfo::IsSignal(fault.signo)) fault = {SIGSEGV, SI_KERNEL, 0, 0, 0};
   return event;
 }
 

@@ -148,14 +148,18 @@ bool Handoff::TakeToken() {
   return false;
 }
 
+void Handoff::GiveTokenBack() {
+  split_ = false;
+  policy_.spinners.fetch_sub(1);
+}
+
 void Handoff::Pause(stub::ThreadPage* page) {
   uint32_t expected = stub::kRequest;
   __atomic_compare_exchange_n(&page->line.state, &expected, stub::kRequestDeferred, false, __ATOMIC_RELAXED,
                               __ATOMIC_RELAXED);
   if (!split_) return;
-  split_ = false;
+  GiveTokenBack();
   paused_split_ = true;
-  policy_.spinners.fetch_sub(1);
 }
 
 // Still bound where it may spin. Without a token it goes on as any other: Place moves it.
@@ -179,9 +183,8 @@ void Handoff::EnterSplit(uint32_t cpu) {
 
 void Handoff::LeaveSplit() {
   if (!split_) return;
-  split_ = false;
+  GiveTokenBack();
   home_ = ~0u;
-  policy_.spinners.fetch_sub(1);
   not_before_ = __rdtsc() + backoff_us_ * policy_.cycles_per_us;
   backoff_us_ = std::min(backoff_us_ * 2, kMaxBackoffUs);
 }

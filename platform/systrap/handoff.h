@@ -60,6 +60,7 @@ class Handoff {
   void NoteGap(uint64_t posted);
   void Score(bool success);
   bool TakeToken();
+  void GiveTokenBack();
   void EnterSplit(uint32_t cpu);
   void LeaveSplit();
   void Place();

@@ -52,7 +52,7 @@ RefPtr<GoferInode> GoferFs::InodeFor(GoferNode node, GoferPlace place) {
   RefPtr<GoferInode> inode = FindOrMake(node, std::move(place), &found);
   if (!found) return inode;
   inode->Update(node.attr);
-  if (node.handle.valid()) (void)inode->Adopt(std::move(node));  // it is the same file, or was not found
+  if (node.handle.valid()) inode->Adopt(std::move(node));
   return inode;
 }
 

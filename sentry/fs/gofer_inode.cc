@@ -59,25 +59,25 @@ void GoferInode::MovedTo(GoferPlace place) {
   if (!has_handle_) std::swap(place_, place);
 }
 
-Result<void> GoferInode::Adopt(GoferNode node) {
-  if (std::pair(node.attr.dev, node.attr.ino) != host_key_ || !node.handle.valid()) return Errno(ESTALE);
+bool GoferInode::Adopt(GoferNode node) {
+  if (std::pair(node.attr.dev, node.attr.ino) != host_key_ || !node.handle.valid()) return false;
   GoferPlace old;  // released after the lock
   MutexLock l(mu_);
-  if (has_handle_) return {};
+  if (has_handle_) return true;
   handle_ = std::move(node.handle);
   std::swap(place_, old);
   has_handle_.store(true, std::memory_order_release);
   gofer_fs_.CountHandles(1);
-  return {};
+  return true;
 }
 
-// By the name it was found under, which a rename may change meanwhile.
-Result<GoferNode> GoferInode::FindAgain(int open_flags, UniqueFd* fd) {
+// By the name it was found under, which a rename may change meanwhile. The file comes opened where a regular one can
+// be.
+Result<UniqueFd> GoferInode::Acquire(int open_flags) {
   for (GoferPlace at = place(); at.dir;) {
     const std::string_view name = at.name;
     WalkResult walk = TRY(gofer_fs_.client().Walk(at.dir->dir_handle(), {&name, 1}, open_flags));
-    *fd = std::move(walk.fd);
-    if (!walk.nodes.empty()) return std::move(walk.nodes[0]);
+    if (!walk.nodes.empty() && Adopt(std::move(walk.nodes[0]))) return std::move(walk.fd);
     GoferPlace now = place();
     if (now.dir == at.dir && now.name == at.name) break;
     at = std::move(now);
@@ -87,20 +87,16 @@ Result<GoferNode> GoferInode::FindAgain(int open_flags, UniqueFd* fd) {
 
 Result<const GoferHandle*> GoferInode::Handle() {
   if (has_handle_.load(std::memory_order_acquire)) return &handle_;
-  UniqueFd none;
-  Result<GoferNode> node = FindAgain(GoferClient::kNoOpen, &none);
-  if (node.ok()) TRY(Adopt(std::move(*node)));
-  if (!has_handle_.load(std::memory_order_acquire)) return node.error();
+  const Result<UniqueFd> acquired = Acquire(GoferClient::kNoOpen);
+  if (!has_handle_.load(std::memory_order_acquire)) return acquired.error();
   return &handle_;
 }
 
 // Finds and opens in one trip a file without a handle.
 Result<UniqueFd> GoferInode::OpenOnHost(int flags) {
   if (!has_handle_.load(std::memory_order_acquire)) {
-    UniqueFd fd;
-    Result<GoferNode> node = FindAgain(flags, &fd);
-    if (node.ok()) TRY(Adopt(std::move(*node)));
-    if (node.ok() && fd.valid()) return fd;
+    Result<UniqueFd> fd = Acquire(flags);
+    if (fd.ok() && fd->valid()) return fd;
   }
   return gofer_fs_.client().Open(*TRY(Handle()), flags);
 }

@@ -122,10 +122,10 @@ class GoferInode final : public Inode {
   void OnLastRef() override;
   // A directory's, which it has from the start.
   const GoferHandle& dir_handle() const { return handle_; }
-  Result<void> Adopt(GoferNode node);
+  bool Adopt(GoferNode node);  // false: another file
   GoferPlace place() const;
   void MovedTo(GoferPlace place);
-  Result<GoferNode> FindAgain(int open_flags, UniqueFd* fd);
+  Result<UniqueFd> Acquire(int open_flags);
   Result<UniqueFd> OpenOnHost(int flags);
   Result<void> Refresh();
   Result<bool> RefreshByFd(int fd);  // false: ask the gofer

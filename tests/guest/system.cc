@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "tests/guest/harness.h"
+#include "tests/guest/read_some.h"
 
 using namespace guest;
 
@@ -56,14 +57,6 @@ struct Terminal {
   int master, slave;
   std::string path;
 };
-
-std::string ReadSome(int fd) {
-  char buffer[256];
-  pollfd poller = {fd, POLLIN, 0};
-  if (poll(&poller, 1, 2000) != 1) return "(nothing)";
-  const ssize_t n = read(fd, buffer, sizeof(buffer));
-  return n < 0 ? "(error)" : std::string(buffer, n);
-}
 
 }  // namespace
 

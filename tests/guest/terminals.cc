@@ -11,6 +11,7 @@
 #include <termios.h>
 
 #include "tests/guest/harness.h"
+#include "tests/guest/read_some.h"
 
 using namespace guest;
 
@@ -38,14 +39,6 @@ int IndexOf(int master) {
   int index = -1;
   ASSERT_OK(ioctl(master, TIOCGPTN, &index));
   return index;
-}
-
-std::string ReadSome(int fd) {
-  char buffer[256];
-  pollfd poller = {fd, POLLIN, 0};
-  if (poll(&poller, 1, 2000) != 1) return "(nothing)";
-  const ssize_t n = read(fd, buffer, sizeof(buffer));
-  return n < 0 ? "(error)" : std::string(buffer, n);
 }
 
 bool Quiet(int fd) {

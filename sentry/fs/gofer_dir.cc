@@ -209,9 +209,9 @@ Result<void> GoferInode::Rename(std::string_view old_name, Inode& child, Inode& 
   auto& to = static_cast<GoferInode&>(new_dir);
   auto& moved = static_cast<GoferInode&>(child);
   auto* const other = static_cast<GoferInode*>(replaced);
-  if (other != nullptr) TRY(other->Handle());  // as for Unlink
+  TRY(moved.Handle());  // as for Unlink
+  if (other != nullptr) TRY(other->Handle());
   TRY(gofer_fs_.client().Rename(handle_, old_name, to.handle_, new_name, flags));
-  moved.MovedTo({RefPtr<GoferInode>(&to), std::string(new_name)});
   moved.MarkStale();
   if (other != nullptr) other->MarkStale();
   NameChanged(old_name);

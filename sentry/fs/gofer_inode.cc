@@ -54,11 +54,6 @@ GoferPlace GoferInode::place() const {
   return place_;
 }
 
-void GoferInode::MovedTo(GoferPlace place) {
-  MutexLock l(mu_);
-  if (!has_handle_) std::swap(place_, place);
-}
-
 bool GoferInode::Adopt(GoferNode node) {
   if (std::pair(node.attr.dev, node.attr.ino) != host_key_ || !node.handle.valid()) return false;
   GoferPlace old;  // released after the lock
@@ -71,18 +66,15 @@ bool GoferInode::Adopt(GoferNode node) {
   return true;
 }
 
-// By the name it was found under, which a rename may change meanwhile. The file comes opened where a regular one can
-// be.
+// By the name it was found under, which is its own until there is a handle. The file comes opened where a regular one
+// can be.
 Result<UniqueFd> GoferInode::Acquire(int open_flags) {
-  for (GoferPlace at = place(); at.dir;) {
-    const std::string_view name = at.name;
-    WalkResult walk = TRY(gofer_fs_.client().Walk(at.dir->dir_handle(), {&name, 1}, open_flags));
-    if (!walk.nodes.empty() && Adopt(std::move(walk.nodes[0]))) return std::move(walk.fd);
-    GoferPlace now = place();
-    if (now.dir == at.dir && now.name == at.name) break;
-    at = std::move(now);
-  }
-  return Errno(ESTALE);
+  const GoferPlace at = place();
+  if (!at.dir) return Errno(ESTALE);
+  const std::string_view name = at.name;
+  WalkResult walk = TRY(gofer_fs_.client().Walk(at.dir->dir_handle(), {&name, 1}, open_flags));
+  if (walk.nodes.empty() || !Adopt(std::move(walk.nodes[0]))) return Errno(ESTALE);
+  return std::move(walk.fd);
 }
 
 Result<const GoferHandle*> GoferInode::Handle() {

@@ -124,7 +124,6 @@ class GoferInode final : public Inode {
   const GoferHandle& dir_handle() const { return handle_; }
   bool Adopt(GoferNode node);  // false: another file
   GoferPlace place() const;
-  void MovedTo(GoferPlace place);
   Result<UniqueFd> Acquire(int open_flags);
   Result<UniqueFd> OpenOnHost(int flags);
   Result<void> Refresh();

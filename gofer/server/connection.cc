@@ -45,8 +45,18 @@ void GoferConnection::Serve() {
   for (;;) {
     ssize_t n = Receive();
     if (n <= 0) return;
-    if (Handle({request_.get(), static_cast<size_t>(n)}) == 0 || !SendReply()) return;
+    const std::span<const std::byte> message(request_.get(), static_cast<size_t>(n));
+    FollowCaller(message);
+    if (Handle(message) == 0 || !SendReply()) return;
   }
+}
+
+// What the caller says of its CPU is a hint: nothing else depends on it.
+void GoferConnection::FollowCaller(std::span<const std::byte> message) {
+  MessageHeader header;
+  if (message.size() < sizeof(header)) return;
+  memcpy(&header, message.data(), sizeof(header));
+  cpu_.Follow(header.cpu);
 }
 
 // The size of the next message; 0 at the end, -1 for one that does not fit.
@@ -67,7 +77,6 @@ size_t GoferConnection::Handle(std::span<const std::byte> message) {
   memcpy(&header, message.data(), sizeof(header));
   const GoferOperation* row = FindOperation(header.op);
   if (row == nullptr || !HeaderIsSound(header, message.size())) return 0;
-  cpu_.Follow(header.cpu);
   GoferRequest request;
   GoferResponse response{.out = WireWriter({reply_.get() + sizeof(header), kGoferMaxMessage - sizeof(header)}),
                          .fd = {}};

@@ -26,6 +26,7 @@ class GoferConnection {
 
  private:
   ssize_t Receive();
+  void FollowCaller(std::span<const std::byte> message);
   bool SendReply();
   Result<void> Dispatch(const GoferOperation& row, std::span<const std::byte> body, GoferRequest& request,
                         GoferResponse& response);

@@ -101,6 +101,12 @@ absl::StatusOr<FamilyReply> ContainerTable::MakeFamily(const std::string& id) {
   return reply;
 }
 
+void ContainerTable::DropFamily(const std::string& id) {
+  std::shared_ptr<AddressSpaceFamily> unused;  // ends without our lock
+  std::lock_guard<std::mutex> lock(mu_);
+  if (const auto family = families_.extract(id)) unused = std::move(family.mapped());
+}
+
 absl::Status ContainerTable::CreateNew(const CreateRequest& request, ContainerParts parts) {
   auto container = std::make_shared<GuestContainer>(sandbox_, std::move(parts));
   const std::string& joined = request.shared.pid_of;
@@ -189,6 +195,7 @@ absl::Status ContainerTable::Strace(const StraceRequest& request, std::vector<Un
 }
 
 absl::Status ContainerTable::Destroy(const std::string& id) {
+  DropFamily(id);
   ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(id));
   container->Destroy();
   std::lock_guard<std::mutex> lock(mu_);

@@ -33,6 +33,7 @@ class ContainerTable : public ControlHandler {
 
  private:
   absl::StatusOr<std::shared_ptr<GuestContainer>> Find(const std::string& id);
+  void DropFamily(const std::string& id);
   absl::Status CreateNew(const CreateRequest& request, ContainerParts parts);
 
   SandboxParts& sandbox_;

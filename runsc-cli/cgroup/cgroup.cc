@@ -136,17 +136,16 @@ absl::Status RemoveTree(const std::string& directory) {
   return HostError(errno, "remove cgroup %s", directory.c_str());
 }
 
-// Ending processes leave their cgroup a moment after their parent knows of it.
-absl::Status RemoveTreePatiently(const std::string& directory) {
-  constexpr int kAttempts = 12;  // 1 ms to 2 s: 4 s in all
-  timespec pause = {0, 1'000'000};
-  for (int attempt = 0;; ++attempt) {
-    absl::Status removed = RemoveTree(directory);
-    if (removed.ok() || !(ToErrno(removed) == Errno(EBUSY)) || attempt == kAttempts) return removed;
-    nanosleep(&pause, nullptr);
-    pause.tv_nsec *= 2;
-    if (pause.tv_nsec >= 1'000'000'000) pause = {1, 0};
-  }
+void KillAll(const std::set<std::string>& directories) {
+  std::set<pid_t> pids;
+  for (const std::string& directory : directories) ListProcesses(directory, pids);
+  for (const pid_t pid : pids) kill(pid, SIGKILL);
+}
+
+absl::Status RemoveTrees(const std::set<std::string>& directories) {
+  absl::Status first;
+  for (const std::string& directory : directories) first.Update(RemoveTree(directory));
+  return first;
 }
 
 }  // namespace
@@ -220,19 +219,20 @@ absl::Status MoveToCgroup(const CgroupEntrance& entrance, pid_t pid) {
   return absl::OkStatus();
 }
 
-std::vector<pid_t> CgroupProcesses(const CgroupPaths& paths) {
-  std::set<pid_t> pids;
-  for (const std::string& directory : Directories(paths)) ListProcesses(directory, pids);
-  return {pids.begin(), pids.end()};
-}
-
-absl::Status RemoveCgroup(const CgroupPaths& paths, bool kill_first) {
-  if (kill_first) {
-    for (pid_t pid : CgroupProcesses(paths)) kill(pid, SIGKILL);
+// Ending processes leave their cgroup a moment after their parent knows of it; and who was about to enter it, or to
+// fork there, was on no list yet.
+absl::Status RemoveCgroup(const CgroupPaths& paths, bool kill_processes) {
+  constexpr int kAttempts = 12;  // 1 ms to 1 s: 3 s in all
+  const std::set<std::string> directories = Directories(paths);
+  timespec pause = {0, 1'000'000};
+  for (int attempt = 0;; ++attempt) {
+    if (kill_processes) KillAll(directories);
+    absl::Status removed = RemoveTrees(directories);
+    if (removed.ok() || !(ToErrno(removed) == Errno(EBUSY)) || attempt == kAttempts) return removed;
+    nanosleep(&pause, nullptr);
+    pause.tv_nsec *= 2;
+    if (pause.tv_nsec >= 1'000'000'000) pause = {1, 0};
   }
-  absl::Status first;
-  for (const std::string& directory : Directories(paths)) first.Update(RemoveTreePatiently(directory));
-  return first;
 }
 
 std::string CgroupFile(const CgroupPaths& paths, const std::string& controller, std::string_view file) {

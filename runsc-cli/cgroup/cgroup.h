@@ -34,11 +34,8 @@ absl::StatusOr<CgroupEntrance> OpenEntrance(const CgroupPaths& paths);
 // Moves a process that runs already. The host waits for a grace period in each hierarchy.
 absl::Status MoveToCgroup(const CgroupEntrance& entrance, pid_t pid);
 
-// Pids in the cgroup and below it.
-std::vector<pid_t> CgroupProcesses(const CgroupPaths& paths);
-
 // Removes the directories and those below them, for up to some seconds while processes are still going. With `kill`,
-// what is in them is killed first. OK if they are gone already.
+// whatever is in them meanwhile is killed. OK if they are gone already.
 absl::Status RemoveCgroup(const CgroupPaths& paths, bool kill);
 
 // The directory and file of a controller's setting; "" if there is no such controller.

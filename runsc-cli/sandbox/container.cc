@@ -28,10 +28,9 @@ absl::Status KillProcesses(StateStore& store, const ContainerState& state) {
   }
   // The sandbox kills a process whose monitor is gone.
   RETURN_IF_ERROR(KillAndAwaitEnd(state.monitor));
-  if (IsAlive(state.sandbox)) {
-    const absl::Status forgotten = TellSandbox(store, state, ControlType::kDestroy, ForContainer(state));
-    if (!forgotten.ok()) LogDebug("delete: ", MessageOf(forgotten));
-  }
+  // Also of one that a killed `create` had no time to put on record.
+  const absl::Status forgotten = TellSandbox(store, state, ControlType::kDestroy, ForContainer(state));
+  if (!forgotten.ok()) LogDebug("delete: ", MessageOf(forgotten));
   return KillAndAwaitEnd(state.gofer);
 }
 

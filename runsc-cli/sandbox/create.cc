@@ -100,11 +100,10 @@ class Creation {
     KillAndReap(gofer_);
     EndMonitor(monitor_);
     cgroup_keeper_.reset();
+    // Before the cgroup, which processes of the sandbox may be in.
+    if (joining_) (void)TellSandbox(store_, state_, ControlType::kDestroy, ToWire(ContainerRequest{options_.id}));
     if (!state_.systemd_unit.empty()) StopSystemdUnit(state_.systemd_unit).IgnoreError();
     RemoveCgroup(state_.cgroups, /*kill=*/false).IgnoreError();
-    if (joined_) {
-      (void)TellSandbox(store_, state_, ControlType::kDestroy, ToWire(ContainerRequest{options_.id}));
-    }
   }
 
   CreatedContainer Take() {
@@ -178,6 +177,7 @@ class Creation {
     RETURN_IF_ERROR(AwaitExec(gofer_));
     state_.gofer = IdentifyProcess(gofer_.pid);
     ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store_, state_));
+    joining_ = true;
     RETURN_IF_ERROR(PlaceStubs(channel));
     return SendCreate(channel, channels);
   }
@@ -209,9 +209,7 @@ class Creation {
     for (int fd : created_.streams.fds()) fds.push_back(fd);
     for (const UniqueFd& channel : channels.sentry_ends) fds.push_back(channel.get());
     for (const CgroupFd& file : cgroup_.view) fds.push_back(file.fd.get());
-    RETURN_IF_ERROR(channel.Call(ControlType::kCreate, ToWire(request), fds).status());
-    joined_ = true;
-    return absl::OkStatus();
+    return channel.Call(ControlType::kCreate, ToWire(request), fds).status();
   }
 
   // From here on other commands see it.
@@ -241,7 +239,7 @@ class Creation {
   Monitor monitor_;
   std::optional<Sandbox> sandbox_;  // its own
   SpawnedProcess gofer_;            // in a sandbox that was there
-  bool joined_ = false;
+  bool joining_ = false;            // that sandbox knows of it, or may
 };
 
 }  // namespace

@@ -172,8 +172,8 @@ class Creation {
           Cat("sandbox \"", state_.sandbox_id, "\" of container \"", options_.id, "\" does not exist or has stopped"));
     }
     state_.sandbox = first->sandbox;
-    ASSIGN_OR_RETURN(const GoferChannels channels, NewGoferChannels());
-    ASSIGN_OR_RETURN(gofer_, SpawnGofer(*options_.globals, *options_.bundle, channels.gofer_ends, &cgroup_));
+    ASSIGN_OR_RETURN(GoferChannels channels, NewGoferChannels());
+    ASSIGN_OR_RETURN(gofer_, SpawnGofer(*options_.globals, *options_.bundle, std::move(channels.gofer_ends), &cgroup_));
     RETURN_IF_ERROR(AwaitExec(gofer_));
     state_.gofer = IdentifyProcess(gofer_.pid);
     ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store_, state_));

@@ -56,8 +56,8 @@ absl::StatusOr<GoferChannels> NewGoferChannels() {
   return channels;
 }
 
-absl::StatusOr<SpawnedProcess> SpawnGofer(const FlagSet& globals, const Bundle& bundle,
-                                          const std::vector<UniqueFd>& channels, const CgroupEntrance* cgroup) {
+absl::StatusOr<SpawnedProcess> SpawnGofer(const FlagSet& globals, const Bundle& bundle, std::vector<UniqueFd> channels,
+                                          const CgroupEntrance* cgroup) {
   ChildArguments child("runsc-gofer", globals);
   child.Add("gofer");
   std::vector<UniqueFd> keep;

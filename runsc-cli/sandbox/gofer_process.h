@@ -17,8 +17,8 @@ struct GoferChannels {
 };
 absl::StatusOr<GoferChannels> NewGoferChannels();
 
-// `cgroup` may be null.
-absl::StatusOr<SpawnedProcess> SpawnGofer(const FlagSet& globals, const Bundle& bundle,
-                                          const std::vector<UniqueFd>& channels, const CgroupEntrance* cgroup);
+// Keeps no end of `channels`: the sentry must see the gofer die. `cgroup` may be null.
+absl::StatusOr<SpawnedProcess> SpawnGofer(const FlagSet& globals, const Bundle& bundle, std::vector<UniqueFd> channels,
+                                          const CgroupEntrance* cgroup);
 
 }  // namespace runsc

@@ -28,12 +28,12 @@ absl::StatusOr<Sandbox> Sandbox::Spawn(const SandboxRequest& request) {
   Sandbox sandbox;
   ASSIGN_OR_RETURN(ControlPair sync, NewControlPair());
   sandbox.sync_ = ControlChannel(std::move(sync.ours));
-  ASSIGN_OR_RETURN(const GoferChannels channels, NewGoferChannels());
+  ASSIGN_OR_RETURN(GoferChannels channels, NewGoferChannels());
   // The sentry first: it has more to do before either needs the other.
   absl::Status status = sandbox.SpawnSentry(request, channels.sentry_ends, std::move(sync.theirs));
   if (status.ok()) {
     absl::StatusOr<SpawnedProcess> gofer =
-        SpawnGofer(*request.globals, *request.bundle, channels.gofer_ends, request.cgroup);
+        SpawnGofer(*request.globals, *request.bundle, std::move(channels.gofer_ends), request.cgroup);
     status = gofer.status();
     if (gofer.ok()) sandbox.gofer_ = *std::move(gofer);
   }

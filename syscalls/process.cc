@@ -201,8 +201,8 @@ SyscallResult PrctlNoNewPrivs(Task& task, int option, uint64_t a2, uint64_t a3, 
 }
 
 SyscallResult PrctlTimerSlack(Task& task, int option, uint64_t arg) {
-  if (option == PR_GET_TIMERSLACK) return static_cast<int64_t>(task.timer_slack_ns);
-  task.timer_slack_ns = arg == 0 ? 50000 : arg;
+  if (option == PR_GET_TIMERSLACK) return static_cast<int64_t>(task.timer_slack_ns.load());
+  task.timer_slack_ns = arg == 0 ? task.default_timer_slack_ns : arg;
   return int64_t{0};
 }
 
@@ -388,6 +388,16 @@ SyscallResult PrctlPtracer(Task& task, uint64_t pid) {
   return int64_t{0};
 }
 
+constexpr int kGetAuxv = 0x41555856;  // PR_GET_AUXV
+
+// As much as there is room for; the size of all of it.
+SyscallResult PrctlAuxv(Task& task, GuestAddr addr, uint64_t room, uint64_t a4, uint64_t a5) {
+  if (a4 || a5) return Errno(EINVAL);
+  const std::string auxv = task.mm().image().auxv;
+  TRY(task.CopyOut(addr, auxv.data(), std::min<uint64_t>(room, auxv.size())));
+  return static_cast<int64_t>(auxv.size());
+}
+
 }  // namespace
 
 // prctl(2)
@@ -427,7 +437,10 @@ SyscallResult SysPrctl(Task& task, int option, uint64_t a2, uint64_t a3, uint64_
       return SeccompPrctl(task, a2, a3);
     case PR_GET_TIMING:
       return int64_t{0};
-    case PR_GET_TID_ADDRESS:
+    case PR_SET_TIMING:
+      return a2 == PR_TIMING_STATISTICAL ? SyscallResult(0) : Errno(EINVAL);
+    case kGetAuxv:
+      return PrctlAuxv(task, a2, a3, a4, a5);
     default:
       return Errno(EINVAL);
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sentry/kernel/io_accounting.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
 #include "syscalls/handlers.h"
@@ -24,14 +25,20 @@ void SignalFileTooLarge(Task& task) {
   (void)task.SendSignal(info);
 }
 
-SyscallResult Finish(Result<size_t> moved) {
+SyscallResult Finish(const Result<size_t>& moved) {
   if (!moved.ok()) return moved.error();
   return static_cast<int64_t>(*moved);
 }
 
-SyscallResult FinishWrite(Task& task, Result<size_t> moved) {
+SyscallResult FinishRead(Task& task, const Result<size_t>& moved) {
+  CountRead(task, moved.ok() ? *moved : 0);
+  return Finish(moved);
+}
+
+SyscallResult FinishWrite(Task& task, const Result<size_t>& moved) {
+  CountWrite(task, moved.ok() ? *moved : 0);
   if (!moved.ok() && moved.error() == Errno(EFBIG)) SignalFileTooLarge(task);
-  return Finish(std::move(moved));
+  return Finish(moved);
 }
 
 // Whose bytes may be at an offset: asked before whether it may be read or written.
@@ -60,6 +67,7 @@ constexpr int kKnownRwFlags = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RW
 // What can be said about flags once the file and the vector are known.
 Result<void> CheckRwFlags(File& file, int flags) {
   if (flags & ~kKnownRwFlags) return Errno(EOPNOTSUPP);
+  if ((flags & ~RWF_HIPRI) && TRY(file.GetAttr()).IsDir()) return Errno(EOPNOTSUPP);
   // What waits for the host's disk cannot promise not to.
   return (flags & RWF_NOWAIT) && file.wait_queue() == nullptr ? Errno(EOPNOTSUPP) : Result<void>();
 }
@@ -71,7 +79,8 @@ SyscallResult ReadVector(Task& task, int fd, GuestAddr iov, uint64_t count, cons
   if (sink.remaining() == 0) return 0;
   if (offset != nullptr) TRY(CheckOffset(*offset, sink.remaining()));
   TRY(CheckRwFlags(*file, flags));
-  return Finish(flags & RWF_NOWAIT ? file->Read(task, sink, offset) : ReadBlocking(task, *file, sink, offset));
+  return FinishRead(task,
+                    flags & RWF_NOWAIT ? file->Read(task, sink, offset) : ReadBlocking(task, *file, sink, offset));
 }
 
 // Streams have nothing to write through.
@@ -108,7 +117,7 @@ SyscallResult SysRead(Task& task, int fd, GuestAddr buf, uint64_t count) {
   RefPtr<File> file = TRY(FileFor(task, fd, At::kPosition, false));
   TRY(CheckUserRange(buf, count));
   UserSink sink(task, buf, std::min(count, kMaxRwCount));
-  return Finish(ReadBlocking(task, *file, sink, nullptr));
+  return FinishRead(task, ReadBlocking(task, *file, sink, nullptr));
 }
 
 // write(2)
@@ -126,7 +135,7 @@ SyscallResult SysPread64(Task& task, int fd, GuestAddr buf, uint64_t count, int6
   TRY(CheckUserRange(buf, count));
   TRY(CheckOffset(offset, count));
   UserSink sink(task, buf, std::min(count, kMaxRwCount));
-  return Finish(ReadBlocking(task, *file, sink, &offset));
+  return FinishRead(task, ReadBlocking(task, *file, sink, &offset));
 }
 
 // pwrite64: pwrite(2)

@@ -41,7 +41,7 @@ endfunction()
 
 if(NOT RUNSC_SANITIZE)
   foreach(topic process signals scheduling terminals threads pipes_poll splice timers registers system inet multicast ipc aio futexes net_namespaces
-                pidfd seccomp namespaces jobs ptrace ptrace_events)
+                pidfd seccomp namespaces jobs ptrace ptrace_events proc_files)
     runsc_guest_test(guest_${topic} tests/guest/${topic}.cc guest tmpfs)
   endforeach()
   foreach(topic files file_ops error_order file_watch file_attrs memory sockets exec limits mappings)
@@ -85,6 +85,8 @@ if(NOT RUNSC_SANITIZE)
   add_test(NAME differential COMMAND ${CMAKE_SOURCE_DIR}/tests/differential/run.py
     --runtime ${RUNSC_TEST_RUNTIME} --driver $<TARGET_FILE:differential_driver>)
   set_tests_properties(differential PROPERTIES LABELS differential TIMEOUT 1200 PROCESSORS 2)
+  add_test(NAME differential.shapes COMMAND ${CMAKE_SOURCE_DIR}/tests/differential/shapes.py --runtime ${RUNSC_TEST_RUNTIME})
+  set_tests_properties(differential.shapes PROPERTIES LABELS differential TIMEOUT 700)
 
   add_test(NAME packaging.deb COMMAND ${CMAKE_SOURCE_DIR}/tests/packaging/deb.py ${CMAKE_BINARY_DIR})
   set_tests_properties(packaging.deb PROPERTIES LABELS cli TIMEOUT 300)

@@ -27,6 +27,16 @@ Result<std::string> ProcSchedstat(const ProcTarget& target, Task& reader);
 Result<std::string> ProcSched(const ProcTarget& target, Task& reader);
 Result<std::string> ProcChildren(const ProcTarget& target, Task& reader);
 
+// proc_settings.cc
+Result<std::string> ProcCoredumpFilter(const ProcTarget& target, Task& reader);
+Result<void> StoreProcCoredumpFilter(const ProcTarget& target, Task& writer, std::string_view text);
+Result<std::string> ProcTimerslack(const ProcTarget& target, Task& reader);
+Result<void> StoreProcTimerslack(const ProcTarget& target, Task& writer, std::string_view text);
+Result<std::string> ProcLoginuid(const ProcTarget& target, Task& reader);
+Result<void> StoreProcLoginuid(const ProcTarget& target, Task& writer, std::string_view text);
+Result<std::string> ProcSessionid(const ProcTarget& target, Task& reader);
+Result<std::string> ProcIo(const ProcTarget& target, Task& reader);
+
 // proc_memory.cc
 Result<std::string> ProcCmdline(const ProcTarget& target, Task& reader);
 Result<std::string> ProcEnviron(const ProcTarget& target, Task& reader);

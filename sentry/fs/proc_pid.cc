@@ -62,7 +62,6 @@ RefPtr<SimpleNode> MakeTaskDir(SimpleFs& fs, const ProcTarget& target, uint64_t 
 
 Result<std::string> Cgroup(const ProcTarget&, Task&) { return std::string("0::/\n"); }
 Result<std::string> Cpuset(const ProcTarget&, Task&) { return std::string("/\n"); }
-Result<std::string> Unset(const ProcTarget&, Task&) { return std::string("4294967295"); }
 Result<std::string> Wchan(const ProcTarget&, Task&) { return std::string("0"); }
 Result<std::string> Personality(const ProcTarget& target, Task& reader) {
   TRY(target.CheckMayInspect(reader));
@@ -76,6 +75,7 @@ constexpr ProcEntry kEntries[] = {
     Text("children", kThread, 0444, &ProcChildren),
     Text("cmdline", kBoth, 0444, &ProcCmdline),
     Text("comm", kBoth, 0644, &ProcComm, &StoreProcComm),
+    Text("coredump_filter", kProcess, 0644, &ProcCoredumpFilter, &StoreProcCoredumpFilter),
     Text("cpuset", kBoth, 0444, &Cpuset),
     Made("cwd", kBoth, S_IFLNK | 0777, &MakeLink<ProcLinkKind::kCwd>),
     Text("environ", kBoth, 0400, &ProcEnviron),
@@ -83,8 +83,9 @@ constexpr ProcEntry kEntries[] = {
     Made("fd", kBoth, S_IFDIR | 0500, &NewProcFdDir),
     Made("fdinfo", kBoth, S_IFDIR | 0555, &NewProcFdinfoDir),
     Text("gid_map", kBoth, 0644, &ProcGidMap, &StoreProcGidMap),
+    Text("io", kBoth, 0400, &ProcIo),
     Text("limits", kBoth, 0444, &ProcLimits),
-    Text("loginuid", kBoth, 0444, &Unset),
+    Text("loginuid", kBoth, 0644, &ProcLoginuid, &StoreProcLoginuid),
     Text("maps", kBoth, 0444, &ProcMaps),
     Made("mem", kBoth, S_IFREG | 0600, &NewProcMem),
     Text("mountinfo", kBoth, 0444, &ProcMountinfo),
@@ -100,14 +101,15 @@ constexpr ProcEntry kEntries[] = {
     Made("root", kBoth, S_IFLNK | 0777, &MakeLink<ProcLinkKind::kRoot>),
     Text("sched", kBoth, 0444, &ProcSched),
     Text("schedstat", kBoth, 0444, &ProcSchedstat),
-    Text("sessionid", kBoth, 0444, &Unset),
-    Text("setgroups", kProcess, 0644, &ProcSetgroups, &StoreProcSetgroups),
+    Text("sessionid", kBoth, 0444, &ProcSessionid),
+    Text("setgroups", kBoth, 0644, &ProcSetgroups, &StoreProcSetgroups),
     Text("smaps", kBoth, 0444, &ProcSmaps),
     Text("smaps_rollup", kBoth, 0444, &ProcSmapsRollup),
     Text("stat", kBoth, 0444, &ProcStat),
     Text("statm", kBoth, 0444, &ProcStatm),
     Text("status", kBoth, 0444, &ProcStatus),
     Made("task", kProcess, S_IFDIR | 0555, &MakeTaskDir),
+    Text("timerslack_ns", kProcess, 0666, &ProcTimerslack, &StoreProcTimerslack),
     Text("uid_map", kBoth, 0644, &ProcUidMap, &StoreProcUidMap),
     Text("wchan", kBoth, 0444, &Wchan),
 };

@@ -62,6 +62,7 @@ void InheritLocked(ThreadGroup& child, ThreadGroup& parent, uint64_t flags)
   child.terminal = parent.terminal;
   std::copy_n(parent.limits, RLIM_NLIMITS, child.limits);
   child.oom_score_adj = parent.oom_score_adj;
+  child.core_filter = parent.core_filter;
   child.dumpable = parent.dumpable;
   child.exe_path = parent.exe_path;
   child.personality = parent.personality;
@@ -143,7 +144,9 @@ Result<RefPtr<Task>> Task::MakeChild(const CloneArgs& args, int tid) {
   child->nice = reset ? std::max(nice.load(), 0) : nice.load();
   child->io_priority = io_priority.load();
   HostCpusChanged(*child, affinity);
-  child->timer_slack_ns = timer_slack_ns;
+  child->timer_slack_ns = child->default_timer_slack_ns = timer_slack_ns;
+  child->run().login = run_->login;
+  child->run().read_implies_exec = run_->read_implies_exec;
   ThreadStart start = ChildStart(args, *child);
   const bool sibling = thread || (args.flags & CLONE_PARENT);
   {

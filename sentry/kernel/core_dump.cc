@@ -119,24 +119,42 @@ std::string Notes(Task& task, const siginfo_t& info, const std::vector<Mapping>&
   return notes;
 }
 
-// What the default coredump_filter takes: memory of the process' own, and the first page of ELF files.
-uint64_t DumpedSize(Task& task, const Mapping& m) {
-  if (m.perms.size() < 4 || m.perms[0] != 'r' || m.name == "[vvar]" || m.name == "[vvar_vclock]") return 0;
-  if (!m.file) return m.end - m.start;
-  if (m.perms[1] == 'w' && m.perms[3] == 'p') return m.end - m.start;
-  char magic[SELFMAG];
-  const bool is_elf = m.offset == 0 && task.mm().address_space().CopyIn(m.start, magic, SELFMAG) == SELFMAG &&
-                      std::memcmp(magic, ELFMAG, SELFMAG) == 0;
-  return is_elf ? kPage : 0;
+// Bits of /proc/PID/coredump_filter.
+enum CoreFilter : uint32_t {
+  kAnonymousPrivate = 1,
+  kAnonymousShared = 2,
+  kFilePrivate = 4,
+  kFileShared = 8,
+  kElfHeaders = 16,
+};
+
+// The bits that take the whole mapping. A private file mapping that can be written has pages of its own.
+uint32_t KindsOf(const Mapping& m) {
+  if (m.perms[3] == 's') return m.file ? kFileShared : kAnonymousShared;
+  if (!m.file) return kAnonymousPrivate;
+  return m.perms[1] == 'w' ? kFilePrivate | kAnonymousPrivate : kFilePrivate;
 }
 
-Elf64_Phdr SegmentOf(Task& task, const Mapping& m, uint64_t offset) {
+bool IsElfHeader(Task& task, const Mapping& m) {
+  char magic[SELFMAG];
+  return m.file && m.perms[3] == 'p' && m.offset == 0 &&
+         task.mm().address_space().CopyIn(m.start, magic, SELFMAG) == SELFMAG &&
+         std::memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
+uint64_t DumpedSize(Task& task, const Mapping& m, uint32_t filter) {
+  if (m.perms.size() < 4 || m.perms[0] != 'r' || m.name == "[vvar]" || m.name == "[vvar_vclock]") return 0;
+  if (m.name == "[vdso]" || (filter & KindsOf(m))) return m.end - m.start;
+  return (filter & kElfHeaders) && IsElfHeader(task, m) ? kPage : 0;
+}
+
+Elf64_Phdr SegmentOf(Task& task, const Mapping& m, uint32_t filter, uint64_t offset) {
   Elf64_Phdr segment{};
   segment.p_type = PT_LOAD;
   segment.p_flags = (m.perms[0] == 'r' ? PF_R : 0) | (m.perms[1] == 'w' ? PF_W : 0) | (m.perms[2] == 'x' ? PF_X : 0);
   segment.p_offset = offset;
   segment.p_vaddr = m.start;
-  segment.p_filesz = DumpedSize(task, m);
+  segment.p_filesz = DumpedSize(task, m, filter);
   segment.p_memsz = m.end - m.start;
   segment.p_align = kPage;
   return segment;
@@ -158,6 +176,11 @@ Elf64_Ehdr HeaderFor(size_t segments) {
   return header;
 }
 
+uint32_t CoreFilterOf(Task& task) {
+  MutexLock l(task.kernel().task_set_mu());
+  return task.thread_group().core_filter;
+}
+
 // Everything before the memory itself.
 std::string Head(Task& task, const siginfo_t& info, const std::vector<Mapping>& mappings,
                  std::vector<Elf64_Phdr>* segments) {
@@ -169,8 +192,9 @@ std::string Head(Task& task, const siginfo_t& info, const std::vector<Mapping>& 
   note.p_filesz = notes.size();
   note.p_align = 4;
   uint64_t offset = RoundUp(note.p_offset + notes.size(), kPage);
+  const uint32_t filter = CoreFilterOf(task);
   for (size_t i = 0; i < count; ++i) {
-    segments->push_back(SegmentOf(task, mappings[i], offset));
+    segments->push_back(SegmentOf(task, mappings[i], filter, offset));
     offset += segments->back().p_filesz;
   }
   std::string head;

@@ -198,6 +198,7 @@ bool Task::RemoveFromGroup(RefPtr<Task>& self) {
   ThreadGroup& group = *thread_group_;
   group.exited_user_ns += UserTimeNs();
   group.exited_system_ns += SystemTimeNs();
+  group.past_io += run_->io.totals();
   ReleaseTraceesLocked(*this, garbage);  // and nobody can become one from here on
   run_->dead = true;
   group.tasks.remove(this);

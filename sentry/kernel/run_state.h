@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "platform/thread_cpus.h"
+#include "sentry/kernel/login_session.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/tracee.h"
@@ -56,6 +57,9 @@ struct Task::RunState {
   uint64_t sentry_clock_base_ns = 0;                              // what it had used before it served this task
   std::atomic<uint64_t> past_user_ns{0};                          // of contexts exec dropped
 
+  IoCounters io;
+  LoginSession login;
+
   // What the host is asked for (host_placement.cc).
   bool placed = false;                    // own thread: done for this context
   std::atomic<pid_t> host_tid{0};         // of the guest thread, once placed
@@ -74,6 +78,7 @@ struct Task::RunState {
   // The task's own thread.
   std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
   const CallSet* forwarded = nullptr;   // what the context was told; null: nothing yet
+  bool read_implies_exec = false;       // personality(2): what may be read may be run
   bool exiting = false;
   int exit_status = 0;
   bool registers_replaced = false;

@@ -157,7 +157,8 @@ class Task : public RefCounted {
   std::atomic<int> sched_policy{0};     // SCHED_OTHER, _BATCH, _IDLE
   std::atomic<int> nice{0};
   std::atomic<int> io_priority{0};  // ioprio_set's class and level: kept only, the host schedules its disks
-  uint64_t timer_slack_ns = 50000;
+  std::atomic<uint64_t> timer_slack_ns{50000};
+  uint64_t default_timer_slack_ns = 50000;  // what PR_SET_TIMERSLACK with 0 brings back
 
  private:
   friend class Kernel;

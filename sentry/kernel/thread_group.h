@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sentry/kernel/io_accounting.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/signals.h"
 
@@ -50,7 +51,9 @@ class ThreadGroup : public RefCounted {
   struct rusage self_usage {
   }, children_usage{};  // of tasks gone / of waited-for children
   uint64_t exited_user_ns = 0, exited_system_ns = 0;
+  IoTotals past_io;  // of tasks gone and of waited-for children
   int oom_score_adj = 0;
+  uint32_t core_filter = 0x33;  // which mappings a core has (core(5))
   bool dumpable = true;
   uint32_t personality = 0;
   std::string exe_path;

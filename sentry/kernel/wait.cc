@@ -268,6 +268,7 @@ void ReapLocked(ThreadGroup& group) {
   if (parent == nullptr) return;
   AddUsage(parent->children_usage, GroupUsageLocked(group));
   AddUsage(parent->children_usage, group.children_usage);
+  parent->past_io += group.past_io;
   group.parent = nullptr;
   // Last: the list's reference may be the last one but the caller's.
   parent->children.remove_if([&](const RefPtr<ThreadGroup>& child) { return child.get() == &group; });

@@ -348,6 +348,19 @@ TEST(PidfdOpenAndSend) {
   EXPECT_ERRNO(syscall(SYS_pidfd_open, 1 << 30, 0), ESRCH);
 }
 
+TEST(PrctlAuxv) {
+  constexpr int kGetAuxv = 0x41555856;
+  const std::string file = ReadAll("/proc/self/auxv");
+  char vector[8192], start[16];
+  const long size = prctl(kGetAuxv, vector, sizeof(vector), 0, 0);
+  EXPECT(size >= (long)file.size());  // Linux' has room behind the last entry
+  EXPECT_EQ(std::string(vector, file.size()), file);
+  EXPECT_EQ(prctl(kGetAuxv, start, sizeof(start), 0, 0), size);
+  EXPECT_EQ(std::string(start, sizeof(start)), file.substr(0, sizeof(start)));
+  EXPECT_ERRNO(prctl(kGetAuxv, 8, 16, 0, 0), EFAULT);
+  EXPECT_ERRNO(prctl(kGetAuxv, vector, sizeof(vector), 1, 0), EINVAL);
+}
+
 TEST(PrctlName) {
   char name[16] = {};
   EXPECT_OK(prctl(PR_SET_NAME, "a-rather-long-name-is-cut"));

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sentry/kernel/pids.h"
+#include "sentry/kernel/run_state.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/trace_access.h"
 #include "syscalls/handlers.h"
@@ -128,6 +129,11 @@ Result<std::vector<MapOp>> LockEverything(Task& task, int flags, uint64_t limit)
   return ops;
 }
 
+bool IsAdvice(int advice) {
+  return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || (advice >= MADV_FREE && advice <= 25) ||
+         advice == MADV_HWPOISON || advice == 101 /* MADV_SOFT_OFFLINE */;
+}
+
 }  // namespace
 
 // mmap(2)
@@ -148,10 +154,14 @@ SyscallResult SysMunmap(Task& task, GuestAddr addr, uint64_t length) {
 
 // mprotect(2)
 SyscallResult SysMprotect(Task& task, GuestAddr addr, uint64_t length, int prot) {
+  constexpr int kGrows = PROT_GROWSDOWN | PROT_GROWSUP;
+  if ((prot & kGrows) == kGrows || (addr & (kPage - 1))) return Errno(EINVAL);
+  if (length == 0) return int64_t{0};
+  if (Wraps(addr, length)) return Errno(ENOMEM);
   if (prot & ~(kProtBits | 8 /* PROT_SEM */)) return Errno(EINVAL);
   const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
-  if (size == 0) return int64_t{0};
   if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);
+  if (task.run().read_implies_exec && (prot & PROT_READ)) prot |= PROT_EXEC;
   return ApplyOne(task, {MapOp::kProtect, addr, size, prot & kProtBits});
 }
 
@@ -178,6 +188,7 @@ SyscallResult SysMremap(Task& task, GuestAddr addr, uint64_t old_length, uint64_
 SyscallResult SysMadvise(Task& task, GuestAddr addr, uint64_t length, int advice) {
   if (Wraps(addr, length)) return Errno(EINVAL);
   const uint64_t size = TRY(CheckRange(task, addr, length, ENOMEM));
+  if (!IsAdvice(advice)) return Errno(EINVAL);
   if (advice == MADV_HWPOISON || advice == 101 /* MADV_SOFT_OFFLINE */) return Errno(EPERM);
   if (size == 0) return int64_t{0};
   if (task.mm().TouchesReservation(addr, size)) return Errno(ENOMEM);

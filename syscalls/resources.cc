@@ -2,6 +2,7 @@
 #include <asm/prctl.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
+#include "sentry/kernel/run_state.h"
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/wait.h"
 #include "syscalls/handlers.h"
@@ -263,8 +265,8 @@ SyscallResult SysPersonality(Task& task, uint32_t persona) {
   MutexLock l(task.kernel().task_set_mu());
   const uint32_t old = task.thread_group().personality;
   if (persona == kQueryPersonality) return int64_t{old};
-  if ((persona & 0xff) != 0 && (persona & 0xff) != 0x8) return Errno(EINVAL);  // Linux, Linux32
   task.thread_group().personality = persona;
+  task.run().read_implies_exec = persona & READ_IMPLIES_EXEC;
   return int64_t{old};
 }
 

@@ -5,6 +5,8 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "sentry/fs/load_average.h"
@@ -40,9 +42,19 @@ SyscallResult DenyWithout(Task& task, int capability, Errno if_capable) {
   return task.creds()->Has(capability) ? if_capable : Errno(EPERM);
 }
 
-bool IsLinux32(Task& task) {
+uint32_t PersonalityOf(Task& task) {
   MutexLock l(task.kernel().task_set_mu());
-  return (task.thread_group().personality & PER_MASK) == PER_LINUX32;
+  return task.thread_group().personality;
+}
+
+// What UNAME26 asks for: "6.12.0-x" is "2.6.72-x", for programs that cannot imagine a major number above 2.
+std::string ReleaseAs26() {
+  constexpr unsigned kFirst = 60;  // of 4.0; what came between is long gone
+  const std::string release = kGuestRelease;
+  unsigned minor = 0;
+  std::sscanf(kGuestRelease, "%*u.%u", &minor);
+  const size_t rest = std::min(release.find_first_not_of("0123456789."), release.size());
+  return "2.6." + std::to_string(kFirst + minor) + release.substr(rest);
 }
 
 size_t CountTasks(Kernel& kernel) {
@@ -58,11 +70,12 @@ size_t CountTasks(Kernel& kernel) {
 SyscallResult SysUname(Task& task, GuestAddr buf) {
   utsname names{};
   const UtsName uts = UtsOf(task);
+  const uint32_t personality = PersonalityOf(task);
   SetField(names.sysname, kGuestSysname);
   SetField(names.nodename, uts.hostname);
-  SetField(names.release, kGuestRelease);
+  SetField(names.release, personality & UNAME26 ? ReleaseAs26() : kGuestRelease);
   SetField(names.version, kGuestVersion);
-  SetField(names.machine, IsLinux32(task) ? "i686" : kGuestMachine);
+  SetField(names.machine, (personality & PER_MASK) == PER_LINUX32 ? "i686" : kGuestMachine);
   SetField(names.domainname, uts.domainname);
   TRY(task.CopyOutObject(buf, names));
   return int64_t{0};

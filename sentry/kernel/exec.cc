@@ -367,6 +367,7 @@ void Task::ResetForExec(ExecRequest& request) {
     }
     DropHandlers(group.actions->value);
     group.has_execed = true;
+    group.personality &= ~uint32_t{READ_IMPLIES_EXEC};
     group.exe_path = exe;
     group.dumpable = !request.creds.privileged;  // from here on only those with rights can attach
     traced = IsTracedWithoutRightsLocked(*this);
@@ -378,6 +379,7 @@ void Task::ResetForExec(ExecRequest& request) {
   }
   group.timers->DeletePosixTimers();
   sigaltstack = {};
+  run_->read_implies_exec = false;
   if (request.creds.privileged) pdeath_signal = 0;
 }
 

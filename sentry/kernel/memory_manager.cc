@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "sentry/kernel/run_state.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/mount.h"
 
@@ -53,6 +54,12 @@ Result<void> CheckFileAccess(const File& file, int prot, int flags) {
   if ((flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE) && !file.writable()) return Errno(EACCES);
   if ((prot & PROT_EXEC) && OnNoexecMount(file)) return Errno(EPERM);
   return {};
+}
+
+// What personality(2) adds.
+int ImpliedProtection(const Task& task, const File* file, int prot) {
+  const bool runs = task.run().read_implies_exec && (prot & PROT_READ) && (file == nullptr || !OnNoexecMount(*file));
+  return runs ? prot | PROT_EXEC : prot;
 }
 
 }  // namespace
@@ -112,6 +119,7 @@ Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t lengt
   if (length == 0) return Errno(EINVAL);
   length = PageUp(length);
   if (length == 0) return Errno(ENOMEM);  // so long that it wrapped
+  prot = ImpliedProtection(task, file.get(), prot);
   TRY(CheckRange(layout_, addr, length, flags));
   MapOp op{MapOp::kMap, addr, length, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & kHostFlags};
   op.flags = PlacementFlags(addr, length, op.flags);

@@ -71,7 +71,7 @@ void Task::StartClock() {
 void Task::TellForwarded() {
   static const CallSet kAll = ~CallSet();
   const bool stops_at_calls = run_->trace_mode.load(std::memory_order_relaxed) & ~uint32_t{kTraced};
-  const bool wants_all = stops_at_calls || kernel_.tracer() != nullptr;
+  const bool wants_all = stops_at_calls || kernel_.tracer() != nullptr || run_->read_implies_exec;
   const CallSet* calls = wants_all ? &kAll : &CallsToJudge(*this);
   if (std::exchange(run_->forwarded, calls) != calls) context_->SetForwarded(*calls);
 }

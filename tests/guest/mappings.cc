@@ -434,7 +434,61 @@ TEST(HugePagesAreNotThere) {
   EXPECT(m != MAP_FAILED || errno == ENOMEM);
 }
 
+// The permissions of the mapping that `at` is in, from /proc/self/maps.
+std::string PermissionsAt(const void* at) {
+  FILE* const maps = fopen("/proc/self/maps", "re");
+  char line[512], permissions[8] = "";
+  unsigned long start, end;
+  while (fgets(line, sizeof(line), maps) != nullptr) {
+    if (sscanf(line, "%lx-%lx %7s", &start, &end, permissions) != 3) continue;
+    if (start <= (unsigned long)at && (unsigned long)at < end) break;
+  }
+  fclose(maps);
+  return permissions;
+}
+
 TEST(ReadImpliesExec) {
+  void* before = mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_EQ(personality(READ_IMPLIES_EXEC), 0);
+  void* anonymous = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_EQ(PermissionsAt(anonymous), std::string("rwxp"));
+  const int file = ASSERT_OK(open(SelfPath(), O_RDONLY));
+  void* mapped = mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE, file, 0);
+  EXPECT_EQ(PermissionsAt(mapped), std::string("r-xp"));
+  void* unreadable = mmap(nullptr, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_EQ(PermissionsAt(unreadable), std::string("---p"));
+  EXPECT_OK(mprotect(unreadable, kPage, PROT_READ));
+  EXPECT_EQ(PermissionsAt(unreadable), std::string("r-xp"));
+  EXPECT_EQ(PermissionsAt(before), std::string("r--p"));
+  EXPECT_EQ(RunInChild([] {
+              void* m = mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              return PermissionsAt(m) == "r-xp" ? 0 : 1;
+            }),
+            0);
+}
+
+HELPER(PrintPersonality) {
+  (void)argc, (void)argv;
+  printf("%x", personality(0xffffffff));
+  return 0;
+}
+
+TEST(ReadImpliesExecEndsAtExec) {
+  int fds[2];
+  EXPECT_OK(pipe(fds));
+  EXPECT_EQ(RunInChild([&] {
+              personality(READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE);
+              dup2(fds[1], 1);
+              execl(SelfPath(), SelfPath(), "--helper", "PrintPersonality", nullptr);
+              return 1;
+            }),
+            0);
+  char text[32] = {};
+  EXPECT(read(fds[0], text, sizeof(text) - 1) > 0);
+  EXPECT_EQ(std::string(text), std::string("40000"));
+}
+
+TEST(PersonalityIsKeptAndInherited) {
   EXPECT_EQ(personality(0xffffffff), 0);
   EXPECT_EQ(personality(ADDR_NO_RANDOMIZE), 0);
   EXPECT_EQ(personality(0xffffffff), ADDR_NO_RANDOMIZE);

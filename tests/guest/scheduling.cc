@@ -8,6 +8,7 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include <cstdint>
 
@@ -178,6 +179,23 @@ TEST(KcmpNeedsRightsOverBoth) {
               return Kcmp(parent, getpid(), KCMP_VM) == -1 && errno == EPERM ? 0 : 2;
             }),
             0);
+}
+
+TEST(PersonalityOfOtherSystemsIsTaken) {
+  EXPECT_EQ(personality(PER_BSD), 0);
+  EXPECT_EQ(personality(PER_LINUX32 | STICKY_TIMEOUTS), PER_BSD);
+  EXPECT_EQ(personality(0xffffffff), PER_LINUX32 | STICKY_TIMEOUTS);
+}
+
+TEST(PersonalityMayClaimAnOldRelease) {
+  utsname now, old;
+  EXPECT_OK(uname(&now));
+  EXPECT_EQ(personality(PER_LINUX | UNAME26), 0);
+  EXPECT_OK(uname(&old));
+  unsigned minor = 0;
+  EXPECT_EQ(sscanf(now.release, "%*u.%u", &minor), 1);
+  const std::string rest = now.release + strspn(now.release, "0123456789.");
+  EXPECT_EQ(std::string(old.release), "2.6." + std::to_string(minor + 60) + rest);
 }
 
 TEST(PersonalityIsShown) {

@@ -181,7 +181,8 @@ int64_t Memory(ThreadPage* t, uint64_t number, const uint64_t* a) {
     case __NR_munmap:
       return Munmap(t, a);
     case __NR_mprotect:  // to the guest nothing is mapped where thunks are
-      if (!InGuest(a[0], a[1]) || OverlapsThunks(a[0], a[1])) return kEnomem;
+      if (!InGuest(a[0], a[1])) return kForward;
+      if (OverlapsThunks(a[0], a[1])) return kEnomem;
       return MayBeReserved(a[0], a[1]) ? kForward : NativeMapping(t, number, a);
     case __NR_madvise:
       if (!InGuest(a[0], a[1]) || !IsPlainAdvice(a[2] & 0xffffffff)) return kForward;

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "sentry/fs/dnotify.h"
 #include "sentry/fs/file_owner.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/kernel/pids.h"
@@ -165,6 +166,7 @@ SyscallResult SetFlags(Task& task, File& file, int fd, int flags) {
     if (TRY(file.GetAttr()).uid != task.creds()->fsuid && !task.creds()->Has(CAP_FOWNER)) return Errno(EPERM);
   }
   const int old = file.flags();
+  if ((flags & O_DIRECT) && file.pipe() == nullptr && !TRY(file.GetAttr()).IsRegular()) return Errno(EINVAL);
   TRY(file.SetStatusFlags(flags));
   if ((old ^ flags) & O_ASYNC) SetAsync(task.kernel(), file, fd, flags & O_ASYNC);
   return 0;
@@ -241,6 +243,9 @@ SyscallResult Fcntl(Task& task, int fd, const RefPtr<File>& file, int command, u
     case F_GETLEASE:
     case F_SETLEASE:
       return LeaseCommand(task, fd, *file, command, static_cast<int>(arg));
+    case F_NOTIFY:
+      TRY(NotifyOfDirectory(task, *file, fd, static_cast<uint32_t>(arg)));
+      return 0;
     default:
       return Errno(EINVAL);
   }

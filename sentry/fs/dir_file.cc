@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "sentry/fs/dnotify.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/mount.h"
 
@@ -25,6 +26,11 @@ Result<int64_t> DirFile::Seek(Task& task, int64_t offset, int whence) {
 int64_t DirFile::offset_for_fdinfo() const {
   std::lock_guard<std::mutex> l(position_mu_);
   return offset_;
+}
+
+void DirFile::OnClose(Task* task) {
+  File::OnClose(task);
+  if (task != nullptr) EndDirectoryNotice(*this, *task);
 }
 
 Result<void> DirFile::TakeSnapshot() {

@@ -18,6 +18,7 @@ class DirFile : public File {
   // In memory there is nothing to write back.
   Result<void> Sync(bool data_only) override { return {}; }
   int64_t offset_for_fdinfo() const override;
+  void OnClose(Task* task) override;
 
  private:
   Result<void> TakeSnapshot();

@@ -11,7 +11,7 @@
 #include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/signal_send.h"
-#include "sentry/vfs/file_watch.h"
+#include "sentry/kernel/task.h"
 
 namespace runsc {
 namespace {
@@ -25,10 +25,10 @@ struct Notice {
 };
 
 // What waits to be signalled. Bounded: a file that is told of again before it was signalled is told once.
-class SignalQueue {
+class NoticeQueue {
  public:
-  static SignalQueue& Get() {
-    static SignalQueue* const queue = new SignalQueue;
+  static NoticeQueue& Get() {
+    static NoticeQueue* const queue = new NoticeQueue;
     return *queue;
   }
   bool Start() {
@@ -50,7 +50,7 @@ class SignalQueue {
  private:
   static constexpr size_t kMaxNotices = 4096;
 
-  static void Run(void* arg) { static_cast<SignalQueue*>(arg)->Loop(); }
+  static void Run(void* arg) { static_cast<NoticeQueue*>(arg)->Loop(); }
   void Loop();
   bool Pop(Notice* notice) {
     MutexLock l(mu_);
@@ -71,7 +71,9 @@ siginfo_t SignalFor(const Notice& notice) {
   if (notice.owner.signo == 0) return KernelSignal(SIGIO);
   info.si_signo = notice.owner.signo;
   info.si_fd = notice.owner.fd;
-  if (notice.events & EPOLLPRI) {
+  if (notice.events & EPOLLMSG) {
+    info.si_code = POLL_MSG;
+  } else if (notice.events & EPOLLPRI) {
     info.si_code = POLL_PRI;
   } else if (notice.events & (EPOLLHUP | EPOLLRDHUP)) {
     info.si_code = POLL_HUP;
@@ -100,7 +102,7 @@ void Deliver(const Notice& notice) {
   }
 }
 
-void SignalQueue::Loop() {
+void NoticeQueue::Loop() {
   for (;;) {
     const unsigned seen = word_.load();
     Notice notice;
@@ -110,18 +112,19 @@ void SignalQueue::Loop() {
 }
 
 // The record of one file; goes with it.
-class Record final : public FileWatch, public Waiter {
+class Record final : public FileWatch, public Waiter, public OwnerSignal {
  public:
   Record(Kernel& kernel, File& file) : Waiter(kTold), kernel_(kernel), file_(file) {}
 
   void OnFileGone() override;
   void OnNotify(EventMask events) override {
-    FileOwner owner;
-    {
-      MutexLock l(mu_);
-      owner = owner_;
-    }
-    if (owner.kind != FileOwner::Kind::kNone) SignalQueue::Get().Push({&kernel_, owner, events});
+    const FileOwner now = owner();
+    if (now.kind != FileOwner::Kind::kNone) NoticeQueue::Get().Push({&kernel_, now, events});
+  }
+  void Tell(int fd, EventMask events) override {
+    FileOwner now = owner();
+    now.fd = fd;
+    if (now.kind != FileOwner::Kind::kNone) NoticeQueue::Get().Push({&kernel_, now, events});
   }
 
   FileOwner owner() const {
@@ -134,7 +137,7 @@ class Record final : public FileWatch, public Waiter {
   }
   void Listen(bool on) {
     WaitQueue* queue = file_.wait_queue();
-    if (queue == nullptr || on == listening_ || (on && !SignalQueue::Get().Start())) return;
+    if (queue == nullptr || on == listening_ || (on && !NoticeQueue::Get().Start())) return;
     listening_ = on;
     if (on) {
       queue->Add(*this);
@@ -191,6 +194,17 @@ void SetAsync(Kernel& kernel, File& file, int fd, bool on) {
   Record& record = RecordLocked(kernel, file);
   if (on) record.Change([&](FileOwner& owner) { owner.fd = fd; });
   record.Listen(on);
+}
+
+OwnerSignal& SignalOfLocked(Task& caller, File& file) {
+  Record& record = RecordLocked(caller.kernel(), file);
+  (void)NoticeQueue::Get().Start();  // without a thread nobody is told, as when signals are lost
+  record.Change([&](FileOwner& owner) {
+    if (owner.kind != FileOwner::Kind::kNone) return;
+    owner.kind = FileOwner::Kind::kProcess;
+    owner.id = caller.pid();
+  });
+  return record;
 }
 
 }  // namespace runsc

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/file_watch.h"
 
 namespace runsc {
 
 class Kernel;
+class Task;
 
 struct FileOwner {
   enum class Kind { kNone, kThread, kProcess, kGroup };
@@ -21,5 +23,17 @@ FileOwner OwnerOf(File& file);
 void ChangeOwner(Kernel& kernel, File& file, const std::function<void(FileOwner&)>& change);
 // After O_ASYNC was switched on or off. Files that never block have nothing to tell.
 void SetAsync(Kernel& kernel, File& file, int fd, bool on);
+
+// Signals the owner of one file, under any lock. Goes with the file, after watches that were attached later.
+class OwnerSignal {
+ public:
+  virtual void Tell(int fd, EventMask events) = 0;
+
+ protected:
+  ~OwnerSignal() = default;
+};
+
+// The caller's process becomes the owner if there is none.
+OwnerSignal& SignalOfLocked(Task& caller, File& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(FileWatch::Lists());
 
 }  // namespace runsc

@@ -416,3 +416,120 @@ TEST(InotifyReading) {
   snprintf(info, sizeof(info), "/proc/self/fdinfo/%d", in);
   EXPECT(ReadAll(info).find("inotify wd:1 ino:") != std::string::npos);
 }
+
+namespace {
+
+// A blocked real-time signal, taken by who waits for it: `si_fd` of the next one, or -1 if none comes.
+constexpr int kNotice = 40;
+
+int TakeNotice(int milliseconds) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, kNotice);
+  const timespec timeout = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+  siginfo_t info = {};
+  if (sigtimedwait(&set, &info, &timeout) != kNotice) return -1;
+  EXPECT_EQ(info.si_code, POLL_MSG);
+  EXPECT_EQ(info.si_band, POLLIN | POLLRDNORM | POLLMSG);
+  return info.si_fd;
+}
+
+constexpr int kLong = 30000;  // for what comes
+
+// For what does not come: something that does must overtake it.
+bool NothingPending() {
+  sigset_t pending;
+  EXPECT_OK(sigpending(&pending));
+  return !sigismember(&pending, kNotice);
+}
+
+int OpenWatchedDirectory(const char* path, unsigned events) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, kNotice);
+  EXPECT_OK(sigprocmask(SIG_BLOCK, &set, nullptr));
+  mkdir(path, 0755);
+  const int fd = ASSERT_OK(open(path, O_RDONLY | O_DIRECTORY));
+  EXPECT_OK(fcntl(fd, F_SETSIG, kNotice));
+  EXPECT_OK(fcntl(fd, F_NOTIFY, events));
+  return fd;
+}
+
+}  // namespace
+
+TEST(DnotifyTellsOnce) {
+  const int fd = OpenWatchedDirectory("d", DN_CREATE);
+  close(Put("d/a", ""));
+  EXPECT_EQ(TakeNotice(kLong), fd);
+  close(Put("d/b", ""));
+  EXPECT_OK(fcntl(fd, F_NOTIFY, DN_CREATE));  // again: d/b was before
+  close(Put("d/c", ""));
+  EXPECT_EQ(TakeNotice(kLong), fd);
+  EXPECT(NothingPending());
+}
+
+TEST(DnotifyTellsOfEach) {
+  const int fd = OpenWatchedDirectory("d", DN_MULTISHOT | DN_CREATE | DN_DELETE | DN_RENAME | DN_MODIFY | DN_ATTRIB);
+  const int file = Put("d/a", "");
+  EXPECT_EQ(TakeNotice(kLong), fd);
+  EXPECT_EQ(write(file, "x", 1), 1);
+  EXPECT_EQ(TakeNotice(kLong), fd);
+  EXPECT_OK(fchmod(file, 0600));
+  EXPECT_EQ(TakeNotice(kLong), fd);
+  EXPECT_OK(rename("d/a", "d/b"));
+  EXPECT_EQ(TakeNotice(kLong), fd);
+  while (TakeNotice(200) == fd) {  // a name that came and one that went may be two
+  }
+  EXPECT_OK(unlink("d/b"));
+  EXPECT_EQ(TakeNotice(kLong), fd);
+}
+
+TEST(DnotifyTellsOnlyWhatWasAskedFor) {
+  const int fd = OpenWatchedDirectory("d", DN_MULTISHOT | DN_DELETE);
+  close(Put("d/a", "x"));
+  EXPECT_OK(chmod("d/a", 0600));
+  EXPECT_OK(unlink("d/a"));
+  EXPECT_EQ(TakeNotice(kLong), fd);
+  EXPECT_EQ(TakeNotice(0), -1);
+}
+
+TEST(DnotifyEndsWithNothingAskedFor) {
+  const int fd = OpenWatchedDirectory("d", DN_MULTISHOT | DN_CREATE);
+  EXPECT_OK(fcntl(fd, F_NOTIFY, 0));
+  const int second = OpenWatchedDirectory("e", DN_CREATE);
+  close(Put("d/a", ""));
+  close(Put("e/a", ""));
+  EXPECT_EQ(TakeNotice(kLong), second);
+  EXPECT_EQ(TakeNotice(0), -1);
+}
+
+TEST(DnotifyEndsWithAnyClose) {
+  const int fd = OpenWatchedDirectory("d", DN_MULTISHOT | DN_CREATE);
+  EXPECT_OK(close(dup(fd)));
+  const int second = OpenWatchedDirectory("e", DN_CREATE);
+  close(Put("d/a", ""));
+  close(Put("e/a", ""));
+  EXPECT_EQ(TakeNotice(kLong), second);
+  EXPECT_EQ(TakeNotice(0), -1);
+}
+
+TEST(DnotifyOfAChildsCloseChangesNothing) {
+  const int fd = OpenWatchedDirectory("d", DN_MULTISHOT | DN_CREATE);
+  EXPECT_EQ(InOther([&] { return close(fd); }), 0);
+  close(Put("d/a", ""));
+  EXPECT_EQ(TakeNotice(kLong), fd);
+}
+
+TEST(DnotifyMakesTheCallerTheOwner) {
+  const int fd = OpenWatchedDirectory("d", DN_CREATE);
+  EXPECT_EQ(fcntl(fd, F_GETOWN), getpid());
+}
+
+TEST(DnotifyOfADirectoryOnly) {
+  const int fd = Put("f", "");
+  EXPECT_ERRNO(fcntl(fd, F_NOTIFY, DN_CREATE), ENOTDIR);
+  EXPECT_OK(fcntl(fd, F_NOTIFY, 0));
+  EXPECT_OK(mkdir("d", 0755));
+  const int path = ASSERT_OK(open("d", O_PATH));
+  EXPECT_ERRNO(fcntl(path, F_NOTIFY, DN_CREATE), EBADF);
+}

@@ -60,8 +60,12 @@ SyscallResult RenameAt(Task& task, int old_dirfd, GuestAddr old_path, int new_di
   if (flags & ~uint32_t{RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT}) return Errno(EINVAL);
   if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT))) return Errno(EINVAL);
   const PathArg from = TRY(CopyInPathAt(task, old_dirfd, old_path));
-  const PathArg to = TRY(CopyInPathAt(task, new_dirfd, new_path));
-  return Done(task.vfs().Rename(task.resolver(), from.start, from.text, to.start, to.text, flags));
+  const auto to = CopyInPathAt(task, new_dirfd, new_path);
+  if (!to.ok()) {  // what is wrong with the way to the old name is said first
+    TRY(task.vfs().CheckParent(task.resolver(), from.start, from.text));
+    return to.error();
+  }
+  return Done(task.vfs().Rename(task.resolver(), from.start, from.text, to->start, to->text, flags));
 }
 
 SyscallResult LinkAt(Task& task, int old_dirfd, GuestAddr old_path, int new_dirfd, GuestAddr new_path, int flags) {
@@ -88,10 +92,12 @@ SyscallResult SymlinkAt(Task& task, GuestAddr target_addr, int dirfd, GuestAddr 
 // The text is cut at the size of the buffer, without a NUL.
 SyscallResult ReadlinkAt(Task& task, int dirfd, GuestAddr path, GuestAddr buf, int size) {
   if (size <= 0) return Errno(EINVAL);
-  const PathArg arg = TRY(CopyInPathAt(task, dirfd, path, true));
-  const Path link = TRY(task.vfs().Lookup(task.resolver(), arg.start, arg.text, Vfs::kNoFollow | Vfs::kEmptyPath));
+  const std::string text = TRY(task.CopyInPath(path));
+  const auto start = StartOf(task, dirfd, text);
+  if (!start.ok()) return text.empty() && start.error() == Errno(ENOTDIR) ? Errno(ENOENT) : start.error();
+  const Path link = TRY(task.vfs().Lookup(task.resolver(), *start, text, Vfs::kNoFollow | Vfs::kEmptyPath));
   Result<std::string> target = task.vfs().Readlink(task.resolver(), link);
-  if (!target.ok()) return arg.text.empty() && target.error() == Errno(EINVAL) ? Errno(ENOENT) : target.error();
+  if (!target.ok()) return text.empty() && target.error() == Errno(EINVAL) ? Errno(ENOENT) : target.error();
   const size_t n = std::min(target->size(), static_cast<size_t>(size));
   TRY(task.CopyOut(buf, target->data(), n));
   return static_cast<int64_t>(n);

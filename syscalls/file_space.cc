@@ -119,7 +119,7 @@ SyscallResult SysFadvise64(Task& task, int fd, int64_t offset, int64_t length, i
 SyscallResult SysReadahead(Task& task, int fd, int64_t offset, uint64_t count) {
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
   if (!file->readable()) return Errno(EBADF);
-  if (!TRY(file->GetAttr()).IsRegular()) return Errno(EINVAL);
+  if (!TRY(file->GetAttr()).IsRegular() || count > INT64_MAX) return Errno(EINVAL);
   return 0;
 }
 

@@ -41,8 +41,13 @@ Result<Attr> AttrOfFd(Task& task, int fd) {
   return TRY(task.fds().Get(fd))->GetAttr();
 }
 
+// With AT_EMPTY_PATH a null pointer is an empty path.
+Result<std::string> CopyInPathOrNone(Task& task, GuestAddr addr, int at_flags) {
+  return addr == 0 && (at_flags & AT_EMPTY_PATH) ? std::string() : task.CopyInPath(addr);
+}
+
 Result<Attr> AttrAt(Task& task, int dirfd, GuestAddr path_addr, int at_flags) {
-  const std::string path = TRY(task.CopyInPath(path_addr));
+  const std::string path = TRY(CopyInPathOrNone(task, path_addr, at_flags));
   if (path.empty() && (at_flags & AT_EMPTY_PATH)) return AttrOfFd(task, dirfd);
   if (path.empty()) return Errno(ENOENT);
   const Path start = TRY(StartOf(task, dirfd, path));
@@ -97,7 +102,7 @@ struct StatxTarget {
 };
 
 Result<StatxTarget> FindForStatx(Task& task, int dirfd, GuestAddr path_addr, int at_flags) {
-  const std::string text = path_addr == 0 && (at_flags & AT_EMPTY_PATH) ? "" : TRY(task.CopyInPath(path_addr));
+  const std::string text = TRY(CopyInPathOrNone(task, path_addr, at_flags));
   if (text.empty() && (at_flags & AT_EMPTY_PATH)) {
     const Path path = dirfd == AT_FDCWD ? task.fs().cwd() : TRY(task.fds().Get(dirfd))->path();
     return StatxTarget{TRY(AttrOfFd(task, dirfd)), path};
@@ -149,10 +154,13 @@ SyscallResult AccessAt(Task& task, int dirfd, GuestAddr path_addr, int mode, int
   if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Errno(EINVAL);
   Resolver resolver = task.resolver();
   if (!(flags & AT_EACCESS) && !SameAsReal(*task.creds())) resolver.creds = RealCredentials(*task.creds());
-  const PathArg arg = TRY(CopyInPathAt(task, dirfd, path_addr, flags & AT_EMPTY_PATH));
-  uint32_t lookup = flags & AT_SYMLINK_NOFOLLOW ? Vfs::kNoFollow : 0;
-  if (flags & AT_EMPTY_PATH) lookup |= Vfs::kEmptyPath;
-  const Path path = TRY(task.vfs().Lookup(resolver, arg.start, arg.text, lookup));
+  const std::string text = TRY(task.CopyInPath(path_addr));
+  const RefPtr<File> file = TRY(UnnamedFile(task, dirfd, text, flags));
+  if (file && !file->path()) {
+    TRY(Vfs::CheckPermission(*resolver.creds, TRY(file->GetAttr()), mode));
+    return 0;
+  }
+  const Path path = TRY(LookupText(task, resolver, dirfd, text, flags));
   TRY(task.vfs().CheckAccess(*resolver.creds, path, mode));
   return 0;
 }
@@ -186,9 +194,25 @@ Result<Owner> OwnerFrom(Task& task, uid_t uid, gid_t gid) {
   return owner;
 }
 
+SyscallResult ChownFile(Task& task, File& file, const Owner& owner) {
+  if (file.path()) {
+    TRY(task.vfs().Chown(task.resolver(), file.path(), owner.uid, owner.gid));
+    return 0;
+  }
+  TRY(CheckHasAttributes(file));
+  TRY(Vfs::CheckChown(*task.creds(), TRY(file.GetAttr()), owner.uid, owner.gid));
+  AttrChange change;
+  change.uid = owner.uid;
+  change.gid = owner.gid;
+  TRY(file.SetAttr(change));
+  return 0;
+}
+
 SyscallResult ChownAt(Task& task, int dirfd, GuestAddr path, uid_t uid, gid_t gid, int flags) {
   const auto owner = TRY(OwnerFrom(task, uid, gid));
-  const Path found = TRY(LookupAt(task, dirfd, path, flags));
+  const std::string text = TRY(task.CopyInPath(path));
+  if (const RefPtr<File> file = TRY(UnnamedFile(task, dirfd, text, flags))) return ChownFile(task, *file, owner);
+  const Path found = TRY(LookupText(task, task.resolver(), dirfd, text, flags));
   TRY(task.vfs().Chown(task.resolver(), found, owner.uid, owner.gid));
   return 0;
 }
@@ -361,18 +385,7 @@ SyscallResult SysFchownat(Task& task, int dirfd, GuestAddr path, uid_t uid, gid_
 // fchown(2)
 SyscallResult SysFchown(Task& task, int fd, uid_t uid, gid_t gid) {
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
-  if (file->path()) {
-    const Owner owner = TRY(OwnerFrom(task, uid, gid));
-    TRY(task.vfs().Chown(task.resolver(), file->path(), owner.uid, owner.gid));
-    return 0;
-  }
-  TRY(CheckHasAttributes(*file));
-  AttrChange change;
-  change.uid = IdOrNone(uid);
-  change.gid = IdOrNone(gid);
-  if ((change.uid || change.gid) && !task.creds()->Has(CAP_CHOWN)) return Errno(EPERM);
-  TRY(file->SetAttr(change));
-  return 0;
+  return ChownFile(task, *file, TRY(OwnerFrom(task, uid, gid)));
 }
 
 // utimensat(2)

@@ -89,6 +89,7 @@ SyscallResult DoPoll(Task& task, GuestAddr addr, uint32_t count, Deadline deadli
   const Result<size_t> ready = set.Wait(deadline);
   if (!ready.ok()) return ready.error();
   for (size_t i = 0; i < fds.size(); ++i) fds[i].revents = static_cast<short>(set.ready(i));
+  TRY(CheckUserRange(addr, count * sizeof(pollfd)));  // although there may be nothing to say
   if (count > 0) TRY(task.CopyOut(addr, fds.data(), count * sizeof(pollfd)));
   return static_cast<int64_t>(*ready);
 }

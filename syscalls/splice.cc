@@ -126,6 +126,7 @@ SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, Gu
   if ((from == nullptr && to == nullptr) || from == to) return Errno(EINVAL);
   if (addr != 0 && !(from != nullptr ? out : in)->positioned()) return Errno(EINVAL);
   if (offset < 0 || (out->flags() & O_APPEND)) return Errno(EINVAL);
+  if (from == nullptr && TRY(in->GetAttr()).IsDir()) return Errno(EINVAL);
   const size_t size = std::min(length, kMaxRwCount);
   int64_t* at = addr != 0 ? &offset : nullptr;
   const Move move{task, *in, *out, flags};

@@ -114,8 +114,16 @@ SyscallResult SysGettimeofday(Task& task, GuestAddr tv_addr, GuestAddr tz_addr) 
   return int64_t{0};
 }
 
-// settimeofday(2)
-SyscallResult SysSettimeofday(Task&, GuestAddr, GuestAddr) { return Errno(EPERM); }
+// settimeofday(2): what cannot be read or is no time is said first.
+SyscallResult SysSettimeofday(Task& task, GuestAddr tv_addr, GuestAddr tz_addr) {
+  if (tv_addr != 0) {
+    const timeval tv = TRY(task.CopyInObject<timeval>(tv_addr));
+    if (tv.tv_usec < 0 || tv.tv_usec >= 1000000) return Errno(EINVAL);
+    if (!IsValidTimespec({tv.tv_sec, tv.tv_usec * 1000})) return Errno(EINVAL);
+  }
+  if (tz_addr != 0) TRY(task.CopyInObject<struct timezone>(tz_addr));
+  return Errno(EPERM);
+}
 
 // time(2)
 SyscallResult SysTime(Task& task, GuestAddr addr) {
@@ -124,10 +132,23 @@ SyscallResult SysTime(Task& task, GuestAddr addr) {
   return now;
 }
 
+namespace {
+
+// Reading has no mode, or adjtime(3)'s.
+Result<void> CheckOnlyReads(uint32_t modes) {
+  constexpr uint32_t kAdjtime = 0x8000, kSingleShot = 1, kReadOnly = 0x2000;
+  if (modes == 0) return {};
+  if (!(modes & kAdjtime)) return Errno(EPERM);
+  if (!(modes & kSingleShot)) return Errno(EINVAL);
+  return modes & kReadOnly ? Result<void>() : Errno(EPERM);
+}
+
+}  // namespace
+
 // adjtimex(2): reading only; the guest is told that nobody keeps its clock in step.
 SyscallResult SysAdjtimex(Task& task, GuestAddr addr) {
   timex t = TRY(task.CopyInObject<timex>(addr));
-  if (t.modes != 0) return Errno(EPERM);
+  TRY(CheckOnlyReads(t.modes));
   t = {};
   t.status = STA_UNSYNC;
   t.tick = 10000;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
+#include "sentry/kernel/io_accounting.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
 #include "syscalls/handlers.h"
@@ -18,15 +20,18 @@ constexpr size_t kChunk = 64 * 1024;
 // A position given by the guest, or the file's own.
 class Position {
  public:
-  Position(Task& task, File& file, GuestAddr addr) : task_(task), file_(file), addr_(addr) {}
+  Position(Task& task, File& file, std::optional<int64_t> given) : task_(task), file_(file), given_(given) {}
 
-  Result<void> Load() {
-    at_ = addr_ != 0 ? TRY(task_.CopyInObject<int64_t>(addr_)) : TRY(file_.Seek(task_, 0, SEEK_CUR));
-    return at_ < 0 ? Errno(EINVAL) : Result<void>();
+  // EINVAL: negative, or there are no `count` bytes that can be numbered from there on.
+  Result<void> Load(uint64_t count) {
+    at_ = given_ ? *given_ : TRY(file_.Seek(task_, 0, SEEK_CUR));
+    int64_t end;
+    const auto size = static_cast<int64_t>(std::min(count, kMaxRwCount));
+    return at_ < 0 || __builtin_add_overflow(at_, size, &end) ? Errno(EINVAL) : Result<void>();
   }
+  // The file's own moves; a given one is the caller's.
   Result<void> Store() {
-    if (addr_ != 0) return task_.CopyOutObject(addr_, at_);
-    TRY(file_.Seek(task_, at_, SEEK_SET));
+    if (!given_) TRY(file_.Seek(task_, at_, SEEK_SET));
     return {};
   }
   int64_t at() const { return at_; }
@@ -35,7 +40,7 @@ class Position {
  private:
   Task& task_;
   File& file_;
-  const GuestAddr addr_;
+  const std::optional<int64_t> given_;
   int64_t at_ = 0;
 };
 
@@ -86,20 +91,41 @@ bool Overlap(int64_t a, int64_t b, uint64_t count) {
   return static_cast<uint64_t>(distance) < count;
 }
 
+// For /proc/PID/io: a call that reads and writes.
+void CountTransfer(Task& task, size_t bytes) {
+  CountRead(task, bytes);
+  CountWrite(task, bytes);
+}
+
+// `offset` null: the file's own.
+SyscallResult SendFile(Task& task, int out_fd, int in_fd, int64_t* offset, uint64_t count) {
+  RefPtr<File> in = TRY(FileFor(task, in_fd, false));
+  if (offset != nullptr && !in->positioned()) return Errno(ESPIPE);
+  Position from(task, *in, offset != nullptr ? std::optional(*offset) : std::nullopt);
+  if (in->positioned()) TRY(from.Load(count));
+  RefPtr<File> out = TRY(FileFor(task, out_fd, true));
+  if (!in->positioned() || (out->flags() & O_APPEND)) return Errno(EINVAL);
+  if (count > 0 && TRY(in->GetAttr()).IsDir()) return Errno(EINVAL);
+  const size_t done = TRY(CopyLoop(task, *in, from, *out, nullptr, std::min(count, kMaxRwCount)));
+  CountTransfer(task, done);
+  TRY(from.Store());
+  if (offset != nullptr) *offset = from.at();
+  return static_cast<int64_t>(done);
+}
+
+std::optional<int64_t> GivenOffset(GuestAddr addr, int64_t value) {
+  return addr != 0 ? std::optional(value) : std::nullopt;
+}
+
 }  // namespace
 
-// sendfile(2)
+// sendfile(2). The offset is written back whatever became of the call.
 SyscallResult SysSendfile(Task& task, int out_fd, int in_fd, GuestAddr offset_addr, uint64_t count) {
-  if (offset_addr != 0) TRY(task.CopyInObject<int64_t>(offset_addr));
-  RefPtr<File> in = TRY(FileFor(task, in_fd, false));
-  if (!in->positioned()) return offset_addr != 0 ? Errno(ESPIPE) : Errno(EINVAL);
-  Position from(task, *in, offset_addr);
-  TRY(from.Load());
-  RefPtr<File> out = TRY(FileFor(task, out_fd, true));
-  if ((out->flags() & O_APPEND) || TRY(in->GetAttr()).IsDir()) return Errno(EINVAL);
-  const size_t done = TRY(CopyLoop(task, *in, from, *out, nullptr, std::min(count, kMaxRwCount)));
-  TRY(from.Store());
-  return static_cast<int64_t>(done);
+  if (offset_addr == 0) return SendFile(task, out_fd, in_fd, nullptr, count);
+  int64_t offset = TRY(task.CopyInObject<int64_t>(offset_addr));
+  SyscallResult result = SendFile(task, out_fd, in_fd, &offset, count);
+  TRY(task.CopyOutObject(offset_addr, offset));
+  return result;
 }
 
 // copy_file_range(2)
@@ -107,22 +133,25 @@ SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out
                                uint32_t flags) {
   RefPtr<File> in = TRY(task.fds().GetForIo(in_fd));
   RefPtr<File> out = TRY(task.fds().GetForIo(out_fd));
-  if (in_addr != 0) TRY(task.CopyInObject<int64_t>(in_addr));
-  if (out_addr != 0) TRY(task.CopyInObject<int64_t>(out_addr));
+  const int64_t in_offset = in_addr != 0 ? TRY(task.CopyInObject<int64_t>(in_addr)) : 0;
+  const int64_t out_offset = out_addr != 0 ? TRY(task.CopyInObject<int64_t>(out_addr)) : 0;
   if (flags != 0) return Errno(EINVAL);
   TRY(CheckCopyRange(*in, *out));
   RefPtr<Inode> in_inode = in->inode(), out_inode = out->inode();
   if (!in_inode || !out_inode) return Errno(EINVAL);
   if (&in_inode->fs() != &out_inode->fs()) return Errno(EXDEV);
-  Position from(task, *in, in_addr), to(task, *out, out_addr);
-  TRY(from.Load());
-  TRY(to.Load());
+  Position from(task, *in, GivenOffset(in_addr, in_offset)), to(task, *out, GivenOffset(out_addr, out_offset));
+  TRY(from.Load(0));
+  TRY(to.Load(0));
   const uint64_t size = TRY(in->GetAttr()).size, at = static_cast<uint64_t>(from.at());
   count = std::min({count, kMaxRwCount, at < size ? size - at : 0});
   if (in_inode == out_inode && Overlap(from.at(), to.at(), count)) return Errno(EINVAL);
   const size_t done = TRY(CopyLoop(task, *in, from, *out, &to, count));
+  CountTransfer(task, done);
   TRY(from.Store());
   TRY(to.Store());
+  if (in_addr != 0) TRY(task.CopyOutObject(in_addr, from.at()));
+  if (out_addr != 0) TRY(task.CopyOutObject(out_addr, to.at()));
   return static_cast<int64_t>(done);
 }
 

@@ -257,9 +257,9 @@ Result<int64_t> LayeredFile::SeekData(int64_t offset, int whence) {
 Result<void> LayeredFile::Allocate(int mode, int64_t offset, int64_t length) {
   std::lock_guard<std::mutex> l(write_mu_);
   const auto end = static_cast<uint64_t>(offset) + static_cast<uint64_t>(length);
-  const bool punch = mode & FALLOC_FL_PUNCH_HOLE;
+  const bool plain = (mode & ~FALLOC_FL_KEEP_SIZE) == 0;  // what else there is may be unknown to the host's file
   TRY(CopyUp(kMaxInline + 1));
-  if (!punch && TRY(FitToSpace(static_cast<uint64_t>(offset), length)) < static_cast<size_t>(length)) {
+  if (plain && TRY(FitToSpace(static_cast<uint64_t>(offset), length)) < static_cast<size_t>(length)) {
     return Errno(ENOSPC);
   }
   TRY(ToHost());

@@ -18,6 +18,9 @@ class LayeredOpenFile final : public SeekableFile {
   Result<void> Allocate(int mode, int64_t offset, int64_t length) override {
     return node_.Allocate(mode, offset, length);
   }
+  // Files of tmpfs are born sealed against seals; those of an overlay, as of a disk, know none.
+  Result<int> GetSeals() override { return OnTmpfs() ? Result<int>(F_SEAL_SEAL) : Errno(EINVAL); }
+  Result<void> AddSeals(int) override { return Errno(OnTmpfs() ? EPERM : EINVAL); }
   Result<Mappable> Mmap(uint64_t offset, uint64_t length, int prot, int flags) override {
     const bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
     return node_.Map(offset, shared, writable());
@@ -35,6 +38,8 @@ class LayeredOpenFile final : public SeekableFile {
   Result<int64_t> SeekData(int64_t offset, int whence) override { return node_.SeekData(offset, whence); }
 
  private:
+  bool OnTmpfs() const { return path().mount->fs()->type() == "tmpfs"; }
+
   LayeredFile& node_;  // kept alive by path()
 };
 

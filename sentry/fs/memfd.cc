@@ -131,6 +131,8 @@ Result<void> MemfdFile::Allocate(int mode, int64_t offset, int64_t length) {
   return {};
 }
 
+constexpr int kLargeFile = 0100000;  // what F_GETFL shows of files opened by 64-bit programs
+
 Result<RefPtr<File>> NewMemfd(Task& task, std::string name, unsigned flags) {
   UniqueFd host_fd = TRY(task.kernel().backing().CreateFile("memfd"));
   int seals = flags & MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL;
@@ -140,7 +142,7 @@ Result<RefPtr<File>> NewMemfd(Task& task, std::string name, unsigned flags) {
     seals = F_SEAL_EXEC;
   }
   RefPtr<MemfdInode> inode = MakeRef<MemfdInode>(task, std::move(host_fd), std::move(name), mode, seals);
-  return RefPtr<File>(MakeRef<MemfdFile>(std::move(inode), O_RDWR));
+  return RefPtr<File>(MakeRef<MemfdFile>(std::move(inode), O_RDWR | kLargeFile));
 }
 
 }  // namespace runsc

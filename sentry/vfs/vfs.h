@@ -57,10 +57,15 @@ class Vfs : public RefCounted {
   Result<void> Rmdir(const Resolver& r, const Path& start, std::string_view path);
   Result<void> Rename(const Resolver& r, const Path& old_start, std::string_view old_path, const Path& new_start,
                       std::string_view new_path, uint32_t flags);
+  // Whether the walk to the last name of `path` succeeds.
+  Result<void> CheckParent(const Resolver& r, const Path& start, std::string_view path);
   Result<std::string> Readlink(const Resolver& r, const Path& path);
 
   // Attribute changes with chmod/chown/utimensat/truncate's permission rules.
   Result<void> Chmod(const Resolver& r, const Path& path, uint32_t mode);
+  // EPERM: who may not give a file away.
+  static Result<void> CheckChown(const Credentials& creds, const Attr& attr, std::optional<uid_t> uid,
+                                 std::optional<gid_t> gid);
   Result<void> Chown(const Resolver& r, const Path& path, std::optional<uid_t> uid, std::optional<gid_t> gid);
   // Unset times stay; `explicit_times` = not both "now" (needs ownership rather than write permission).
   Result<void> SetTimes(const Resolver& r, const Path& path, std::optional<timespec> atime,

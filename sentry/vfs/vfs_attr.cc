@@ -37,13 +37,17 @@ Result<void> Vfs::Chmod(const Resolver& r, const Path& path, uint32_t mode) {
   return ChmodAcl(*path.dentry->inode(), mode);
 }
 
+Result<void> Vfs::CheckChown(const Credentials& creds, const Attr& attr, std::optional<uid_t> uid,
+                             std::optional<gid_t> gid) {
+  if (uid && !creds.HasOver(attr.uid, attr.gid, CAP_CHOWN) && (creds.fsuid != attr.uid || *uid != attr.uid))
+    return Errno(EPERM);
+  return gid && !MayGiveTo(creds, attr, *gid) ? Errno(EPERM) : Result<void>();
+}
+
 Result<void> Vfs::Chown(const Resolver& r, const Path& path, std::optional<uid_t> uid, std::optional<gid_t> gid) {
   TRY(CheckWritable(path));
   const Attr attr = TRY(path.dentry->inode()->GetAttr());
-  const Credentials& creds = *r.creds;
-  if (uid && !creds.HasOver(attr.uid, attr.gid, CAP_CHOWN) && (creds.fsuid != attr.uid || *uid != attr.uid))
-    return Errno(EPERM);
-  if (gid && !MayGiveTo(creds, attr, *gid)) return Errno(EPERM);
+  TRY(CheckChown(*r.creds, attr, uid, gid));
   AttrChange change;
   change.uid = uid;
   change.gid = gid;

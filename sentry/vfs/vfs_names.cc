@@ -295,6 +295,11 @@ Result<void> RunLocked(Renamer& renamer, const Path& a, const Path& b) {
 
 }  // namespace
 
+Result<void> Vfs::CheckParent(const Resolver& r, const Path& start, std::string_view path) {
+  PathWalk walk(r, impl_->mounts, start);
+  return walk.ToParent(path);
+}
+
 Result<void> Vfs::Rename(const Resolver& r, const Path& old_start, std::string_view old_path, const Path& new_start,
                          std::string_view new_path, uint32_t flags) {
   PathWalk from(r, impl_->mounts, old_start), to(r, impl_->mounts, new_start);

@@ -3,12 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -203,4 +207,105 @@ TEST(EventDescriptorsAsFiles) {
                 return fstat(eventfd(0, 0), &st) == 0 && st.st_uid == 0 ? 0 : 2;
               }),
               0);
+}
+
+TEST(RenamesLookForTheOldNameFirst) {
+  const Pipe pipe;
+  ASSERT_OK(close(open("file", O_CREAT | O_RDWR, 0600)));
+  EXPECT_ERRNO(Renameat2(AT_FDCWD, "gone/x", pipe.reader(), "y", 0), ENOENT);
+  EXPECT_ERRNO(Renameat2(AT_FDCWD, "file/x", AT_FDCWD, kBeyond, 0), ENOTDIR);
+  EXPECT_ERRNO(Renameat2(AT_FDCWD, "file/x", AT_FDCWD, "", 0), ENOTDIR);
+  EXPECT_ERRNO(Renameat2(AT_FDCWD, "file", pipe.reader(), "y", 0), ENOTDIR);
+}
+
+TEST(SendfileChecksBothFilesBeforeTheirKind) {
+  const Pipe pipe;
+  const int file = ASSERT_OK(open("file", O_CREAT | O_RDWR, 0600));
+  const int reader = ASSERT_OK(open("file", O_RDONLY)), directory = ASSERT_OK(open(".", O_RDONLY));
+  EXPECT_ERRNO(sendfile(reader, pipe.reader(), nullptr, 10), EBADF);  // not to be written
+  EXPECT_ERRNO(sendfile(file, pipe.reader(), nullptr, 10), EINVAL);
+  EXPECT_EQ(sendfile(file, directory, nullptr, 0), 0);
+  EXPECT_ERRNO(sendfile(file, directory, nullptr, 10), EINVAL);
+  off_t far = INT64_MAX;
+  EXPECT_ERRNO(sendfile(pipe.writer(), file, &far, 10), EINVAL);
+}
+
+TEST(SendfileWritesItsOffsetBackAnyway) {
+  const Pipe pipe;
+  auto* const offset = static_cast<off_t*>(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  const int file = ASSERT_OK(open("file", O_CREAT | O_RDWR, 0600));
+  EXPECT_ERRNO(sendfile(file, pipe.reader(), offset, 10), EFAULT);
+  EXPECT_ERRNO(sendfile(kClosed, file, offset, 10), EFAULT);
+}
+
+TEST(MprotectLooksAtTheStartFirst) {
+  char* const page = static_cast<char*>(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  EXPECT_ERRNO(mprotect(page + 1, SIZE_MAX, PROT_READ), EINVAL);
+  EXPECT_ERRNO(mprotect(page, SIZE_MAX, PROT_READ), ENOMEM);
+  EXPECT_ERRNO(mprotect(page, SIZE_MAX, 0x100), ENOMEM);
+  EXPECT_ERRNO(mprotect(page, 4096, 0x100), EINVAL);
+  EXPECT_ERRNO(mprotect(page, SIZE_MAX, -1), EINVAL);
+  EXPECT_OK(mprotect(page, 0, 0x100));
+}
+
+TEST(AdviceIsLookedAtBeforeTheLength) {
+  char* const page = static_cast<char*>(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  EXPECT_ERRNO(madvise(page, 0, 99), EINVAL);
+  EXPECT_OK(madvise(page, 0, MADV_DONTNEED));
+}
+
+TEST(ReadaheadOfMoreThanAFileCanBe) {
+  const int file = ASSERT_OK(open("file", O_CREAT | O_RDWR, 0600));
+  EXPECT_ERRNO(readahead(file, 0, SIZE_MAX), EINVAL);
+  EXPECT_OK(readahead(file, 0, 100));
+}
+
+TEST(PollOfNothingAtABadPlace) { EXPECT_ERRNO(syscall(SYS_poll, kBeyond, 0, 0), EFAULT); }
+
+TEST(DirectIoOfWhatHasNone) {
+  const Pipe pipe;
+  const int event = ASSERT_OK(eventfd(0, 0));
+  EXPECT_ERRNO(fcntl(event, F_SETFL, O_DIRECT), EINVAL);
+  EXPECT_OK(fcntl(pipe.writer(), F_SETFL, O_DIRECT));
+}
+
+TEST(EmptyPathsOfFilesWithoutOne) {
+  const Pipe pipe;
+  char target[8];
+  EXPECT_OK(fchownat(pipe.reader(), "", getuid(), -1, AT_EMPTY_PATH));
+  EXPECT_OK(syscall(SYS_faccessat2, pipe.reader(), "", R_OK, AT_EMPTY_PATH));
+  EXPECT_ERRNO(readlinkat(pipe.reader(), "", target, sizeof(target)), ENOENT);
+  EXPECT_ERRNO(readlinkat(pipe.reader(), "x", target, sizeof(target)), ENOTDIR);
+}
+
+TEST(FlagsOfADirectorysRead) {
+  const int directory = ASSERT_OK(open(".", O_RDONLY));
+  char byte;
+  iovec vector{&byte, 1};
+  EXPECT_ERRNO(preadv2(directory, &vector, 1, 0, RWF_NOWAIT), EOPNOTSUPP);
+  EXPECT_ERRNO(preadv2(directory, &vector, 1, 0, 0), EISDIR);
+  const Pipe pipe;
+  EXPECT_ERRNO(splice(directory, nullptr, pipe.writer(), nullptr, 8, 0), EINVAL);
+}
+
+TEST(SealsOfMemoryFiles) {
+  const int memfd = ASSERT_OK(memfd_create("m", 0));
+  EXPECT_EQ(fcntl(memfd, F_GETFL), O_RDWR | 0100000);
+  struct statfs system;
+  EXPECT_OK(statfs("/dev/shm", &system));
+  if (system.f_type != TMPFS_MAGIC) Skip("no tmpfs");
+  const int file = ASSERT_OK(open("/dev/shm/sealed", O_CREAT | O_RDWR, 0600));
+  EXPECT_OK(unlink("/dev/shm/sealed"));
+  EXPECT_EQ(fcntl(file, F_GET_SEALS), F_SEAL_SEAL);
+  EXPECT_ERRNO(fcntl(file, F_ADD_SEALS, F_SEAL_GROW), EPERM);
+  EXPECT_ERRNO(fallocate(file, FALLOC_FL_ZERO_RANGE, 0, int64_t{1} << 50), EOPNOTSUPP);
+}
+
+TEST(NoPathWithEmptyPathIsOne) {
+  struct stat here = {}, st = {};
+  EXPECT_OK(stat(".", &here));
+  if (syscall(SYS_newfstatat, AT_FDCWD, nullptr, &st, AT_EMPTY_PATH) != 0 && !InSandbox())
+    Skip("not before Linux 6.11");
+  EXPECT_EQ(st.st_ino, here.st_ino);
+  EXPECT_ERRNO(syscall(SYS_newfstatat, AT_FDCWD, nullptr, &st, 0), EFAULT);
 }

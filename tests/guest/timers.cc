@@ -1,6 +1,7 @@
 // Clocks, sleeps, interval timers, POSIX timers, timerfd, signalfd.
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/times.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -254,4 +256,53 @@ TEST(SettingTheClockIsRefused) {
   });
   EXPECT_EQ(status, 0);
   if (InSandbox()) EXPECT_ERRNO(clock_settime(CLOCK_REALTIME, &t), EPERM);
+}
+
+namespace {
+
+void GiveUpSettingClocks() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2];
+  EXPECT_OK(syscall(SYS_capget, &header, data));
+  data[0].effective &= ~(1u << CAP_SYS_TIME);
+  EXPECT_OK(syscall(SYS_capset, &header, data));
+}
+
+}  // namespace
+
+TEST(SettingTheTimeTakesACapability) {
+  GiveUpSettingClocks();
+  timeval now;
+  EXPECT_OK(gettimeofday(&now, nullptr));
+  EXPECT_ERRNO(syscall(SYS_settimeofday, &now, nullptr), EPERM);
+  const timespec time = {now.tv_sec, 0};
+  EXPECT_ERRNO(clock_settime(CLOCK_REALTIME, &time), EPERM);
+}
+
+TEST(SettingTheTimeChecksItFirst) {
+  GiveUpSettingClocks();
+  const timeval late = {1, 1000000}, early = {1, -1};
+  EXPECT_ERRNO(syscall(SYS_settimeofday, &late, nullptr), EINVAL);
+  EXPECT_ERRNO(syscall(SYS_settimeofday, &early, nullptr), EINVAL);
+  EXPECT_ERRNO(syscall(SYS_settimeofday, 8, nullptr), EFAULT);
+  EXPECT_ERRNO(syscall(SYS_settimeofday, nullptr, 8), EFAULT);
+  const timespec late_ns = {1, 1000000000};
+  EXPECT_ERRNO(syscall(SYS_clock_settime, CLOCK_REALTIME, &late_ns), EINVAL);
+  EXPECT_ERRNO(syscall(SYS_clock_settime, CLOCK_REALTIME, 8), EFAULT);
+  EXPECT_ERRNO(syscall(SYS_clock_settime, CLOCK_MONOTONIC, 8), EINVAL);
+}
+
+TEST(AdjustingTheClockTakesACapability) {
+  GiveUpSettingClocks();
+  timex t = {};
+  t.modes = ADJ_FREQUENCY;
+  EXPECT_ERRNO(adjtimex(&t), EPERM);
+  t.modes = 0x8000;  // adjtime(3) without saying how
+  EXPECT_ERRNO(adjtimex(&t), EINVAL);
+  t.modes = ADJ_OFFSET_SINGLESHOT;
+  EXPECT_ERRNO(adjtimex(&t), EPERM);
+  t.modes = ADJ_OFFSET_SS_READ;
+  EXPECT(adjtimex(&t) >= 0);
+  timeval left;
+  EXPECT_OK(adjtime(nullptr, &left));
 }

@@ -26,6 +26,7 @@
 #include "sentry/fs/devfs.h"
 #include "sentry/fs/devpts.h"
 #include "sentry/fs/ipc_sysctl.h"
+#include "sentry/fs/mount_sysctl.h"
 #include "sentry/fs/pipe_file.h"
 #include "sentry/fs/simple_fs_host.h"
 #include "sentry/kernel/kernel.h"
@@ -135,6 +136,7 @@ void RegisterFiles() {
   PublishNetSysctls();
   PublishIpcSysctls();
   PublishCoreSysctls();
+  PublishMountSysctl();
 }
 
 // The host's network, if we were given a way to it. --network=sandbox will be a stack of our own for the links of the

@@ -87,6 +87,7 @@ Result<Attr> SimpleNode::GetAttr() {
   attr.mode = mode_;
   attr.nlink = S_ISDIR(mode_) ? 2 : 1;
   attr.blksize = 1024;
+  if (S_ISREG(mode_)) attr.size = simple_fs_.kind().text_size;
   attr.atime = attr.mtime = attr.ctime = simple_fs_.made_at();
   return attr;
 }

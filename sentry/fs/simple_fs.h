@@ -20,6 +20,8 @@ class SimpleFs : public FileSystem {
     const char* type;
     long magic;
     int create_error;
+    uint32_t dir_permissions = 0555;
+    uint64_t text_size = 0;  // what stat(2) says of every text
   };
   explicit SimpleFs(const Kind& kind);
   std::string_view type() const override { return kind_.type; }
@@ -40,7 +42,7 @@ class SimpleFs : public FileSystem {
   RefPtr<SimpleDir> root_;
 };
 
-// Attributes that only the kernel changes: owned by root unless a subclass says otherwise, size 0.
+// Attributes that only the kernel changes: owned by root unless a subclass says otherwise.
 class SimpleNode : public Inode {
  public:
   // `ino` 0: the next free number.
@@ -101,8 +103,8 @@ class TextLink : public SimpleNode {
 // Filled before anybody can see it, constant afterwards: needs no lock.
 class SimpleDir : public SimpleNode {
  public:
-  explicit SimpleDir(SimpleFs& fs, uint32_t permissions = 0555, uint64_t ino = 0)
-      : SimpleNode(fs, S_IFDIR | permissions, ino) {}
+  explicit SimpleDir(SimpleFs& fs) : SimpleDir(fs, fs.kind().dir_permissions) {}
+  SimpleDir(SimpleFs& fs, uint32_t permissions, uint64_t ino = 0) : SimpleNode(fs, S_IFDIR | permissions, ino) {}
 
   // The subdirectory at `path` ("a/b"), made with what is missing above it.
   SimpleDir& Dir(std::string_view path);

@@ -118,17 +118,18 @@ void AddHugePages(SimpleDir& mm) {
 }  // namespace
 
 RefPtr<FileSystem> NewSysfs(Kernel& kernel) {
-  auto fs = MakeRef<SimpleFs>(SimpleFs::Kind{"sysfs", SYSFS_MAGIC, EACCES});
-  auto root = MakeRef<SimpleDir>(*fs);
+  auto fs = MakeRef<SimpleFs>(SimpleFs::Kind{"sysfs", SYSFS_MAGIC, EACCES, 0755, 4096});
+  auto root = MakeRef<SimpleDir>(*fs, 0555);
   AddCpus(root->Dir("devices/system/cpu"), kernel.cpus());
   AddNode(root->Dir("devices/system/node"), kernel.cpus());
   AddLoopback(*root);
   AddHugePages(root->Dir("kernel/mm"));
   root->Dir("kernel").AddFixed("uevent_seqnum", "0\n");
-  for (const char* path : {"block", "bus", "class/block", "class/tty", "dev/block", "dev/char", "firmware", "fs/cgroup",
+  for (const char* path : {"block", "bus", "class/block", "class/tty", "dev/block", "dev/char", "firmware",
                            "hypervisor", "module", "power"}) {
     root->Dir(path);
   }
+  root->Dir("fs").Add("cgroup", MakeRef<SimpleDir>(*fs, 0555));  // to mount on
   fs->set_root(std::move(root));
   return fs;
 }

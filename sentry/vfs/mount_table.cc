@@ -77,11 +77,29 @@ bool MountTable::Ascend(Path& path) const {
   return true;
 }
 
+std::atomic<uint32_t> MountTable::max_mounts{100000};
+
+size_t MountTable::CountLocked(uint64_t ns) const {
+  const auto is_in = [&](const auto& entry) ABSL_NO_THREAD_SAFETY_ANALYSIS { return entry.second->namespace_ == ns; };
+  return 1 + std::count_if(mounted_.begin(), mounted_.end(), is_in);
+}
+
+// For one mount, and what it becomes at the receivers.
+Result<void> MountTable::CheckRoomLocked(const Path& target) const {
+  std::map<uint64_t, size_t> more{{target.mount->namespace_, 1}};
+  for (const RefPtr<Mount>& receiver : ReceiversLocked(*target.mount, *target.dentry)) ++more[receiver->namespace_];
+  for (const auto& [ns, count] : more) {
+    if (CountLocked(ns) + count > max_mounts) return Errno(ENOSPC);
+  }
+  return {};
+}
+
 Result<void> MountTable::Attach(RefPtr<Mount> mount, const Path& target) {
   MutexLock l(mu_);
   if (target.mount->namespace_ == 0) return Errno(EINVAL);
   const Key key{target.mount.get(), target.dentry.get()};
   if (mounted_.contains(key)) return Errno(EBUSY);
+  TRY(CheckRoomLocked(target));
   HookLocked(mount, target.mount, target.dentry);
   PropagateLocked(mount);
   return {};

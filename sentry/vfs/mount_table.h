@@ -1,6 +1,7 @@
 // What is mounted where.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <span>
 #include <vector>
@@ -21,7 +22,7 @@ class MountTable {
   bool Descend(Path& path) const;
   // From the root of a mount to what it covers. False at the root of the tree, and of a detached mount.
   bool Ascend(Path& path) const;
-  // EINVAL if the target's mount is not attached.
+  // EINVAL if the target's mount is not attached; ENOSPC beyond max_mounts in any namespace that gets one.
   Result<void> Attach(RefPtr<Mount> mount, const Path& target);
   // Removes the mount whose root is `target`. EINVAL: not a mount point or the root of the tree;
   // EBUSY: has mounts on it (unless `lazy`, which takes them along).
@@ -46,11 +47,15 @@ class MountTable {
   };
   std::vector<Entry> List(uint64_t ns) const;
   std::vector<Entry> ListAll() const;
+  // Of each namespace (fs.mount-max).
+  static std::atomic<uint32_t> max_mounts;
   // The name cache of a filesystem that is already mounted somewhere; null if it is not.
   RefPtr<DentryTree> TreeOf(const FileSystem& fs) const;
 
  private:
   using Key = std::pair<const Mount*, const Dentry*>;
+  Result<void> CheckRoomLocked(const Path& target) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  size_t CountLocked(uint64_t ns) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void UnhookLocked(Mount& mount, std::vector<RefPtr<RefCounted>>* released) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<RefPtr<Mount>> SubtreeLocked(const RefPtr<Mount>& top) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -18,6 +18,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "tests/guest/harness.h"
@@ -537,6 +538,30 @@ TEST(MountsAreSeparate) {
             0);
   EXPECT_ERRNO(access("where/file", F_OK), ENOENT);
   EXPECT(ReadAll("/proc/self/mountinfo").find("/where ") == std::string::npos);
+}
+
+TEST(MountsAreLimited) {
+  if (!InSandbox()) Skip("would limit the whole machine");
+  const char* const limit = "/proc/sys/fs/mount-max";
+  const auto set = [limit](const std::string& value) {
+    const int fd = open(limit, O_WRONLY);
+    return write(fd, value.data(), value.size()) == (ssize_t)value.size() && close(fd) == 0;
+  };
+  const std::string before = ReadAll(limit);
+  EXPECT_EQ(InNew(CLONE_NEWNS,
+                  [&] {
+                    CHECK(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+                    const std::string mounts = ReadAll("/proc/self/mountinfo");
+                    const auto count = std::count(mounts.begin(), mounts.end(), '\n');
+                    CHECK(set(std::to_string(count + 1)));
+                    CHECK(mkdir("m", 0755) == 0 && mount("none", "m", "tmpfs", 0, nullptr) == 0);
+                    CHECK(mount("none", "m", "tmpfs", 0, nullptr) == -1 && errno == ENOSPC);
+                    CHECK(umount("m") == 0 && mount("none", "m", "tmpfs", 0, nullptr) == 0);
+                    return 0;
+                  }),
+            0);
+  EXPECT(set(before));
+  EXPECT(!set("0"));
 }
 
 TEST(SharedMountsPropagate) {

@@ -32,12 +32,12 @@ Result<uint32_t> ParseFilter(std::string_view text) {
 }
 
 // All threads, those that are gone, and children that were waited for; or of one thread.
-IoTotals IoOf(const ProcTarget& target) {
-  IoTotals totals;
-  for (const RefPtr<Task>& task : target.tasks()) totals += task->run().io.totals();
-  if (!target.whole_process()) return totals;
+Result<IoTotals> IoOf(const ProcTarget& target) {
+  if (!target.whole_process()) return TRY(target.task())->run().io.totals();
   MutexLock l(target.kernel().task_set_mu());
-  return totals += target.group().past_io;
+  IoTotals totals = target.group().past_io;
+  for (const Task* task : target.group().tasks) totals += task->run().io.totals();
+  return totals;
 }
 
 }  // namespace
@@ -92,7 +92,7 @@ Result<std::string> ProcSessionid(const ProcTarget& target, Task&) {
 // What a disk moved is the host's business: its bytes are none here, as for a process whose files are cached.
 Result<std::string> ProcIo(const ProcTarget& target, Task& reader) {
   TRY(target.CheckMayInspect(reader));
-  const IoTotals io = IoOf(target);
+  const IoTotals io = TRY(IoOf(target));
   return Format(
       "rchar: %lu\nwchar: %lu\nsyscr: %lu\nsyscw: %lu\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
       io.bytes_read, io.bytes_written, io.reads, io.writes);

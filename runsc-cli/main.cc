@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/host/forked_program_unsafe.h"
 #include "runsc-cli/base/global_flags.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
@@ -105,7 +106,11 @@ int Main(std::span<const std::string_view> args) {
   return RunVerb(*verb, globals, args.subspan(1));
 }
 
-}  // namespace
+// In a fork of the command: stdio and heap are as they should be.
+int RunForked(std::span<const std::string_view> args) {
+  Log::ForgetDescriptors();
+  return Main(args);
+}
 
 int RunCommandLine(std::span<const std::string_view> args) {
   FillStdio();
@@ -113,9 +118,11 @@ int RunCommandLine(std::span<const std::string_view> args) {
   return Main(args);
 }
 
+}  // namespace
 }  // namespace runsc
 
 int main(int argc, char** argv) {
+  runsc::AllowForkedHelpers(argc, argv, runsc::RunForked);
   const std::vector<std::string_view> args(argv + (argc > 0 ? 1 : 0), argv + argc);
   return runsc::RunCommandLine(args);
 }

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "platform/host/child_setup_unsafe.h"
+#include "platform/host/forked_program_unsafe.h"
 #include "platform/host/status_util.h"
 
 namespace runsc {
@@ -89,12 +90,14 @@ absl::Status JoinCgroups(pid_t pid, const SpawnOptions& options) {
 }
 
 // fork in new namespaces, but for the network's: the child makes that itself. Without clone3 or pidfd: plain clone,
-// and no pidfd.
-pid_t CloneProcess(const SpawnOptions& options, int* pidfd) {
-  const uint64_t namespaces = options.namespaces & ~uint64_t{CLONE_NEWNET};
+// and no pidfd. The child's thread number goes to `thread_number`, unless that is null.
+pid_t CloneProcess(const SpawnOptions& options, int* thread_number, int* pidfd) {
+  uint64_t flags = options.namespaces & ~uint64_t{CLONE_NEWNET};
+  if (thread_number != nullptr) flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
   clone_args args{};
-  args.flags = namespaces | CLONE_PIDFD;
+  args.flags = flags | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
+  args.child_tid = reinterpret_cast<uint64_t>(thread_number);
   args.exit_signal = SIGCHLD;
   if (options.join_cgroup >= 0) {
     args.flags |= CLONE_INTO_CGROUP;
@@ -102,7 +105,7 @@ pid_t CloneProcess(const SpawnOptions& options, int* pidfd) {
   }
   long pid = syscall(SYS_clone3, &args, sizeof(args));
   if (pid < 0 && errno == ENOSYS && options.join_cgroup < 0) {
-    pid = syscall(SYS_clone, namespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    pid = syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, thread_number, nullptr);
   }
   return static_cast<pid_t>(pid);
 }
@@ -163,6 +166,7 @@ absl::StatusOr<SpawnedProcess> SpawnSelf(const SpawnOptions& options) {
   ASSIGN_OR_RETURN(auto fds, PlanFds(options, null.get()));
   ASSIGN_OR_RETURN(Pipe go, MakePipe());
   ASSIGN_OR_RETURN(Pipe status, MakePipe());
+  int* const thread_number = options.fork ? ThreadNumberForFork() : nullptr;
   std::vector<char*> argv = Pointers(options.argv), envp = Pointers(options.env);
   ChildPlan plan{.fds = fds.data(),
                  .fd_count = fds.size(),
@@ -170,6 +174,7 @@ absl::StatusOr<SpawnedProcess> SpawnSelf(const SpawnOptions& options) {
                  .argv = argv.data(),
                  .envp = envp.data(),
                  .exe_fd = exe.get(),
+                 .fork = thread_number != nullptr,
                  .go_fd = go.read.get(),
                  .status_fd = status.write.get(),
                  .new_network = (options.namespaces & CLONE_NEWNET) != 0,
@@ -179,7 +184,7 @@ absl::StatusOr<SpawnedProcess> SpawnSelf(const SpawnOptions& options) {
                  .new_session = options.new_session,
                  .parent_death_signal = options.parent_death_signal};
   int pidfd = -1;
-  pid_t pid = CloneProcess(options, &pidfd);
+  pid_t pid = CloneProcess(options, thread_number, &pidfd);
   if (pid < 0) return CloneError(errno, options);
   if (pid == 0) {
     close(go.write.get());  // else the child would keep its own wait alive

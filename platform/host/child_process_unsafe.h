@@ -31,6 +31,8 @@ struct FdMapping {
 struct SpawnOptions {
   std::vector<std::string> argv;  // argv[0] included
   std::vector<std::string> env;   // "A=b"; empty environment unless given
+  // Start the program anew in a fork, where that is possible, rather than by exec (forked_program_unsafe.h).
+  bool fork = false;
   // CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
   // CLONE_NEWCGROUP. With CLONE_NEWPID the child is process 1 of its namespace.
   uint64_t namespaces = 0;
@@ -52,12 +54,13 @@ struct SpawnedProcess {
   UniqueFd exec_status;  // AwaitExec reads it
 };
 
-// Clones and lets the child exec /proc/self/exe. Returns while the child still sets itself up, so
+// Clones and lets the child exec /proc/self/exe, or run it as a fork. Returns while the child still sets itself up, so
 // two helpers can start side by side; AwaitExec tells whether it got there. The child has
 // no_new_privs, an all-zero signal mask, default signal dispositions, umask 0 and no core dumps.
 absl::StatusOr<SpawnedProcess> SpawnSelf(const SpawnOptions& options);
 
-// Waits for the child's exec; on failure reaps the child and says which step failed and why.
+// Waits for the child's exec, or for it to be as one after it; on failure reaps the child and says which step failed
+// and why.
 absl::Status AwaitExec(SpawnedProcess& process);
 
 // SIGKILLs the child and reaps it. For clean-up on error paths.

@@ -1,4 +1,4 @@
-// What a new process does between clone and exec.
+// What a new process does between clone and exec, or what stands in for that.
 #include "platform/host/child_setup_unsafe.h"
 
 #include <errno.h>
@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "platform/host/forked_program_unsafe.h"
 
 namespace runsc {
 namespace {
@@ -66,14 +68,19 @@ void DieWithParent(const ChildPlan& plan) {
   if (poll(&status, 1, 0) == 1 && (status.revents & POLLERR) != 0) _exit(kSetupFailed);
 }
 
-// Keeps [first, last] from the program to be executed.
-bool CloseOnExec(unsigned first, unsigned last) {
+// Keeps [first, last] from the program: at once in a fork, else at exec.
+bool CloseRange(const ChildPlan& plan, unsigned first, unsigned last) {
   if (first > last) return true;
-  if (syscall(SYS_close_range, first, last, CLOSE_RANGE_CLOEXEC) == 0) return true;
+  if (syscall(SYS_close_range, first, last, plan.fork ? 0 : CLOSE_RANGE_CLOEXEC) == 0) return true;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
-  for (unsigned fd = first; fd <= last && fd < limit.rlim_cur; fd++) {
-    fcntl(static_cast<int>(fd), F_SETFD, FD_CLOEXEC);
+  for (unsigned n = first; n <= last && n < limit.rlim_cur; n++) {
+    const int fd = static_cast<int>(n);
+    if (plan.fork) {
+      close(fd);
+    } else {
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
   }
   return true;
 }
@@ -96,10 +103,10 @@ void PlaceFds(ChildPlan& plan) {
     const ChildPlan::Fd& fd = plan.fds[i];
     auto target = static_cast<unsigned>(fd.target);
     Check(plan, dup2(fd.staged, fd.target) >= 0, ChildStep::kPlaceFds);
-    Check(plan, target == 0 || CloseOnExec(next, target - 1), ChildStep::kCloseFds);
+    Check(plan, target == 0 || CloseRange(plan, next, target - 1), ChildStep::kCloseFds);
     next = target + 1;
   }
-  Check(plan, CloseOnExec(next, ~0u), ChildStep::kCloseFds);
+  Check(plan, CloseRange(plan, next, ~0u), ChildStep::kCloseFds);
 }
 
 // Guests set their own memory limits, within none of ours; what is in force stays. Without the right to
@@ -167,6 +174,10 @@ void RunChild(ChildPlan& plan) {
   Check(plan, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, ChildStep::kNoNewPrivs);
   DieWithParent(plan);
   PlaceFds(plan);
+  if (plan.fork) {
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);  // as after exec: new ids made its files in /proc the host root's
+    RunForkedProgram(plan.argv);
+  }
   syscall(SYS_execveat, plan.exe_fd, "", plan.argv, plan.envp, AT_EMPTY_PATH);
   Fail(plan, ChildStep::kExec);
 }

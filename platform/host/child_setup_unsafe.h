@@ -1,5 +1,5 @@
-// What a new process does between clone and exec. The child shares nothing with the parent but
-// copied memory, and locks may be held in it: only plain system calls here, no allocation.
+// What a new process does between clone and exec, or what stands in for that. The child shares nothing with the parent
+// but copied memory, and locks may be held in it: only plain system calls here, no allocation.
 #pragma once
 
 #include <sys/types.h>
@@ -21,8 +21,10 @@ struct ChildPlan {
   char* const* argv;
   char* const* envp;
   int exe_fd;
+  bool fork;         // start anew without exec
   int go_fd;         // one byte arrives when the id maps are written
-  int status_fd;     // a ChildFailure is written here; closed by a successful exec
+  int status_fd;     // a ChildFailure is written here; closed by a successful exec, or before the program starts in the
+                     // fork
   bool new_network;  // a network namespace is slow to make: the parent need not wait for it
   bool set_ids;
   uid_t uid;

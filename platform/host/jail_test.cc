@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,15 +17,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "platform/host/child_process_unsafe.h"
+#include "platform/host/forked_program_unsafe.h"
 
 extern char** environ;
 
@@ -47,6 +55,15 @@ std::string StatusField(const char* field) {
   return "?";
 }
 
+bool parent_was_here = false;  // a test sets it: only a fork can tell
+
+// The owner that the C library writes into a lock of the calling thread.
+bool ThreadNumberIsRight() {
+  pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+  pthread_mutex_lock(&lock);
+  return lock.__data.__owner == syscall(SYS_gettid);
+}
+
 void SayCommon() {
   Say("uid", getuid());
   Say("pid", getpid());
@@ -60,6 +77,11 @@ void SayCommon() {
   int open_fds = 0;
   for (int fd = 4; fd < 1024; fd++) open_fds += fcntl(fd, F_GETFD) >= 0;
   Say("other_fds", open_fds);
+  Say("forked", parent_was_here);
+  Say("thread_number", ThreadNumberIsRight());
+  std::string line;
+  std::getline(std::ifstream("/proc/self/cmdline"), line);
+  Say("name", line.c_str());
 }
 
 void SayJail() {
@@ -87,6 +109,15 @@ int CountDir(const char* path) {
 int PlainRole() {
   SayCommon();
   return 7;
+}
+
+// What the host still shows of the environment: bytes that are not 0.
+int EnvironmentRole() {
+  SayCommon();
+  std::ifstream file("/proc/self/environ");
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  Say("environment_bytes", static_cast<long>(text.size() - std::count(text.begin(), text.end(), '\0')));
+  return 0;
 }
 
 int SentryRole() {
@@ -143,15 +174,18 @@ int GoferRole(const char* tree) {
   _exit(0);
 }
 
-__attribute__((constructor)) void PlayRole(int argc, char** argv, char**) {
-  if (argc < 2) return;
-  std::string role = argv[1];
-  if (role == "role-plain") _exit(PlainRole());
-  if (role == "role-sentry") _exit(SentryRole());
-  if (role == "role-gofer") _exit(GoferRole(argv[2]));
-  if (role == "role-sleep") {
-    for (;;) pause();
-  }
+int PlayRole(std::span<const std::string_view> args) {
+  if (args[0] == "role-plain") return PlainRole();
+  if (args[0] == "role-environment") return EnvironmentRole();
+  if (args[0] == "role-sentry") return SentryRole();
+  if (args[0] == "role-gofer") return GoferRole(args[1].data());
+  for (;;) pause();
+}
+
+__attribute__((constructor)) void BeProgram(int argc, char** argv, char**) {
+  AllowForkedHelpers(argc, argv, PlayRole);
+  const std::vector<std::string_view> args(argv + 1, argv + argc);
+  if (!args.empty() && args[0].starts_with("role-")) _exit(PlayRole(args));
 }
 
 // --- The tests.
@@ -198,16 +232,45 @@ bool CanMakeNamespaces() {
   return outcome.status.ok();
 }
 
-TEST(SpawnSelfTest, GivesOnlyWhatIsListed) {
-  UniqueFd stray(open("/", O_RDONLY | O_DIRECTORY));  // without O_CLOEXEC, on purpose
-  signal(SIGUSR1, SIG_IGN);
-  Outcome outcome = RunRole(Role("role-plain", 0));
+void ExpectOnlyWhatIsListed(Outcome& outcome) {
   ASSERT_TRUE(outcome.status.ok()) << outcome.status;
   EXPECT_EQ(WEXITSTATUS(outcome.wait_status), 7);
   EXPECT_EQ(outcome.said["other_fds"], "0");
   EXPECT_EQ(outcome.said["env"], "0");
   EXPECT_EQ(outcome.said["nnp"], "1");
   EXPECT_EQ(outcome.said["core"], "0");
+  EXPECT_EQ(outcome.said["thread_number"], "1");
+  EXPECT_EQ(outcome.said["name"], "test");
+}
+
+TEST(SpawnSelfTest, GivesOnlyWhatIsListed) {
+  UniqueFd stray(open("/", O_RDONLY | O_DIRECTORY));  // without O_CLOEXEC, on purpose
+  signal(SIGUSR1, SIG_IGN);
+  parent_was_here = true;
+  Outcome outcome = RunRole(Role("role-plain", 0));
+  ExpectOnlyWhatIsListed(outcome);
+  EXPECT_EQ(outcome.said["forked"], "0");
+}
+
+TEST(SpawnSelfTest, AForkKeepsNothingElse) {
+  if (!__libc_single_threaded) GTEST_SKIP() << "another test of this process had threads";
+  UniqueFd stray(open("/", O_RDONLY | O_DIRECTORY));
+  parent_was_here = true;
+  SpawnOptions options = Role("role-plain", 0);
+  options.fork = true;
+  Outcome outcome = RunRole(options);
+  ExpectOnlyWhatIsListed(outcome);
+  EXPECT_EQ(outcome.said["forked"], "1");
+}
+
+TEST(SpawnSelfTest, AForkHidesTheCallersEnvironment) {
+  if (!__libc_single_threaded) GTEST_SKIP() << "another test of this process had threads";
+  SpawnOptions options = Role("role-environment", 0);
+  options.fork = true;
+  Outcome outcome = RunRole(options);
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(outcome.said["name"], "test");
+  EXPECT_EQ(outcome.said["environment_bytes"], "0");
 }
 
 TEST(SpawnSelfTest, MakesNamespaces) {
@@ -278,12 +341,17 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-TEST(SentryJailTest, LeavesNothing) {
+class SentryJailTest : public testing::TestWithParam<bool> {};  // whether it is a fork
+INSTANTIATE_TEST_SUITE_P(, SentryJailTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Forked" : "Executed"; });
+
+TEST_P(SentryJailTest, LeavesNothing) {
   if (kSanitized) GTEST_SKIP();
   if (!CanMakeNamespaces()) GTEST_SKIP();
   SpawnOptions options = Role("role-sentry", kHelperNamespaces);
   options.uid_map = SentryUidMap();
   options.gid_map = SentryGidMap();
+  options.fork = GetParam();
   Outcome outcome = RunRole(options);
   ASSERT_TRUE(outcome.status.ok()) << outcome.status;
   auto& said = outcome.said;

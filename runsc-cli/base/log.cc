@@ -189,6 +189,10 @@ void Log::Write(LogLevel level, std::string_view message) {
 void Log::ReportError(std::string_view message) { ReportToUser(LogLevel::kError, message); }
 void Log::ReportWarning(std::string_view message) { ReportToUser(LogLevel::kWarning, message); }
 
+void Log::ForgetDescriptors() {
+  for (UniqueFd* fd : {&sinks().log, &sinks().debug_log, &sinks().panic_log}) (void)fd->release();
+}
+
 int Log::log_fd() { return sinks().log.get(); }
 int Log::debug_log_fd() { return sinks().debug_log.get(); }
 int Log::panic_log_fd() { return sinks().panic_log.get(); }

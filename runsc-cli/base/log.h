@@ -40,6 +40,8 @@ class Log {
   static void ReportError(std::string_view message);
   // A warning for the user: as an error, by level "warning".
   static void ReportWarning(std::string_view message);
+  // In a fork that starts anew: the numbers of our descriptors are others' now.
+  static void ForgetDescriptors();
   // Descriptors a child process may inherit through --log-fd, --debug-log-fd and --panic-log-fd; -1 if closed.
   static int log_fd();
   static int debug_log_fd();

@@ -29,14 +29,10 @@ absl::StatusOr<Sandbox> Sandbox::Spawn(const SandboxRequest& request) {
   ASSIGN_OR_RETURN(ControlPair sync, NewControlPair());
   sandbox.sync_ = ControlChannel(std::move(sync.ours));
   ASSIGN_OR_RETURN(GoferChannels channels, NewGoferChannels());
-  // The sentry first: it has more to do before either needs the other.
-  absl::Status status = sandbox.SpawnSentry(request, channels.sentry_ends, std::move(sync.theirs));
-  if (status.ok()) {
-    absl::StatusOr<SpawnedProcess> gofer =
-        SpawnGofer(*request.globals, *request.bundle, std::move(channels.gofer_ends), request.cgroup);
-    status = gofer.status();
-    if (gofer.ok()) sandbox.gofer_ = *std::move(gofer);
-  }
+  // The gofer first: it is executed, the sentry a fork, and the sentry soon waits for it.
+  ASSIGN_OR_RETURN(sandbox.gofer_,
+                   SpawnGofer(*request.globals, *request.bundle, std::move(channels.gofer_ends), request.cgroup));
+  const absl::Status status = sandbox.SpawnSentry(request, channels.sentry_ends, std::move(sync.theirs));
   if (status.ok()) return sandbox;
   sandbox.Destroy();
   return status;
@@ -67,6 +63,7 @@ absl::Status Sandbox::SpawnSentry(const SandboxRequest& request, const std::vect
   options.namespaces = kHelperNamespaces;
   options.uid_map = SentryUidMap();
   options.gid_map = SentryGidMap();
+  options.fork = true;
   EnterCgroup(*request.cgroup, options);
   if (request.die_with_caller) options.parent_death_signal = SIGKILL;
   return SpawnWithOomScore(request.bundle->spec.process->oom_score_adj, options);

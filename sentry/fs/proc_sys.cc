@@ -106,31 +106,11 @@ constexpr Constant kConstants[] = {
     {"net/core/optmem_max", "131072"},
     {"net/core/rmem_default", "212992", 0444},
     {"net/core/rmem_max", "4194304", 0444},
-    {"net/core/somaxconn", "4096"},
     {"net/core/wmem_default", "212992", 0444},
     {"net/core/wmem_max", "4194304", 0444},
-    {"net/ipv4/ip_default_ttl", "64"},
-    {"net/ipv4/ip_forward", "0"},
-    {"net/ipv4/ip_local_port_range", "32768\t60999"},
-    {"net/ipv4/ip_local_reserved_ports", ""},
-    {"net/ipv4/ip_nonlocal_bind", "0"},
-    {"net/ipv4/tcp_fin_timeout", "60"},
-    {"net/ipv4/tcp_keepalive_intvl", "75"},
-    {"net/ipv4/tcp_keepalive_probes", "9"},
-    {"net/ipv4/tcp_keepalive_time", "7200"},
-    {"net/ipv4/tcp_max_syn_backlog", "2048"},
-    {"net/ipv4/tcp_retries2", "15"},
-    {"net/ipv4/tcp_rmem", "4096\t131072\t6291456"},
-    {"net/ipv4/tcp_sack", "1"},
-    {"net/ipv4/tcp_syn_retries", "6"},
-    {"net/ipv4/tcp_synack_retries", "5"},
-    {"net/ipv4/tcp_timestamps", "1"},
-    {"net/ipv4/tcp_window_scaling", "1"},
-    {"net/ipv4/tcp_wmem", "4096\t16384\t4194304"},
-    {"net/ipv6/conf/all/disable_ipv6", "0"},
-    {"net/ipv6/conf/default/disable_ipv6", "0"},
-    {"net/ipv6/conf/lo/disable_ipv6", "0"},
-    {"net/unix/max_dgram_qlen", "10"},
+    {"net/ipv4/tcp_allowed_congestion_control", "reno cubic", 0444},
+    {"net/ipv4/tcp_available_congestion_control", "reno cubic", 0444},
+    {"net/ipv4/tcp_congestion_control", "cubic"},
     {"user/max_cgroup_namespaces", "0"},
     {"user/max_inotify_instances", "128"},
     {"user/max_inotify_watches", "65536"},
@@ -229,7 +209,7 @@ std::optional<uint64_t> TakeNumber(std::string_view& text) {
 
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\n") == text.npos; }
 
-void SetProcSysKnob(const ProcSysKnob& knob) { Knobs().push_back(knob); }
+void SetProcSysKnob(ProcSysKnob knob) { Knobs().push_back(std::move(knob)); }
 
 void AddProcSys(SimpleDir& sys) {
   for (const Constant& constant : kConstants) {

@@ -1,6 +1,7 @@
 // Settings of /proc/sys that layers above have.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,9 +11,9 @@
 namespace runsc {
 
 struct ProcSysKnob {
-  const char* path;                                            // "net/ipv4/ip_forward"
-  std::string (*read)(Task& reader);                           // without the newline
-  Result<void> (*write)(Task& writer, std::string_view text);  // checks the writer's rights
+  std::string path;                                                        // "net/ipv4/ip_forward"
+  std::function<std::string(Task& reader)> read;                           // without the newline
+  std::function<Result<void>(Task& writer, std::string_view text)> write;  // checks the writer's rights
 };
 
 // For who writes: the next number of `text`, which is cut off it; and whether nothing follows.
@@ -20,6 +21,6 @@ std::optional<uint64_t> TakeNumber(std::string_view& text);
 bool IsBlank(std::string_view text);
 
 // At boot, before a procfs is made.
-void SetProcSysKnob(const ProcSysKnob& knob);
+void SetProcSysKnob(ProcSysKnob knob);
 
 }  // namespace runsc

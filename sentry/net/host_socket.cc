@@ -25,7 +25,6 @@ constexpr size_t kMaxControl = 2048;   // of what the kernel says about a messag
 constexpr size_t kMaxOption = 4096;
 constexpr int kSendFlags = MSG_OOB | MSG_MORE | MSG_DONTROUTE | MSG_CONFIRM | MSG_EOR | MSG_FASTOPEN;
 constexpr int kReceiveFlags = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
-constexpr uint16_t kFirstOpenPort = 1024;
 
 std::string_view Bytes(const SocketAddress& address) {
   return {reinterpret_cast<const char*>(&address.storage), address.size};
@@ -91,7 +90,7 @@ EventMask HostSocket::Readiness(EventMask mask) { return HostReadiness(fd_.get()
 
 Result<void> HostSocket::Bind(Task& task, const SocketAddress& address) {
   const auto parsed = ParseInetAddress(address, domain());
-  const bool low = parsed.ok() && parsed->port != 0 && parsed->port < kFirstOpenPort;
+  const bool low = parsed.ok() && parsed->port != 0 && parsed->port < stack_->settings().at(NetSetting::kFirstOpenPort);
   if (low && !stack_->Allows(task, CAP_NET_BIND_SERVICE)) return Errno(EACCES);
   return broker().Bind(fd_.get(), Bytes(address));
 }

@@ -1,14 +1,12 @@
-// What goes out comes back to every raw socket, and echo requests come back once more as replies.
 #include "sentry/net/icmp_socket.h"
 
-#include <linux/icmp.h>
-#include <linux/icmpv6.h>
 #include <netinet/ip.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "sentry/kernel/task.h"
+#include "sentry/net/icmp.h"
 #include "sentry/net/option_values.h"
 
 namespace runsc {
@@ -16,42 +14,9 @@ namespace {
 
 constexpr int kSolRaw = 255;
 constexpr int kIcmpFilter = 1, kIcmp6Filter = 1, kIpv6Checksum = 7;
-constexpr size_t kIcmpHeader = 8, kIcmp6FilterSize = 32;
-constexpr size_t kChecksumAt = 2;  // in both headers
+constexpr size_t kIcmp6FilterSize = 32;
 
 using Message = std::span<const std::byte>;
-
-uint32_t Sum(Message bytes) {
-  uint32_t sum = 0;
-  for (size_t i = 0; i + 1 < bytes.size(); i += 2) {
-    uint16_t word;
-    std::memcpy(&word, bytes.data() + i, sizeof(word));
-    sum += word;
-  }
-  if (bytes.size() % 2 != 0) sum += static_cast<uint8_t>(bytes.back());
-  return sum;
-}
-
-uint16_t Fold(uint32_t sum) {
-  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(~sum);
-}
-
-// Of an ICMPv6 message: the addresses count too.
-uint32_t PseudoHeaderSum(const IpAddress& from, const IpAddress& to, size_t size) {
-  const uint32_t tail[2] = {htonl(static_cast<uint32_t>(size)), htonl(IPPROTO_ICMPV6)};
-  return Sum(std::as_bytes(std::span(from.bytes))) + Sum(std::as_bytes(std::span(to.bytes))) +
-         Sum(std::as_bytes(std::span(tail)));
-}
-
-void SetChecksum(Datagram& message) {
-  const std::span<std::byte> bytes(message.data.get(), message.size);
-  std::memset(bytes.data() + kChecksumAt, 0, sizeof(uint16_t));
-  uint32_t sum = Sum(bytes);
-  if (!message.to.is_v4()) sum += PseudoHeaderSum(message.from.address, message.to, message.size);
-  const uint16_t folded = Fold(sum);
-  std::memcpy(bytes.data() + kChecksumAt, &folded, sizeof(folded));
-}
 
 std::unique_ptr<std::byte[]> Copy(Message header, Message body) {
   std::unique_ptr<std::byte[]> out(new std::byte[header.size() + body.size()]);
@@ -70,7 +35,7 @@ iphdr HeaderFor(const Datagram& message) {
   ip.protocol = IPPROTO_ICMP;
   ip.saddr = htonl(message.from.address.v4());
   ip.daddr = htonl(message.to.v4());
-  ip.check = Fold(Sum(std::as_bytes(std::span(&ip, 1))));
+  ip.check = InternetChecksum(std::as_bytes(std::span(&ip, 1)));
   return ip;
 }
 
@@ -100,26 +65,14 @@ bool Wants(const IcmpEndpoint& endpoint, const Datagram& message) {
   return message.size == 0 || !endpoint.Blocks(static_cast<uint8_t>(message.data[0]));
 }
 
-void DeliverToAll(NetStack& stack, const Datagram& message) {
+}  // namespace
+
+void DeliverToRaw(NetStack& stack, const Datagram& message) {
   for (const RefPtr<PortOwner>& owner : stack.raw().All()) {
     auto& endpoint = static_cast<IcmpEndpoint&>(*owner);
     if (Wants(endpoint, message)) endpoint.Deliver(Received(message));
   }
 }
-
-// The host's own answer, in place. False: there is none.
-bool TurnIntoReply(Datagram& message) {
-  if (message.size < kIcmpHeader) return false;
-  const bool v4 = message.to.is_v4();
-  const auto type = static_cast<uint8_t>(message.data[0]);
-  if (type != (v4 ? ICMP_ECHO : ICMPV6_ECHO_REQUEST)) return false;
-  message.data[0] = static_cast<std::byte>(v4 ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY);
-  std::swap(message.from.address, message.to);
-  SetChecksum(message);
-  return true;
-}
-
-}  // namespace
 
 void IcmpEndpoint::SetFilter(std::string_view value) {
   for (size_t i = 0; i < blocked_.size() && (i + 1) * sizeof(uint32_t) <= value.size(); ++i) {
@@ -148,18 +101,12 @@ PortClaim IcmpSocket::AdjustClaim(PortClaim claim) const {
 
 Result<void> IcmpSocket::CheckMessage(Datagram& datagram) const {
   if (domain() == AF_INET) return {};  // the sender makes the checksum
-  if (datagram.size < kChecksumAt + sizeof(uint16_t)) return Errno(EINVAL);
-  SetChecksum(datagram);
+  if (datagram.size < kIcmpChecksumAt + sizeof(uint16_t)) return Errno(EINVAL);
+  SetIcmpChecksum(datagram);
   return {};
 }
 
-void IcmpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
-  stack_->CountPackets(1, datagram.size + sizeof(iphdr));
-  DeliverToAll(*stack_, datagram);
-  if (!TurnIntoReply(datagram)) return;
-  stack_->CountPackets(1, datagram.size + sizeof(iphdr));
-  DeliverToAll(*stack_, datagram);
-}
+void IcmpSocket::Dispatch(const IpEndpoint&, Datagram datagram, bool) { CarryIcmp(*stack_, std::move(datagram)); }
 
 Result<std::string> IcmpSocket::GetOption(Task& task, int level, int name) {
   if (domain() == AF_INET && level == kSolRaw && name == kIcmpFilter) return icmp_->filter(sizeof(uint32_t));
@@ -177,7 +124,7 @@ Result<void> IcmpSocket::SetOption(Task& task, int level, int name, std::string_
   }
   // ICMPv6 checksums are the kernel's, always.
   if (domain() == AF_INET6 && level == kSolRaw && name == kIpv6Checksum) {
-    return TRY(ParseIntOption(value)) == static_cast<int>(kChecksumAt) ? Result<void>() : Errno(EINVAL);
+    return TRY(ParseIntOption(value)) == static_cast<int>(kIcmpChecksumAt) ? Result<void>() : Errno(EINVAL);
   }
   return UdpSocket::SetOption(task, level, name, value);
 }
@@ -185,10 +132,9 @@ Result<void> IcmpSocket::SetOption(Task& task, int level, int name, std::string_
 Result<RefPtr<Socket>> NewIcmpSocket(Task& task, int domain, int protocol, int flags) {
   RefPtr<NetStack> stack = NetStackOf(task);
   if (!stack->Allows(task, CAP_NET_RAW)) return Errno(EPERM);
-  const uint64_t ino = task.kernel().NextSocketCookie();
-  RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  auto endpoint = MakeRef<IcmpEndpoint>(stack, protocol, domain, task.creds()->euid);
-  endpoint->ino = ino;
+  RefPtr<AnonInode> inode = NewSocketInode(task);
+  auto endpoint = MakeRef<IcmpEndpoint>(stack, stack->raw(), domain, task.creds()->euid);
+  endpoint->ino = inode->ino();
   auto socket =
       MakeRef<IcmpSocket>(std::move(inode), std::move(stack), std::move(endpoint), protocol, flags & O_NONBLOCK);
   TRY(socket->EnsureBound(task));  // it receives from the start

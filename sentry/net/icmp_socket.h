@@ -1,4 +1,4 @@
-// Raw sockets for ICMP and ICMPv6 over loopback, and the echo that answers pings.
+// Raw sockets for ICMP and ICMPv6 over loopback.
 #pragma once
 
 #include "sentry/net/udp_socket.h"
@@ -33,6 +33,9 @@ class IcmpSocket : public UdpSocket {
  private:
   const RefPtr<IcmpEndpoint> icmp_;
 };
+
+// A copy to every raw socket that wants it.
+void DeliverToRaw(NetStack& stack, const Datagram& message);
 
 // `protocol`: IPPROTO_ICMP for AF_INET, IPPROTO_ICMPV6 for AF_INET6. EPERM without CAP_NET_RAW.
 Result<RefPtr<Socket>> NewIcmpSocket(Task& task, int domain, int protocol, int flags);

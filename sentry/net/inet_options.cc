@@ -9,12 +9,18 @@ namespace {
 
 struct Row {
   int level, name, family, least, most, initial;
+  int setting = -1;  // whose value it has until it is set
 };
+
+constexpr int kUnset = INT_MIN;
 
 constexpr Row kRows[] = {
 #define OPTION(level, name, family, least, most, initial) {level, name, family, least, most, initial},
+#define FOLLOWS(level, name, family, least, most, setting) \
+  {level, name, family, least, most, kUnset, NetSetting::setting},
 #include "sentry/net/inet_options.inc"
 #undef OPTION
+#undef FOLLOWS
 };
 
 constexpr int kDefaultBuffer = 212992;
@@ -44,15 +50,30 @@ bool AddsControl(const Row& row) {
 bool DefaultsOnMinusOne(const Row& row) {
   return (row.level == IPPROTO_IP && (row.name == IP_TTL || row.name == IP_MULTICAST_TTL)) ||
          (row.level == IPPROTO_IPV6 &&
-          (row.name == IPV6_UNICAST_HOPS || row.name == IPV6_MULTICAST_HOPS || row.name == IPV6_TCLASS)) ||
-         (row.level == IPPROTO_TCP && row.name == TCP_LINGER2);
+          (row.name == IPV6_UNICAST_HOPS || row.name == IPV6_MULTICAST_HOPS || row.name == IPV6_TCLASS));
+}
+
+// Seconds for an end to come; none at all (-1), or what the namespace has.
+int OrphanTimeout(int seconds) {
+  constexpr int kMost = 120;
+  return seconds == 0 ? kUnset : std::clamp(seconds, -1, kMost);
 }
 
 }  // namespace
 
-InetOptions::InetOptions() : send_buffer(kDefaultBuffer), receive_buffer(kDefaultBuffer) {
+InetOptions::InetOptions(const NetSettings& settings, int protocol)
+    : send_buffer(protocol == IPPROTO_TCP ? settings.send_buffer()[1] : kDefaultBuffer),
+      receive_buffer(protocol == IPPROTO_TCP ? settings.receive_buffer()[1] : kDefaultBuffer),
+      settings_(settings) {
   static_assert(std::size(kRows) == kCount);
   for (int i = 0; i < kCount; ++i) values_[i] = kRows[i].initial;
+  values_[Find(IPPROTO_IPV6, IPV6_V6ONLY)] = settings.at(NetSetting::kV6Only);
+}
+
+int InetOptions::Value(int index) const {
+  const int value = values_[index].load(std::memory_order_relaxed);
+  const int setting = kRows[index].setting;
+  return setting >= 0 && value == kUnset ? settings_.at(static_cast<size_t>(setting)) : value;
 }
 
 void InetOptions::CopyFrom(const InetOptions& other) {
@@ -68,21 +89,23 @@ void InetOptions::CopyFrom(const InetOptions& other) {
 
 std::optional<int> InetOptions::Get(int level, int name, int family, int protocol) const {
   const int i = FindFor(level, name, family, protocol);
-  return i < 0 ? std::optional<int>() : values_[i].load();
+  return i < 0 ? std::optional<int>() : Value(i);
 }
 
 int InetOptions::at(int level, int name) const {
   const int i = Find(level, name);
-  return i < 0 ? 0 : values_[i].load(std::memory_order_relaxed);
+  return i < 0 ? 0 : Value(i);
 }
 
 Result<bool> InetOptions::Set(int level, int name, int family, int protocol, int value) {
   const int i = FindFor(level, name, family, protocol);
   if (i < 0) return false;
   const Row& row = kRows[i];
-  if (value == -1 && DefaultsOnMinusOne(row)) value = row.initial;
+  const bool reset = value == -1 && DefaultsOnMinusOne(row);
+  if (row.level == IPPROTO_TCP && row.name == TCP_LINGER2) value = OrphanTimeout(value);
   if (row.least == 0 && row.most == 1) value = value != 0;
-  if (value < row.least || value > row.most) return Errno(EINVAL);
+  if (!reset && (value < row.least || value > row.most)) return Errno(EINVAL);
+  if (reset) value = row.initial;
   values_[i] = value;
   if (AddsControl(row) && value != 0) wants_control_ = true;
   return true;

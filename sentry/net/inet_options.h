@@ -11,12 +11,14 @@
 #include <optional>
 
 #include "platform/base/result.h"
+#include "sentry/net/net_settings.h"
 
 namespace runsc {
 
 class InetOptions {
  public:
-  InetOptions();
+  // Of a new socket in the namespace that has these settings.
+  InetOptions(const NetSettings& settings, int protocol);
   void CopyFrom(const InetOptions& other);
 
   // Nothing: no such option for the family and protocol.
@@ -37,9 +39,14 @@ class InetOptions {
  private:
   static constexpr int kCount = 0
 #define OPTION(...) +1
+#define FOLLOWS(...) +1
 #include "sentry/net/inet_options.inc"
 #undef OPTION
+#undef FOLLOWS
       ;
+  int Value(int index) const;
+
+  const NetSettings& settings_;
   std::atomic<int> values_[kCount];
   std::atomic<bool> wants_control_{false};
 };

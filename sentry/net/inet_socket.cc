@@ -9,6 +9,7 @@
 #include "sentry/net/icmp_socket.h"
 #include "sentry/net/interfaces.h"
 #include "sentry/net/option_values.h"
+#include "sentry/net/ping_socket.h"
 #include "sentry/net/tcp_socket.h"
 #include "sentry/net/udp_socket.h"
 
@@ -23,6 +24,8 @@ Result<int> ParseNumber(int level, std::string_view value) {
 }
 
 }  // namespace
+
+bool InetSocket::has_ports() const { return protocol() != IPPROTO_ICMP && protocol() != IPPROTO_ICMPV6; }
 
 PortClaim InetSocket::Claim(Task& task, const IpEndpoint& local) const {
   PortClaim claim;
@@ -44,13 +47,15 @@ Result<PortClaim> InetSocket::ParseBind(Task& task, const SocketAddress& address
   }
   const IpEndpoint local = TRY(ParseInetAddress(given, domain()));
   if (v6_only() && local.address.is_v4()) return Errno(EINVAL);
-  const bool free_bind =
-      option(IPPROTO_IP, IP_FREEBIND) || (domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_FREEBIND));
+  const bool v4 = local.address.is_v4();
+  const bool free_bind = option(IPPROTO_IP, IP_FREEBIND) ||
+                         (domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_FREEBIND)) ||
+                         stack_->settings().at(v4 ? NetSetting::kNonlocalBind : NetSetting::kNonlocalBind6) != 0;
   const bool group = type() == SOCK_DGRAM && (local.address.is_multicast() || local.address.is_broadcast());
   if (!free_bind && !group) TRY(stack_->CheckLocal(local.address));
-  if (local.port != 0 && local.port < stack_->first_open_port() && !stack_->Allows(task, CAP_NET_BIND_SERVICE)) {
-    return Errno(EACCES);
-  }
+  const bool reserved =
+      has_ports() && local.port != 0 && local.port < stack_->settings().at(NetSetting::kFirstOpenPort);
+  if (reserved && !stack_->Allows(task, CAP_NET_BIND_SERVICE)) return Errno(EACCES);
   return Claim(task, local);
 }
 
@@ -197,9 +202,8 @@ Result<RefPtr<Socket>> NewInetSocket(Task& task, int domain, int type, int proto
     return NewTcpSocket(task, domain, flags);
   }
   if (type == SOCK_DGRAM) {
-    // There are no ping sockets: as if net.ipv4.ping_group_range were empty for everybody.
     const int ping = domain == AF_INET ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
-    if (protocol == ping) return Errno(EACCES);
+    if (protocol == ping) return NewPingSocket(task, domain, protocol, flags);
     if (protocol == 0) protocol = IPPROTO_UDP;
     if (protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE) return Errno(EPROTONOSUPPORT);
     return NewUdpSocket(task, domain, protocol, flags);

@@ -16,7 +16,9 @@ class InetSocket : public Socket {
 
  protected:
   InetSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, int domain, int type, int protocol, int flags)
-      : Socket(std::move(inode), domain, type, protocol, flags), stack_(std::move(stack)) {}
+      : Socket(std::move(inode), domain, type, protocol, flags),
+        stack_(std::move(stack)),
+        options_(stack_->settings(), protocol) {}
 
   virtual int TakeError() = 0;
   virtual bool listening() const { return false; }
@@ -27,6 +29,7 @@ class InetSocket : public Socket {
   virtual std::optional<std::string> GetOwnOption(int level, int name) { return std::nullopt; }
   virtual Result<void> SetOwnOption(int level, int name, std::string_view value) { return Errno(ENOPROTOOPT); }
 
+  bool has_ports() const;  // ICMP has none
   bool option(int level, int name) const { return options_.on(level, name); }
   bool v6_only() const { return domain() == AF_INET6 && option(IPPROTO_IPV6, IPV6_V6ONLY); }
   PortClaim Claim(Task& task, const IpEndpoint& local) const;

@@ -33,12 +33,23 @@ void Loopback::AddLocked(const InterfaceAddress& address) {
 void Loopback::SetUp(bool up) {
   MutexLock l(mu_);
   up_ = up;
-  if (!up) {
-    std::erase_if(addresses_, [](const InterfaceAddress& own) { return !IsV4(own); });
-    return;
-  }
+  if (!up) return DropV6Locked();
   AddLocked(kFirstV4);
-  AddLocked(kFirstV6);
+  if (v6_allowed_) AddLocked(kFirstV6);
+}
+
+void Loopback::DropV6Locked() {
+  std::erase_if(addresses_, [](const InterfaceAddress& own) { return !IsV4(own); });
+}
+
+void Loopback::AllowV6(bool allowed) {
+  MutexLock l(mu_);
+  v6_allowed_ = allowed;
+  if (!allowed) {
+    DropV6Locked();
+  } else if (up_) {
+    AddLocked(kFirstV6);
+  }
 }
 
 std::vector<InterfaceAddress> Loopback::addresses() const {
@@ -49,6 +60,7 @@ std::vector<InterfaceAddress> Loopback::addresses() const {
 Result<void> Loopback::Add(const InterfaceAddress& address) {
   if (address.prefix > (IsV4(address) ? 32 : 128)) return Errno(EINVAL);
   MutexLock l(mu_);
+  if (!v6_allowed_ && !IsV4(address)) return Errno(EACCES);
   for (const InterfaceAddress& own : addresses_) {
     if (own.address == address.address && (own.prefix == address.prefix || !IsV4(own))) return Errno(EEXIST);
   }

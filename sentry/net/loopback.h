@@ -25,9 +25,11 @@ class Loopback {
   bool up() const { return up_.load(std::memory_order_relaxed); }
   // Coming up, it gets 127.0.0.1/8 and ::1; going down it loses the addresses of IPv6.
   void SetUp(bool up);
+  // Without IPv6 it has no addresses of it, and gets none; with it again it has ::1 (disable_ipv6).
+  void AllowV6(bool allowed);
 
   std::vector<InterfaceAddress> addresses() const;
-  // EEXIST; EINVAL: a prefix longer than the address.
+  // EEXIST; EACCES: no IPv6; EINVAL: a prefix longer than the address.
   Result<void> Add(const InterfaceAddress& address);
   // EADDRNOTAVAIL: it has no such address.
   Result<void> Remove(const InterfaceAddress& address);
@@ -40,9 +42,11 @@ class Loopback {
 
  private:
   void AddLocked(const InterfaceAddress& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropV6Locked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable Mutex mu_{LockRank::kSocket};
   std::vector<InterfaceAddress> addresses_ ABSL_GUARDED_BY(mu_);
+  bool v6_allowed_ ABSL_GUARDED_BY(mu_) = true;
   std::atomic<bool> up_{false}, touched_{false};
 };
 

@@ -33,6 +33,10 @@ const RefPtr<HostNetwork>& NetStack::host() const {
 
 bool NetStack::Allows(Task& task, int capability) const { return task.creds()->HasIn(owner_.get(), capability); }
 
+bool NetStack::MaySet(Task& task) const {
+  return Allows(task, CAP_NET_ADMIN) || IdFromGuest(owner_.get(), UserNamespace::kUsers, 0) == task.creds()->fsuid;
+}
+
 Result<IpAddress> NetStack::Route(const IpAddress& to) const {
   const IpAddress target = to.OrLoopback();
   const auto source = loopback_.up() ? loopback_.SourceFor(target) : std::nullopt;
@@ -46,9 +50,10 @@ Result<void> NetStack::CheckLocal(const IpAddress& address) const {
   return Errno(EADDRNOTAVAIL);
 }
 
-std::string NetStack::ping_groups() const {
-  const uint64_t groups = ping_groups_.load();
-  return std::to_string(static_cast<uint32_t>(groups)) + "\t" + std::to_string(groups >> 32);
+Result<void> NetStack::Set(size_t setting, int value) {
+  TRY(settings_.Set(setting, value));
+  if (setting == NetSetting::kNoV6 || setting == NetSetting::kNoV6Lo) loopback_.AllowV6(value == 0);
+  return {};
 }
 
 RefPtr<NetStack> NetStackOf(const Task& task) {

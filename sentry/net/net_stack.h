@@ -6,6 +6,7 @@
 
 #include "sentry/net/host_network.h"
 #include "sentry/net/loopback.h"
+#include "sentry/net/net_settings.h"
 #include "sentry/net/port_table.h"
 
 namespace runsc {
@@ -26,7 +27,8 @@ class NetStack : public RefCounted {
   PortTable& tcp() { return tcp_; }
   PortTable& udp() { return udp_; }
   PortTable& udplite() { return udplite_; }
-  PortTable& raw() { return raw_; }  // raw sockets, where the protocol is the port
+  PortTable& raw() { return raw_; }    // raw sockets, where the protocol is the port
+  PortTable& ping() { return ping_; }  // ping sockets, where the identifier is
   Loopback& loopback() { return loopback_; }
   const Loopback& loopback() const { return loopback_; }
 
@@ -36,17 +38,17 @@ class NetStack : public RefCounted {
 
   // Whether the task has a capability over this namespace.
   bool Allows(Task& task, int capability) const;
+  // Whether it may change the settings: its root, or who has CAP_NET_ADMIN.
+  bool MaySet(Task& task) const;
   // The source address for packets to `to` (unspecified means loopback). ENETUNREACH; EADDRNOTAVAIL: ::1 is down.
   Result<IpAddress> Route(const IpAddress& to) const;
   // EADDRNOTAVAIL: not an address of ours.
   Result<void> CheckLocal(const IpAddress& address) const;
 
-  // net.ipv4.ip_unprivileged_port_start: ports below it are for CAP_NET_BIND_SERVICE.
-  uint16_t first_open_port() const { return first_open_port_.load(std::memory_order_relaxed); }
-  void set_first_open_port(uint16_t port) { first_open_port_.store(port, std::memory_order_relaxed); }
-  // net.ipv4.ping_group_range, "LOW\tHIGH"; kept for whoever asks, as there are no ping sockets.
-  std::string ping_groups() const;
-  void set_ping_groups(uint32_t low, uint32_t high) { ping_groups_.store(uint64_t{high} << 32 | low); }
+  NetSettings& settings() { return settings_; }
+  const NetSettings& settings() const { return settings_; }
+  // A number of the settings, with what follows from it. EINVAL.
+  Result<void> Set(size_t setting, int value);
 
   // What went over lo, for its counters.
   void CountPackets(uint64_t packets, uint64_t bytes) {
@@ -64,12 +66,12 @@ class NetStack : public RefCounted {
   mutable std::once_flag host_once_;
   mutable RefPtr<HostNetwork> host_;
   HostUse host_use_ = HostUse::kAlways;
+  NetSettings settings_;
   Loopback loopback_;
-  PortTable tcp_{PortTable::Rules::kStream}, udp_{PortTable::Rules::kDatagram}, udplite_{PortTable::Rules::kDatagram},
-      raw_{PortTable::Rules::kDatagram};
+  PortTable tcp_{PortTable::Rules::kStream, settings_}, udp_{PortTable::Rules::kDatagram, settings_},
+      udplite_{PortTable::Rules::kDatagram, settings_}, raw_{PortTable::Rules::kDatagram, settings_},
+      ping_{PortTable::Rules::kDatagram, settings_};
   std::atomic<uint64_t> packets_{0}, bytes_{0};
-  std::atomic<uint16_t> first_open_port_{1024};
-  std::atomic<uint64_t> ping_groups_{1};
 };
 
 // That of the task's network namespace. Of any task.

@@ -8,9 +8,6 @@
 namespace runsc {
 namespace {
 
-constexpr uint32_t kFirstPort = 32768, kLastPort = 60999;  // net.ipv4.ip_local_port_range
-constexpr uint32_t kPortCount = kLastPort - kFirstPort + 1;
-
 bool Overlap(const PortClaim& a, const PortClaim& b) {
   const bool any = a.local.address.is_any() || b.local.address.is_any();
   if (!any) return a.local.address == b.local.address;
@@ -37,19 +34,16 @@ bool PortTable::IsFreeLocked(const PortClaim& claim, const PortOwner* except) co
 }
 
 // Ports in turn from a start nobody guesses, as long as nobody has anything there.
-Result<uint16_t> PortTable::PickLocked(PortClaim claim) {
-  if (next_pick_ == 0) {
-    FillRandom(&next_pick_, sizeof(next_pick_));
-    next_pick_ %= kPortCount;
+Result<uint16_t> PortTable::PickLocked(PortClaim claim, const LocalPorts& ports) {
+  const uint32_t first = ports.range.first, count = ports.range.second - first + 1u;
+  if (next_pick_ == 0) FillRandom(&next_pick_, sizeof(next_pick_));
+  for (uint32_t tries = 0; tries < count; ++tries) {
+    const auto port = static_cast<uint16_t>(first + ++next_pick_ % count);
+    if (!ports_.contains(port) && !ports.IsReserved(port)) return port;
   }
-  for (uint32_t tries = 0; tries < kPortCount; ++tries) {
-    next_pick_ = (next_pick_ + 1) % kPortCount;
-    const auto port = static_cast<uint16_t>(kFirstPort + next_pick_);
-    if (!ports_.contains(port)) return port;
-  }
-  for (uint32_t i = 0; i < kPortCount; ++i) {
-    claim.local.port = static_cast<uint16_t>(kFirstPort + i);
-    if (IsFreeLocked(claim, nullptr)) return claim.local.port;
+  for (uint32_t i = 0; i < count; ++i) {
+    claim.local.port = static_cast<uint16_t>(first + i);
+    if (!ports.IsReserved(claim.local.port) && IsFreeLocked(claim, nullptr)) return claim.local.port;
   }
   return Errno(EADDRINUSE);
 }
@@ -62,11 +56,12 @@ void PortTable::InsertLocked(PortOwner& owner, Record record) {
 }
 
 Result<IpEndpoint> PortTable::Bind(PortOwner& owner, const PortClaim& claim) {
+  const std::shared_ptr<const LocalPorts> ports = settings_.local_ports();
   MutexLock l(mu_);
   if (owner.record_) return Errno(EINVAL);
   Record record{claim};
   if (claim.local.port == 0) {
-    record.claim.local.port = TRY(PickLocked(claim));
+    record.claim.local.port = TRY(PickLocked(claim, *ports));
   } else if (!IsFreeLocked(claim, nullptr)) {
     return Errno(EADDRINUSE);
   }

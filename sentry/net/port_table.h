@@ -9,6 +9,7 @@
 #include "platform/base/mutex.h"
 #include "platform/base/ref_ptr.h"
 #include "sentry/net/ip_address.h"
+#include "sentry/net/net_settings.h"
 
 namespace runsc {
 
@@ -45,7 +46,7 @@ class PortTable {
  public:
   // TCP: listeners exclude each other even with SO_REUSEADDR.
   enum class Rules { kStream, kDatagram };
-  explicit PortTable(Rules rules) : rules_(rules) {}
+  PortTable(Rules rules, const NetSettings& settings) : rules_(rules), settings_(settings) {}
 
   // Port 0 picks a free one. EINVAL: bound already; EADDRINUSE.
   Result<IpEndpoint> Bind(PortOwner& owner, const PortClaim& claim);
@@ -74,11 +75,12 @@ class PortTable {
 
   bool ConflictsLocked(const PortClaim& a, const Record& b) const;
   bool IsFreeLocked(const PortClaim& claim, const PortOwner* except) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Result<uint16_t> PickLocked(PortClaim claim) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Result<uint16_t> PickLocked(PortClaim claim, const LocalPorts& ports) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InsertLocked(PortOwner& owner, Record record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static int Score(const Record& record, const IpEndpoint& to, const IpEndpoint& from);
 
   const Rules rules_;
+  const NetSettings& settings_;
   mutable Mutex mu_{LockRank::kSocket};
   std::unordered_map<uint16_t, Port> ports_ ABSL_GUARDED_BY(mu_);
   uint32_t next_pick_ ABSL_GUARDED_BY(mu_) = 0;

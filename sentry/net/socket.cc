@@ -1,6 +1,7 @@
 // Reading and writing sockets as files, and choosing the family.
 #include "sentry/net/socket.h"
 
+#include "sentry/kernel/task.h"
 #include "sentry/net/inet_socket.h"
 #include "sentry/net/netlink_socket.h"
 #include "sentry/net/unix_socket.h"
@@ -18,6 +19,10 @@ Result<size_t> Socket::Write(Task& task, IoSource& src, const int64_t* offset) {
   if (offset != nullptr) return Errno(ESPIPE);
   SendRequest request{src};
   return Send(task, request);
+}
+
+RefPtr<AnonInode> NewSocketInode(Task& task) {
+  return MakeRef<AnonInode>(AnonFs::Sockets(), task.kernel().NextSocketCookie(), S_IFSOCK | 0777, *task.creds());
 }
 
 Result<RefPtr<Socket>> NewSocket(Task& task, int domain, int type, int protocol) {

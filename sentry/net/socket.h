@@ -82,6 +82,9 @@ class Socket : public AnonFile {
   const int domain_, type_, protocol_;
 };
 
+// For a new socket of the task's.
+RefPtr<AnonInode> NewSocketInode(Task& task);
+
 // socket(2) and socketpair(2). `type` includes SOCK_NONBLOCK. EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT.
 Result<RefPtr<Socket>> NewSocket(Task& task, int domain, int type, int protocol);
 struct SocketPair {

@@ -6,7 +6,6 @@
 namespace runsc {
 namespace {
 
-constexpr size_t kSomaxconn = 4096;
 constexpr EventMask kConnected = EPOLLOUT | EPOLLWRNORM;
 
 }  // namespace
@@ -21,7 +20,8 @@ Result<void> TcpEndpoint::Listen(const PortClaim& claim_if_unbound, int backlog)
     MutexLock l(mu_);
     if (phase_ != Phase::kIdle && phase_ != Phase::kListening) return Errno(EINVAL);
     // Negative means the largest, as the comparison is unsigned on Linux.
-    max_backlog_ = std::min<size_t>(static_cast<unsigned>(backlog), kSomaxconn);
+    max_backlog_ =
+        std::min(static_cast<unsigned>(backlog), static_cast<unsigned>(stack_->settings().at(NetSetting::kSomaxconn)));
   }
   if (!stack_->tcp().LocalOf(*this)) TRY(stack_->tcp().Bind(*this, claim_if_unbound));
   TRY(stack_->tcp().SetListening(*this));

@@ -8,15 +8,9 @@ namespace {
 
 constexpr size_t kOverhead = 512;  // of a datagram, against the receive buffer
 constexpr int kNoReceive = 1, kNoSend = 2;
-constexpr size_t kMaxGroups4 = 20;   // net.ipv4.igmp_max_memberships
 constexpr size_t kMaxGroups6 = 512;  // Linux: what net.core.optmem_max has room for
 
 }  // namespace
-
-PortTable& UdpEndpoint::TableFor(NetStack& stack, int protocol) {
-  if (protocol == IPPROTO_UDP) return stack.udp();
-  return protocol == IPPROTO_UDPLITE ? stack.udplite() : stack.raw();
-}
 
 void UdpEndpoint::Close() {
   ports_.Unbind(*this);
@@ -30,7 +24,7 @@ void UdpEndpoint::Close() {
 Result<void> UdpEndpoint::Join(const IpAddress& group) {
   MutexLock l(mu_);
   if (std::find(groups_.begin(), groups_.end(), group) != groups_.end()) return Errno(EADDRINUSE);
-  if (group.is_v4() && groups_.size() >= kMaxGroups4) return Errno(ENOBUFS);
+  if (group.is_v4() && std::ssize(groups_) >= stack_->settings().at(NetSetting::kMaxMemberships)) return Errno(ENOBUFS);
   if (groups_.size() >= kMaxGroups6) return Errno(ENOMEM);
   groups_.push_back(group);
   return {};

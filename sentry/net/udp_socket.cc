@@ -84,8 +84,9 @@ Result<void> UdpSocket::Connect(Task& task, const SocketAddress& address) {
   const IpAddress source = TRY(SourceFor(to.address));
   TRY(EnsureBound(task));
   const IpEndpoint target{to.address.OrLoopback(), to.port};
+  const IpEndpoint from{target.address, has_ports() ? target.port : uint16_t{0}};
   const IpEndpoint local = endpoint_->local();
-  TRY(endpoint_->ports().SetRemote(*endpoint_, local.address.is_any() ? source : local.address, target));
+  TRY(endpoint_->ports().SetRemote(*endpoint_, local.address.is_any() ? source : local.address, from));
   endpoint_->SetRemote(target);
   return {};
 }
@@ -117,7 +118,7 @@ Result<IpEndpoint> UdpSocket::Destination(SendRequest& request, bool* connected)
   }
   IpEndpoint parsed = TRY(ParseInetAddress(to, domain(), true));
   TRY(CheckFamily(parsed.address));
-  if (parsed.port == 0 && type() == SOCK_DGRAM) return Errno(EINVAL);
+  if (parsed.port == 0 && has_ports()) return Errno(EINVAL);
   parsed.address = parsed.address.OrLoopback();
   return parsed;
 }
@@ -340,10 +341,10 @@ void UdpSocket::OptionChanged(int level, int name) {
 
 Result<RefPtr<Socket>> NewUdpSocket(Task& task, int domain, int protocol, int flags) {
   RefPtr<NetStack> stack = NetStackOf(task);
-  const uint64_t ino = task.kernel().NextSocketCookie();
-  RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(stack, protocol, domain, task.creds()->euid);
-  endpoint->ino = ino;
+  RefPtr<AnonInode> inode = NewSocketInode(task);
+  PortTable& ports = protocol == IPPROTO_UDP ? stack->udp() : stack->udplite();
+  RefPtr<UdpEndpoint> endpoint = MakeRef<UdpEndpoint>(stack, ports, domain, task.creds()->euid);
+  endpoint->ino = inode->ino();
   return RefPtr<Socket>(MakeRef<UdpSocket>(std::move(inode), std::move(stack), std::move(endpoint), SOCK_DGRAM,
                                            protocol, flags & O_NONBLOCK));
 }

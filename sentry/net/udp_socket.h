@@ -29,8 +29,8 @@ struct DatagramError {
 // What senders find through the port table; outlives the description while one holds it.
 class UdpEndpoint : public PortOwner {
  public:
-  UdpEndpoint(RefPtr<NetStack> stack, int protocol, int family, uid_t uid)
-      : stack_(std::move(stack)), ports_(TableFor(*stack_, protocol)), family_(family), uid_(uid) {}
+  UdpEndpoint(RefPtr<NetStack> stack, PortTable& ports, int family, uid_t uid)
+      : stack_(std::move(stack)), ports_(ports), family_(family), uid_(uid) {}
   ~UdpEndpoint() override { ports_.Unbind(*this); }
   PortTable& ports() const { return ports_; }
   int family() const { return family_; }
@@ -70,9 +70,7 @@ class UdpEndpoint : public PortOwner {
   std::atomic<uint64_t> ino{0};
 
  private:
-  static PortTable& TableFor(NetStack& stack, int protocol);
-
-  const RefPtr<NetStack> stack_;  // whose table it is
+  const RefPtr<NetStack> stack_;  // whose ports they are
   PortTable& ports_;
   const int family_;
   const uid_t uid_;

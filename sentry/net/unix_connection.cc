@@ -6,7 +6,6 @@
 namespace runsc {
 namespace {
 
-constexpr size_t kSomaxconn = 4096;
 constexpr EventMask kConnectionEvents = EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
 
 }  // namespace
@@ -17,7 +16,8 @@ Result<void> UnixEndpoint::Listen(int backlog, ucred owner) {
     if (name_ == nullptr || state_ == State::kConnected) return Errno(EINVAL);
     state_ = State::kListening;
     // Negative means the largest, as the comparison is unsigned on Linux.
-    max_backlog_ = std::min<size_t>(static_cast<unsigned>(backlog), kSomaxconn);
+    max_backlog_ =
+        std::min(static_cast<unsigned>(backlog), static_cast<unsigned>(net_->settings().at(NetSetting::kSomaxconn)));
     own_credentials_ = owner;
   }
   WakeStalled();

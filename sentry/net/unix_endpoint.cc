@@ -7,7 +7,10 @@
 namespace runsc {
 
 UnixEndpoint::UnixEndpoint(int type, ucred creator, RefPtr<NetStack> net)
-    : type_(type), net_(std::move(net)), own_credentials_(creator) {
+    : type_(type),
+      net_(net ? std::move(net) : RefPtr<NetStack>(&NetStack::First())),
+      max_queued_(static_cast<unsigned>(net_->settings().at(NetSetting::kMaxDatagramQueue))),
+      own_credentials_(creator) {
   UnixNames::Get().Register(*this);
 }
 

@@ -33,7 +33,7 @@ struct UnixPacket {
 
 class UnixEndpoint : public RefCounted {
  public:
-  // `net`: the network namespace, whose abstract names it sees.
+  // `net`: the network namespace, whose abstract names it sees; null: the first one.
   UnixEndpoint(int type, ucred creator, RefPtr<NetStack> net = nullptr);
   ~UnixEndpoint() override;
 
@@ -109,6 +109,7 @@ class UnixEndpoint : public RefCounted {
 
   const int type_;
   const RefPtr<NetStack> net_;
+  const unsigned max_queued_;  // datagrams
   mutable Mutex mu_{LockRank::kSocket};
   State state_ ABSL_GUARDED_BY(mu_) = State::kUnconnected;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

@@ -13,7 +13,6 @@ constexpr size_t kMaxPiece = 65536;   // of a stream
 constexpr size_t kSmallPiece = 1024;  // these are merged
 constexpr size_t kMergeRoom = 4096;
 constexpr size_t kOverhead = 256;  // of a packet, in its charge
-constexpr size_t kMaxQueued = 10;  // net.unix.max_dgram_qlen
 
 bool SameCredentials(const ucred& a, const ucred& b) { return a.pid == b.pid && a.uid == b.uid && a.gid == b.gid; }
 
@@ -37,7 +36,7 @@ std::vector<RefPtr<File>> TakeFiles(UnixPacket& packet, bool peek) {
 
 }  // namespace
 
-bool UnixEndpoint::QueueIsFullLocked() const { return packets_.size() > kMaxQueued; }
+bool UnixEndpoint::QueueIsFullLocked() const { return packets_.size() > max_queued_; }
 
 // The sender may be waiting for a quarter of its buffer at most to be in use.
 void UnixEndpoint::Refund(size_t charge) {

@@ -56,10 +56,12 @@ def test_devices(w):
 def test_sysctl(w):
     def change(spec):
         spec["linux"]["sysctl"] = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647",
-                                   "kernel.domainname": "example", "net.core.somaxconn": "4096"}
+                                   "kernel.domainname": "example", "net.core.somaxconn": "511",
+                                   "net.ipv4.ip_local_port_range": "2000 2003", "net.ipv6.conf.all.disable_ipv6": "1"}
 
-    outcome = run(w, "cd /proc/sys; cat net/ipv4/ip_unprivileged_port_start net/ipv4/ping_group_range kernel/domainname", change)
-    expect_success(outcome, "0\n0\t2147483647\nexample\n")
+    outcome = run(w, "cd /proc/sys; cat net/ipv4/ip_unprivileged_port_start net/ipv4/ping_group_range kernel/domainname "
+                     "net/core/somaxconn net/ipv4/ip_local_port_range net/ipv6/conf/lo/disable_ipv6", change)
+    expect_success(outcome, "0\n0\t2147483647\nexample\n511\n2000\t2003\n1\n")
 
 
 def test_unprivileged_ports(w):
@@ -79,7 +81,7 @@ def test_sysctls_that_cannot_be(w):
     def sysctl(name, value):
         return lambda spec: spec["linux"].update(sysctl={name: value})
 
-    refused(w, sysctl("net.core.somaxconn", "1"), "linux.sysctl", "net.core.somaxconn", "cannot be changed")
+    refused(w, sysctl("net.core.wmem_max", "1"), "linux.sysctl", "net.core.wmem_max", "cannot be changed")
     refused(w, sysctl("net.no.such", "1"), "linux.sysctl", "net.no.such", "No such file")
     refused(w, sysctl("kernel/../../etc/passwd", "1"), "linux.sysctl")
     refused(w, sysctl("net.ipv4.ip_unprivileged_port_start", "99999"), "linux.sysctl", "Invalid argument")

@@ -1,5 +1,7 @@
-// What one more costs when there are many: lines "WHAT-COUNT NANOSECONDS", the time for each of COUNT. Where a limit
-// allows fewer, the list ends.
+// What one more costs when there are many: lines "WHAT-COUNT NANOSECONDS", the time for each of COUNT. Where a limit,
+// or the time that ten times as many would take, allows fewer, the list ends.
+//
+// With "hold-threads COUNT": has so many threads that sleep, says "ready" and waits to be killed.
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -70,25 +72,31 @@ bool Mappings(int count) {
 std::atomic<bool> threads_may_end;
 
 void* WaitForEnd(void*) {
-  while (!threads_may_end) usleep(200'000);
+  threads_may_end.wait(false);
   return nullptr;
 }
 
-bool Threads(int count) {
+std::vector<pthread_t> StartThreads(int count) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 32 << 10);
   std::vector<pthread_t> threads;
-  threads_may_end = false;
-  const int64_t start = Now();
-  const int made = MakeUpTo(count, [&](int) {
+  MakeUpTo(count, [&](int) {
     pthread_t thread;
     if (pthread_create(&thread, &attributes, WaitForEnd, nullptr) != 0) return false;
     threads.push_back(thread);
     return true;
   });
-  const bool all = Report("thread", count, made, start);
+  return threads;
+}
+
+bool Threads(int count) {
+  threads_may_end = false;
+  const int64_t start = Now();
+  const std::vector<pthread_t> threads = StartThreads(count);
+  const bool all = Report("thread", count, static_cast<int>(threads.size()), start);
   threads_may_end = true;
+  threads_may_end.notify_all();
   for (const pthread_t thread : threads) pthread_join(thread, nullptr);
   return all;
 }
@@ -147,17 +155,33 @@ bool CallAmongMany(int count) {
   return all;
 }
 
+// Larger counts until one is too much.
+void MeasureUpTo(int most, bool (*measure)(int)) {
+  constexpr int64_t kLongestNs = 2'000'000'000;  // ten times as many would take ten times as long, or more
+  for (int count = 1; count <= most; count *= 10) {
+    const int64_t start = Now();
+    if (!measure(count) || Now() - start > kLongestNs) return;
+  }
+}
+
+int HoldThreads(int count) {
+  const size_t made = StartThreads(count).size();
+  puts(static_cast<int>(made) == count ? "ready" : "too many");
+  fflush(stdout);
+  for (;;) pause();
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == "hold-threads") return HoldThreads(atoi(argv[2]));
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  for (bool (*measure)(int) : {CallAmongMany, Descriptors, Mappings, Files, Threads, Processes}) {
-    for (const int count : {1, 10, 100, 1000, 10000}) {
-      if (!measure(count)) break;
-    }
+  // Processes before threads: a fork copies the stacks that the C library keeps of threads.
+  for (bool (*measure)(int) : {CallAmongMany, Descriptors, Mappings, Files, Processes, Threads}) {
+    MeasureUpTo(10'000, measure);
   }
   return 0;
 }

@@ -1,6 +1,7 @@
-"""Figures of whole containers: start-up, the cost of an idle one."""
+"""Figures of whole containers: start-up, the cost of an idle one, of many, of their threads."""
 
 import pathlib
+import shutil
 import subprocess
 import time
 
@@ -102,3 +103,71 @@ def idle_cost(launcher, seconds):
                 "wake-ups": wakeups(pids) - switches, "processes": len(pids)}
     finally:
         run.close()
+
+
+def cycle(launcher):
+    """verb -> seconds, of a container that is created, started and deleted."""
+    bundle, name = launcher.make_bundle(["/bin/sleep", "1000"])
+    took = {}
+    for verb, words in {"create": ["--bundle", str(bundle), name], "start": [name], "delete": ["--force", name]}.items():
+        start = time.monotonic()
+        subprocess.run([*launcher.command(), verb, *words], timeout=60, check=True, **QUIET)
+        took[verb] = time.monotonic() - start
+    shutil.rmtree(bundle)
+    return took
+
+
+def start_ready(launcher, command):
+    return launcher.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def is_ready(run):
+    return run.process.stdout.readline() == b"ready\n"
+
+
+def crowd(launcher, count):
+    """{"seconds to start", "PSS MB each", "seconds to end"} of `count` sleeping containers that start at once."""
+    start = time.monotonic()
+    runs = [start_ready(launcher, ["/bin/sh", "-c", "echo ready; exec sleep 1000"]) for _ in range(count)]
+    try:
+        ready = sum(is_ready(run) for run in runs)
+        took = time.monotonic() - start
+        pss = sum(pss_kib(pid) for run in runs for pid in descendants(run.process.pid)) / 1024
+    finally:
+        start = time.monotonic()
+        for run in runs:
+            run.close()
+    if ready < count:
+        raise RuntimeError(f"{count - ready} of {count} containers did not start")
+    return {"seconds to start": round(took, 2), "PSS MB each": round(pss / count, 2),
+            "seconds to end": round(time.monotonic() - start, 2)}
+
+
+def memory_kib(pids):
+    """What processes occupy: their pages and page tables, and a kernel stack for each thread."""
+    kernel_stack, total = 16, 0
+    for pid in pids:
+        total += pss_kib(pid)
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:
+            continue
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        total += int(fields.get("VmPTE", "0").split()[0]) + kernel_stack * int(fields["Threads"])
+    return total
+
+
+def threads_memory_kib(launcher, program, count):
+    run = start_ready(launcher, [program, "hold-threads", str(count)])
+    try:
+        if not is_ready(run):
+            raise RuntimeError(f"{count} threads: not possible")
+        time.sleep(1)  # until the last of them sleeps
+        return memory_kib(descendants(run.process.pid))
+    finally:
+        run.close()
+
+
+def thread_kib(launcher, program, count):
+    """KiB for each of `count` guest threads that sleep."""
+    return (threads_memory_kib(launcher, program, count) - threads_memory_kib(launcher, program, 1)) / (count - 1)

@@ -167,6 +167,23 @@ def idle(bench):
             bench.note(name, f"idle for {bench.args.idle} s", ", ".join(f"{v} {k}" for k, v in cost.items()))
 
 
+def density(bench):
+    """Create, start, delete; many sandboxes at once; the memory of a sleeping thread."""
+    root = sandbox.make_root("busybox")
+    program = sandbox.install_tool(root, bench.args.programs / "scale_bench")
+    launchers = bench.launchers(root)
+    for name, launcher in launchers.items():
+        if name == "native":
+            continue
+        cycles = [containers.cycle(launcher) for _ in range(bench.args.starts)]
+        medians = {verb: statistics.median(c[verb] for c in cycles) * 1e3 for verb in cycles[0]}
+        bench.note(name, "cycle", ", ".join(f"{verb} {ms:.1f} ms" for verb, ms in medians.items()))
+        cost = containers.crowd(launcher, bench.args.crowd)
+        bench.note(name, f"{bench.args.crowd} at once", ", ".join(f"{v} {k}" for k, v in cost.items()))
+    values = {name: [containers.thread_kib(l, program, bench.args.threads)] for name, l in launchers.items()}
+    bench.add("density", f"sleeping thread, of {bench.args.threads}", "KiB", values)
+
+
 def run_workload(bench, launchers, one):
     values, digests = {name: [] for name in launchers}, {}
     for _ in range(bench.args.rounds):
@@ -196,6 +213,7 @@ def run_groups(bench, groups, pattern):
 MEASURES = {
     "micro": static_benchmark("micro", "guest_bench"), "latency": static_benchmark("latency", "latency_bench"),
     "scaling": static_benchmark("scaling", "scale_bench"), "syscalls": syscalls, "engine": engine, "start": start, "idle": idle,
+    "density": density,
 }
 
 
@@ -231,6 +249,8 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--idle", type=int, default=10, help="seconds an idle sandbox is watched")
+    parser.add_argument("--crowd", type=int, default=100, help="sandboxes at once")
+    parser.add_argument("--threads", type=int, default=10_000, help="guest threads that sleep")
     parser.add_argument("--only", help="comma-separated: native is always there")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for one run of the microbenchmark")
     parser.add_argument("--cpus", type=int, default=0, help="run on so many CPUs")

@@ -197,14 +197,22 @@ class Launcher:
 
         return Run(process, cleanup)
 
-    def _start_runtime(self, args, env, cwd, binds, readonly, popen):
+    def command(self):
+        """The runtime and its global flags."""
+        return [self.runtime, "--root", str(self.scratch / "state"), *self.flags]
+
+    def make_bundle(self, args, env=None, cwd="/", binds=(), readonly=False):
+        """A new bundle's directory, and an id for its container."""
         bundle = pathlib.Path(tempfile.mkdtemp(prefix="bundle-", dir=self.scratch))
         config = spec(self.root, args, env, cwd, binds, readonly)
         if self.seccomp:
             config["linux"]["seccomp"] = self.seccomp
         (bundle / "config.json").write_text(json.dumps(config))
-        name = f"t{os.getpid()}-{bundle.name[7:]}"
-        base = [self.runtime, "--root", str(self.scratch / "state"), *self.flags]
+        return bundle, f"t{os.getpid()}-{bundle.name[7:]}"
+
+    def _start_runtime(self, args, env, cwd, binds, readonly, popen):
+        bundle, name = self.make_bundle(args, env, cwd, binds, readonly)
+        base = self.command()
         process = subprocess.Popen([*base, "run", "--bundle", str(bundle), name], **popen)
 
         def cleanup(running):

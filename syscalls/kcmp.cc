@@ -1,6 +1,8 @@
 // kcmp(2): do two processes share a resource?
 #include <linux/kcmp.h>
 
+#include "sentry/fs/epoll.h"
+#include "sentry/ipc/ipc_namespace.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/random.h"
 #include "sentry/kernel/trace_access.h"
@@ -42,6 +44,23 @@ const void* ActionsOf(Task& task) {
   return task.thread_group().actions.get();
 }
 
+// What I/O of a task is scheduled by: made when its priority is set, shared with nobody.
+const void* IoContextOf(const Task& task) { return task.io_priority != 0 ? &task : nullptr; }
+
+// The list of what semaphores take back at the end of the process.
+const void* SemUndoOf(Task& task) {
+  const ThreadGroup& process = task.thread_group();
+  return IpcOf(task).semaphores.HasUndo(process) ? &process : nullptr;
+}
+
+SyscallResult CompareEpollTarget(Task& task, Task& first, uint64_t fd, Task& second, GuestAddr slot_addr) {
+  const auto slot = TRY(task.CopyInObject<kcmp_epoll_slot>(slot_addr));
+  const RefPtr<File> file = TRY(FileOf(first, fd)), epoll_file = TRY(FileOf(second, slot.efd));
+  EpollFile* const epoll = FileAs<EpollFile>(*epoll_file);
+  if (epoll == nullptr) return Errno(EINVAL);
+  return int64_t{Compare(file.get(), TRY(epoll->TargetOf(static_cast<int>(slot.tfd), slot.toff)))};
+}
+
 }  // namespace
 
 SyscallResult SysKcmp(Task& task, int pid1, int pid2, int type, uint64_t index1, uint64_t index2) {
@@ -62,9 +81,11 @@ SyscallResult SysKcmp(Task& task, int pid1, int pid2, int type, uint64_t index1,
     case KCMP_SIGHAND:
       return int64_t{Compare(ActionsOf(*first), ActionsOf(*second))};
     case KCMP_IO:
+      return int64_t{Compare(IoContextOf(*first), IoContextOf(*second))};
     case KCMP_SYSVSEM:
+      return int64_t{Compare(SemUndoOf(*first), SemUndoOf(*second))};
     case KCMP_EPOLL_TFD:
-      return Errno(EOPNOTSUPP);
+      return CompareEpollTarget(task, *first, index1, *second, index2);
     default:
       return Errno(EINVAL);
   }

@@ -262,6 +262,14 @@ EventMask EpollFile::Readiness(EventMask mask) {
   return ready ? mask & (EPOLLIN | EPOLLRDNORM) : 0;
 }
 
+Result<const File*> EpollFile::TargetOf(int fd, uint32_t skip) const {
+  MutexLock l(mu_);
+  for (const auto& [key, item] : items_) {
+    if (key.second == fd && skip-- == 0) return static_cast<const File*>(key.first);
+  }
+  return Errno(ENOENT);
+}
+
 std::string EpollFile::FdInfo() const {
   MutexLock l(mu_);
   std::string text;

@@ -55,6 +55,8 @@ class EpollFile : public AnonFile {
   // Where epoll_wait sleeps. Its waiters should be exclusive.
   WaitQueue& sleepers() { return sleepers_; }
   size_t ready_bound() const { return item_count_.load(); }
+  // The file added as `fd`, after `skip` others that were. To compare only. ENOENT.
+  Result<const File*> TargetOf(int fd, uint32_t skip) const;
 
   EventMask Readiness(EventMask mask) override;
   WaitQueue* wait_queue() override { return &queue_; }

@@ -82,6 +82,11 @@ struct semid_ds SemaphoreSet::StatLocked() const {
   return stat;
 }
 
+bool SemaphoreSet::HasUndo(const ThreadGroup& process) {
+  MutexLock l(mu_);
+  return undo_.contains(&process);
+}
+
 void SemaphoreSet::UndoFor(const ThreadGroup& process) {
   {
     MutexLock l(mu_);
@@ -156,6 +161,12 @@ Result<void> Semaphores::Remove(Task& task, int id) {
   count_ -= set->size();
   set->queue().Notify(EPOLLIN);
   return {};
+}
+
+bool Semaphores::HasUndo(const ThreadGroup& process) {
+  if (!undo_used_.load()) return false;
+  const auto sets = table_.All();
+  return std::any_of(sets.begin(), sets.end(), [&](const auto& set) { return set->HasUndo(process); });
 }
 
 void Semaphores::OnProcessExit(const ThreadGroup& process) {

@@ -44,6 +44,7 @@ class SemaphoreSet : public IpcObject {
   void SetLocked(int index, int value, int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteChangeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { changed_ = Now(); }
   struct semid_ds StatLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HasUndo(const ThreadGroup& process);
   // A process with adjustments is gone.
   void UndoFor(const ThreadGroup& process);
 
@@ -68,6 +69,8 @@ class Semaphores {
   Result<int> Get(Task& task, key_t key, int count, int flags);
   Result<void> Operate(Task& task, int id, std::span<const sembuf> ops, Deadline deadline);
   Result<void> Remove(Task& task, int id);
+  // Whether something is to be undone when the process ends.
+  bool HasUndo(const ThreadGroup& process);
   void OnProcessExit(const ThreadGroup& process);
   IpcTable<SemaphoreSet>& table() { return table_; }
 

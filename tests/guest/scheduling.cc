@@ -5,8 +5,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -169,6 +172,38 @@ TEST(KcmpOfProcessesAndThreads) {
               return 0;
             }),
             0);
+}
+
+TEST(KcmpOfEpollTargets) {
+  const pid_t me = getpid();
+  int fds[2];
+  ASSERT_OK(pipe(fds));
+  const int epoll = ASSERT_OK(epoll_create1(0));
+  epoll_event event{.events = EPOLLIN, .data = {}};
+  EXPECT_OK(epoll_ctl(epoll, EPOLL_CTL_ADD, fds[0], &event));
+  kcmp_epoll_slot slot{.efd = (unsigned)epoll, .tfd = (unsigned)fds[0], .toff = 0};
+  const auto compare = [&](int fd) { return Kcmp(me, me, KCMP_EPOLL_TFD, fd, (unsigned long)&slot); };
+  EXPECT_EQ(compare(fds[0]), 0);
+  EXPECT(compare(fds[1]) > 0);
+  EXPECT_ERRNO(compare(999), EBADF);
+  slot.toff = 1;
+  EXPECT_ERRNO(compare(fds[0]), ENOENT);
+  slot = {.efd = (unsigned)fds[0], .tfd = (unsigned)fds[0], .toff = 0};
+  EXPECT_ERRNO(compare(fds[0]), EINVAL);
+  EXPECT_ERRNO(Kcmp(me, me, KCMP_EPOLL_TFD, fds[0], 8), EFAULT);
+}
+
+TEST(KcmpOfUndoneSemaphores) {
+  const pid_t me = getpid();
+  EXPECT_EQ(Kcmp(me, me, KCMP_SYSVSEM), 0);
+  EXPECT_EQ(Kcmp(me, me, KCMP_IO), 0);
+  EXPECT_EQ(RunInChild([=] { return Kcmp(me, getpid(), KCMP_SYSVSEM) == 0 ? 0 : 1; }), 0);  // neither has any
+  const int set = ASSERT_OK(semget(IPC_PRIVATE, 1, 0600));
+  sembuf up{0, 1, SEM_UNDO};
+  EXPECT_OK(semop(set, &up, 1));
+  EXPECT_EQ(Kcmp(me, me, KCMP_SYSVSEM), 0);
+  EXPECT_EQ(RunInChild([=] { return Kcmp(me, getpid(), KCMP_SYSVSEM) > 0 ? 0 : 1; }), 0);
+  EXPECT_OK(semctl(set, 0, IPC_RMID));
 }
 
 TEST(KcmpNeedsRightsOverBoth) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sentry/kernel/task.h"
+#include "sentry/net/netlink_socket.h"
 #include "sentry/vfs/permission.h"
 #include "syscalls/fd_util.h"
 #include "syscalls/ipc_handlers.h"
@@ -111,23 +112,47 @@ SyscallResult SysMqTimedreceive(Task& task, int fd, GuestAddr text_addr, uint64_
   return static_cast<int64_t>(message.text.size());
 }
 
+namespace {
+
+// For SIGEV_THREAD libc has a thread that reads a netlink socket. It gives us that and a cookie, whose last byte says
+// what happened when it comes back.
+Result<MqueueInode::Teller> TellerFor(Task& task, const sigevent& event) {
+  constexpr size_t kCookie = 32;
+  std::string cookie(kCookie, '\0');
+  TRY(task.CopyIn(reinterpret_cast<GuestAddr>(event.sigev_value.sival_ptr), cookie.data(), kCookie));
+  const RefPtr<File> file = TRY(task.fds().Get(event.sigev_signo));
+  if (file->socket() == nullptr) return Errno(ENOTSOCK);
+  const RefPtr<NetlinkSocket> socket(FileAs<NetlinkSocket>(*file));
+  if (!socket) return Errno(EINVAL);
+  return MqueueInode::Teller([socket, cookie](MqueueInode::Happening happening) {
+    std::string message = cookie;
+    message.back() = static_cast<char>(happening);
+    socket->Queue(std::move(message));
+  });
+}
+
+Result<void> CheckNotice(const sigevent& event) {
+  const int kind = event.sigev_notify;
+  if (kind != SIGEV_NONE && kind != SIGEV_SIGNAL && kind != SIGEV_THREAD) return Errno(EINVAL);
+  const bool is_signal = event.sigev_signo >= 0 && event.sigev_signo <= kMaxSignal;
+  return kind == SIGEV_SIGNAL && !is_signal ? Errno(EINVAL) : Result<void>();
+}
+
+}  // namespace
+
 // mq_notify(2)
 SyscallResult SysMqNotify(Task& task, int fd, GuestAddr event_addr) {
-  sigevent event{};
-  if (event_addr != 0) {
-    event = TRY(task.CopyInObject<sigevent>(event_addr));
-    // SIGEV_THREAD goes through a netlink socket that libc makes; there is none that could carry it.
-    if (event.sigev_notify != SIGEV_NONE && event.sigev_notify != SIGEV_SIGNAL) return Errno(EINVAL);
-    if (event.sigev_notify == SIGEV_SIGNAL && (event.sigev_signo < 0 || event.sigev_signo > kMaxSignal)) {
-      return Errno(EINVAL);
-    }
-  }
-  const RefPtr<File> file = TRY(OpenQueue(task, fd));
-  if (event_addr != 0) {
-    TRY(QueueOf(*file).RequestNotice(task, event));
-  } else {
+  if (event_addr == 0) {
+    const RefPtr<File> file = TRY(OpenQueue(task, fd));
     QueueOf(*file).CancelNotice(task.thread_group());
+    return 0;
   }
+  const auto event = TRY(task.CopyInObject<sigevent>(event_addr));
+  TRY(CheckNotice(event));
+  MqueueInode::Teller tell;
+  if (event.sigev_notify == SIGEV_THREAD) tell = TRY(TellerFor(task, event));
+  const RefPtr<File> file = TRY(OpenQueue(task, fd));
+  TRY(QueueOf(*file).RequestNotice(task, event, std::move(tell)));
   return 0;
 }
 

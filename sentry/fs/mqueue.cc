@@ -83,10 +83,14 @@ Result<void> MqueueInode::Send(Task& task, std::string text, uint32_t priority, 
     return nonblocking ? Result<bool>(Errno(EAGAIN)) : false;
   }));
   queue_.Notify(EPOLLIN | EPOLLRDNORM);
-  if (due && due->event.sigev_notify == SIGEV_SIGNAL && due->event.sigev_signo != 0) {
-    (void)SendToGroup(*due->process, NoticeSignal(task, *due->process, due->event));
-  }
+  if (due) Tell(task, *due);
   return {};
+}
+
+void MqueueInode::Tell(Task& sender, const Notice& notice) {
+  if (notice.tell) notice.tell(Happening::kCame);
+  if (notice.event.sigev_notify != SIGEV_SIGNAL || notice.event.sigev_signo == 0) return;
+  (void)SendToGroup(*notice.process, NoticeSignal(sender, *notice.process, notice.event));
 }
 
 bool MqueueInode::TryReceive(Message& message) {
@@ -123,17 +127,20 @@ size_t MqueueInode::count() {
   return messages_.size();
 }
 
-Result<void> MqueueInode::RequestNotice(Task& task, const sigevent& event) {
+Result<void> MqueueInode::RequestNotice(Task& task, const sigevent& event, Teller tell) {
   MutexLock l(mu_);
   if (notice_) return Errno(EBUSY);
-  notice_ = Notice{RefPtr<ThreadGroup>(&task.thread_group()), event};
+  notice_ = Notice{RefPtr<ThreadGroup>(&task.thread_group()), event, std::move(tell)};
   return {};
 }
 
 void MqueueInode::CancelNotice(const ThreadGroup& process) {
-  std::optional<Notice> old;  // freed after the lock
-  MutexLock l(mu_);
-  if (notice_ && notice_->process.get() == &process) old.swap(notice_);
+  std::optional<Notice> old;
+  {
+    MutexLock l(mu_);
+    if (notice_ && notice_->process.get() == &process) old.swap(notice_);
+  }
+  if (old && old->tell) old->tell(Happening::kRemoved);
 }
 
 std::string MqueueInode::StatusLine(const Task& reader) {

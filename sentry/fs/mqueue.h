@@ -4,6 +4,7 @@
 #include <mqueue.h>
 #include <signal.h>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,8 +49,11 @@ class MqueueInode : public SimpleNode {
   Result<Message> Receive(Task& task, bool nonblocking, Deadline deadline);
   size_t count();
 
+  // What SIGEV_THREAD wants done: a message came, or nobody will say so any more.
+  enum class Happening : uint8_t { kCame = 1, kRemoved = 2 };
+  using Teller = std::function<void(Happening)>;
   // Whom to tell once when a message comes to the empty queue. EBUSY when somebody else is to be told.
-  Result<void> RequestNotice(Task& task, const sigevent& event);
+  Result<void> RequestNotice(Task& task, const sigevent& event, Teller tell);
   void CancelNotice(const ThreadGroup& process);
   std::string StatusLine(const Task& reader);
   EventMask Readiness(EventMask mask);
@@ -70,7 +74,9 @@ class MqueueInode : public SimpleNode {
   struct Notice {
     RefPtr<ThreadGroup> process;
     sigevent event;
+    Teller tell;  // for SIGEV_THREAD
   };
+  static void Tell(Task& sender, const Notice& notice);
   Mutex mu_{LockRank::kInode};
   Attr attr_ ABSL_GUARDED_BY(mu_);
   // Highest priority first, oldest first within one.

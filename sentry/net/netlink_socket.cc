@@ -145,7 +145,6 @@ void NetlinkSocket::Reply(const NetlinkRequest& request, Errno error) {
   if (!datagram.empty()) Queue(std::move(datagram));
 }
 
-// What does not fit is lost, and the reader told (ENOBUFS).
 void NetlinkSocket::Queue(std::string datagram) {
   {
     MutexLock l(mu_);

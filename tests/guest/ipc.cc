@@ -12,7 +12,9 @@
 #include <sys/resource.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -577,6 +579,57 @@ TEST(MqNotify) {
   EXPECT_ERRNO(sigtimedwait(&set, &info, &now), EAGAIN);
   EXPECT_OK(mq_notify(queue.fd, nullptr));
   EXPECT_OK(mq_notify(queue.fd, &event));
+}
+
+TEST(MqNotifyStartsAThread) {
+  Mqueue queue;
+  static std::atomic<int> told;
+  told = 0;
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD;
+  event.sigev_value.sival_int = 5;
+  event.sigev_notify_function = [](sigval value) { told += value.sival_int; };
+  EXPECT_OK(mq_notify(queue.fd, &event));
+  EXPECT_ERRNO(mq_notify(queue.fd, &event), EBUSY);
+  EXPECT_OK(mq_send(queue.fd, "x", 1, 0));
+  EXPECT(Eventually([] { return told == 5; }, 30000));
+  EXPECT_EQ(queue.receive(), "x");
+  EXPECT_OK(mq_notify(queue.fd, &event));
+  EXPECT_OK(mq_notify(queue.fd, nullptr));
+  EXPECT_OK(mq_send(queue.fd, "y", 1, 0));
+  EXPECT_EQ(queue.receive(), "y");
+  EXPECT_EQ(told.load(), 5);
+}
+
+TEST(MqNotifyByNetlink) {
+  Mqueue queue;
+  const int netlink = ASSERT_OK(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, 0));
+  char cookie[32] = "what was asked for", got[64] = {};
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD;
+  event.sigev_signo = netlink;
+  event.sigev_value.sival_ptr = cookie;
+  const auto notify = [&](const sigevent* e) { return syscall(SYS_mq_notify, queue.fd, e); };
+  EXPECT_OK(notify(&event));
+  EXPECT_ERRNO(recv(netlink, got, sizeof(got), 0), EAGAIN);
+  EXPECT_OK(mq_send(queue.fd, "x", 1, 0));
+  EXPECT_EQ(recv(netlink, got, sizeof(got), 0), (ssize_t)sizeof(cookie));
+  EXPECT_EQ(std::string(got), std::string(cookie));
+  EXPECT_EQ((int)got[31], 1);
+  EXPECT_EQ(queue.receive(), "x");
+  EXPECT_OK(notify(&event));
+  EXPECT_OK(notify(nullptr));
+  EXPECT_EQ(recv(netlink, got, sizeof(got), 0), (ssize_t)sizeof(cookie));
+  EXPECT_EQ((int)got[31], 2);
+  event.sigev_value.sival_ptr = (void*)8;
+  EXPECT_ERRNO(notify(&event), EFAULT);
+  event.sigev_value.sival_ptr = cookie;
+  event.sigev_signo = 999;
+  EXPECT_ERRNO(notify(&event), EBADF);
+  event.sigev_signo = ASSERT_OK(open("/dev/null", O_RDONLY));
+  EXPECT_ERRNO(notify(&event), ENOTSOCK);
+  event.sigev_signo = ASSERT_OK(socket(AF_UNIX, SOCK_STREAM, 0));
+  EXPECT_ERRNO(notify(&event), EINVAL);
 }
 
 TEST(MqMemoryLimit) {

@@ -143,12 +143,13 @@ SyscallResult LeaseCommand(Task& task, int fd, File& file, int command, int type
 SyscallResult GetLock(Task& task, File& file, GuestAddr arg, bool ofd) {
   auto lock = TRY(task.CopyInObject<struct flock>(arg));
   if (ofd && lock.l_pid != 0) return Errno(EINVAL);
-  if (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK) return Errno(EINVAL);
+  const bool asks_own = ofd && lock.l_type == F_UNLCK;  // what the description holds itself
+  if (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK && !asks_own) return Errno(EINVAL);
   RangeLock range = TRY(DecodeLock(task, file, lock)), found;
   SetOwner(task, file, ofd, &range);
   RefPtr<Inode> inode = file.inode();
   if (!inode) return Errno(EBADF);
-  if (!inode->locks().Conflicting(range, &found)) {
+  if (!(asks_own ? inode->locks().Held(range, &found) : inode->locks().Conflicting(range, &found))) {
     lock.l_type = F_UNLCK;
   } else {
     lock.l_type = found.write ? F_WRLCK : F_RDLCK;

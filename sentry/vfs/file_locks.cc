@@ -84,6 +84,16 @@ bool FileLocks::Conflicting(const RangeLock& lock, RangeLock* found) const {
   return conflict != nullptr;
 }
 
+bool FileLocks::Held(const RangeLock& range, RangeLock* found) const {
+  MutexLock l(mu_);
+  for (const RangeLock& held : ranges_) {
+    if (held.owner != range.owner || !Overlaps(held, range.start, range.end)) continue;
+    *found = held;
+    return true;
+  }
+  return false;
+}
+
 // Changing the kind of a lock is not atomic, as flock(2) says: the old one goes first.
 Result<void> FileLocks::Flock(const File& file, bool exclusive, int pid) {
   bool freed = false;

@@ -46,6 +46,9 @@ class FileLocks {
   // The first lock that conflicts. False if there is none.
   bool Conflicting(const RangeLock& lock, RangeLock* found) const;
 
+  // The first lock of `range`'s owner that has part of it. False if there is none.
+  bool Held(const RangeLock& range, RangeLock* found) const;
+
   Result<void> Flock(const File& file, bool exclusive, int pid);
   void Unflock(const File& file);
 

@@ -417,6 +417,20 @@ TEST(InotifyReading) {
   EXPECT(ReadAll(info).find("inotify wd:1 ino:") != std::string::npos);
 }
 
+TEST(OfdLocksOfOnesOwn) {
+  const int fd = Put("f", "");
+  EXPECT_OK(SetLock(fd, F_OFD_SETLK, F_WRLCK, 10, 5));
+  struct flock lock = Range(F_UNLCK, 0, 100);
+  if (fcntl(fd, F_OFD_GETLK, &lock) != 0 && errno == EINVAL && !InSandbox()) Skip("not before Linux 6.5");
+  EXPECT_EQ(lock.l_type, F_WRLCK);
+  EXPECT_EQ(lock.l_start, 10);
+  EXPECT_EQ(lock.l_len, 5);
+  EXPECT_EQ(GetLock(fd, F_OFD_GETLK, F_UNLCK, 20, 5).l_type, F_UNLCK);
+  const int other = ASSERT_OK(open("f", O_RDWR));
+  EXPECT_EQ(GetLock(other, F_OFD_GETLK, F_UNLCK, 0, 100).l_type, F_UNLCK);
+  EXPECT_ERRNO(fcntl(fd, F_GETLK, &(lock = Range(F_UNLCK, 0, 100))), EINVAL);
+}
+
 namespace {
 
 // A blocked real-time signal, taken by who waits for it: `si_fd` of the next one, or -1 if none comes.

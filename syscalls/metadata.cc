@@ -9,7 +9,9 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "sentry/fs/proc_magic.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/mount_flags.h"
 #include "sentry/vfs/permission.h"
 #include "syscalls/copy_path.h"
 #include "syscalls/handlers.h"
@@ -246,12 +248,19 @@ SyscallResult SetTimesOf(Task& task, const Path& path, const Times& times) {
   return 0;
 }
 
+SyscallResult SetTimesOfFile(Task& task, File& file, const Times& times) {
+  if (!file.path()) TRY(CheckHasAttributes(file));
+  return SetTimesOf(task, TRY(MagicPathOf(file)), times);
+}
+
 SyscallResult SetTimesAt(Task& task, int dirfd, GuestAddr path, const Times& times, int flags) {
   if (path == 0 && dirfd != AT_FDCWD) {
     if (flags != 0) return Errno(EINVAL);
-    return SetTimesOf(task, TRY(task.fds().GetForIo(dirfd))->path(), times);
+    return SetTimesOfFile(task, *TRY(task.fds().GetForIo(dirfd)), times);
   }
-  return SetTimesOf(task, TRY(LookupAt(task, dirfd, path, flags)), times);
+  const std::string text = TRY(task.CopyInPath(path));
+  if (const RefPtr<File> file = TRY(UnnamedFile(task, dirfd, text, flags))) return SetTimesOfFile(task, *file, times);
+  return SetTimesOf(task, TRY(LookupText(task, task.resolver(), dirfd, text, flags)), times);
 }
 
 // struct timeval[2] of utimes and futimesat.
@@ -272,6 +281,7 @@ constexpr uint64_t kStValid = 0x20;
 
 uint64_t StatfsFlags(uint64_t mount_flags) {
   uint64_t flags = kStValid;
+  mount_flags = WithPlainAtime(mount_flags);
   static constexpr std::pair<uint64_t, uint64_t> kMap[] = {
       {MS_RDONLY, 1},       {MS_NOSUID, 2},     {MS_NODEV, 4},         {MS_NOEXEC, 8},
       {MS_SYNCHRONOUS, 16}, {MS_NOATIME, 1024}, {MS_NODIRATIME, 2048}, {MS_RELATIME, 4096}};

@@ -10,6 +10,7 @@
 #include "sentry/fs/tmpfs.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/mount_flags.h"
 #include "syscalls/copy_path.h"
 #include "syscalls/handlers.h"
 
@@ -19,7 +20,7 @@ namespace {
 constexpr uint64_t kMagicMask = 0xffff0000, kMagic = 0xc0ed0000;
 // Those of a mount rather than of its filesystem.
 constexpr uint64_t kMountFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME |
-                                 MS_RELATIME | MS_SYNCHRONOUS | 256 /* MS_NOSYMFOLLOW */;
+                                 MS_RELATIME | MS_STRICTATIME | MS_SYNCHRONOUS | 256 /* MS_NOSYMFOLLOW */;
 constexpr uint64_t kPropagation = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
 
 Result<RefPtr<FileSystem>> NewTmpfsFrom(Task& task, std::string_view data) {
@@ -76,6 +77,7 @@ SyscallResult Remount(Task& task, const Path& target, uint64_t flags, const std:
   FileSystem& fs = *target.mount->fs();
   if (!(flags & MS_BIND) && !data.empty() && fs.type() == "tmpfs") TRY(RemountTmpfs(fs, data));
   if (Devpts* devpts = Devpts::From(fs); devpts && !(flags & MS_BIND)) devpts->Change(TRY(ParseDevptsOptions(data)));
+  if (!(flags & kAtimeFlags)) flags |= target.mount->flags() & kAtimeFlags;  // nothing asked for: as it was
   TRY(task.vfs().Remount(target, flags & kMountFlags));
   return 0;
 }

@@ -75,7 +75,7 @@ Result<int> LayeredFile::HostFile() {
   return CurrentView().fd;
 }
 
-Result<size_t> LayeredFile::ReadAt(IoSink& dst, int64_t offset, bool touch_atime) {
+Result<size_t> LayeredFile::ReadAt(IoSink& dst, int64_t offset, AtimeRule rule) {
   std::byte buffer[kMaxInline];
   size_t size = 0;
   int fd = -1;
@@ -88,9 +88,9 @@ Result<size_t> LayeredFile::ReadAt(IoSink& dst, int64_t offset, bool touch_atime
     } else {
       fd = where_ == Where::kHost ? host_.get() : lower_fd_.load(std::memory_order_relaxed);
     }
-    if (touch_atime && where_ != Where::kLower) {
+    if (rule != AtimeRule::kNever && where_ != Where::kLower) {
       const timespec now = CoarseNow();
-      if (AtimeIsStale(attr_, now)) attr_.atime = now;
+      if (rule == AtimeRule::kAlways || AtimeIsStale(attr_, now)) attr_.atime = now;
     }
   }
   if (fd < 0 && CurrentView().where == Where::kLower) fd = TRY(HostFile());

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "sentry/fs/layered_fs.h"
+#include "sentry/vfs/mount_flags.h"
 
 namespace runsc {
 
@@ -17,7 +18,7 @@ class LayeredFile final : public LayeredNode {
   Result<RefPtr<File>> Open(Task& task, const Path& path, int flags) override;
   Result<int> HostFile() override;
 
-  Result<size_t> ReadAt(IoSink& dst, int64_t offset, bool touch_atime);
+  Result<size_t> ReadAt(IoSink& dst, int64_t offset, AtimeRule rule);
   // `append` ignores the offset; *end is where the data ended. `limit`: RLIMIT_FSIZE.
   Result<size_t> WriteAt(IoSource& src, int64_t offset, bool append, uint64_t limit, bool keep_set_ids, int64_t* end);
   Result<int64_t> SeekData(int64_t offset, int whence);

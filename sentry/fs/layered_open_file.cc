@@ -20,7 +20,10 @@ class LayeredOpenFile final : public SeekableFile {
   }
   // Files of tmpfs are born sealed against seals; those of an overlay, as of a disk, know none.
   Result<int> GetSeals() override { return OnTmpfs() ? Result<int>(F_SEAL_SEAL) : Errno(EINVAL); }
-  Result<void> AddSeals(int) override { return Errno(OnTmpfs() ? EPERM : EINVAL); }
+  Result<void> AddSeals(int seals) override {
+    constexpr int kKnown = 0x3f;
+    return Errno(OnTmpfs() && (seals & ~kKnown) == 0 ? EPERM : EINVAL);
+  }
   Result<Mappable> Mmap(uint64_t offset, uint64_t length, int prot, int flags) override {
     const bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
     return node_.Map(offset, shared, writable());
@@ -28,8 +31,8 @@ class LayeredOpenFile final : public SeekableFile {
 
  protected:
   Result<size_t> ReadAt(Task& task, IoSink& dst, int64_t offset) override {
-    const bool touch = !(flags() & O_NOATIME) && !(path().mount->flags() & MS_NOATIME);
-    return node_.ReadAt(dst, offset, touch);
+    const AtimeRule rule = flags() & O_NOATIME ? AtimeRule::kNever : AtimeRuleOf(path().mount->flags());
+    return node_.ReadAt(dst, offset, rule);
   }
   Result<size_t> WriteAt(Task& task, IoSource& src, int64_t offset, int64_t* end) override {
     return node_.WriteAt(src, offset, flags() & O_APPEND, task.rlimit(RLIMIT_FSIZE), task.creds()->Has(CAP_FSETID),

@@ -20,7 +20,7 @@ std::string Get(Inode& inode) {
   size_t done = 0;
   for (;;) {
     BufferSink sink(std::as_writable_bytes(std::span(text)).subspan(done));
-    const auto n = static_cast<LayeredFile&>(inode).ReadAt(sink, static_cast<int64_t>(done), false);
+    const auto n = static_cast<LayeredFile&>(inode).ReadAt(sink, static_cast<int64_t>(done), AtimeRule::kNever);
     if (!n.ok() || *n == 0) break;
     done += *n;
   }

@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "sentry/vfs/mount_flags.h"
 #include "sentry/vfs/mount_namespace.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/vfs_impl.h"
@@ -9,12 +10,14 @@
 namespace runsc {
 namespace {
 
+// In Linux' order. MS_RELATIME says what is the default and stands for it here.
 constexpr std::pair<uint64_t, const char*> kFlagNames[] = {
     {MS_NOSUID, ",nosuid"},         {MS_NODEV, ",nodev"},       {MS_NOEXEC, ",noexec"},    {MS_NOATIME, ",noatime"},
     {MS_NODIRATIME, ",nodiratime"}, {MS_RELATIME, ",relatime"}, {MS_SYNCHRONOUS, ",sync"},
 };
 
 std::string FlagText(uint64_t flags) {
+  flags = WithPlainAtime(flags);
   std::string text = flags & MS_RDONLY ? "ro" : "rw";
   for (const auto& [flag, name] : kFlagNames) {
     if (flags & flag) text += name;
@@ -153,7 +156,7 @@ std::vector<Vfs::MountInfo> Vfs::Mounts(const Path& root) const {
                      .type = std::string(mount.fs()->type()),
                      .source = mount.source(),
                      .options = FlagText(mount.flags()),
-                     .fs_options = FlagText(mount.flags() & MS_RDONLY) + mount.fs()->options(),
+                     .fs_options = std::string(mount.flags() & MS_RDONLY ? "ro" : "rw") + mount.fs()->options(),
                      .propagation = impl_->mounts.PropagationText(mount)});
   }
   return infos;

@@ -357,6 +357,49 @@ TEST(MovedMounts) {
   EXPECT_OK(umount2("b", 0));
 }
 
+namespace {
+
+// The options of what is mounted on `name` below the working directory.
+std::string OptionsOf(const std::string& name) {
+  const std::string mounts = ReadAll("/proc/self/mounts");
+  const size_t at = mounts.find("/" + name + " tmpfs ");
+  if (at == std::string::npos) return "";
+  const size_t start = at + name.size() + sizeof("/ tmpfs ") - 1;
+  return mounts.substr(start, mounts.find(' ', start) - start);
+}
+
+bool AccessIsNoted(const char* path) {
+  const timespec old[2] = {{1000, 0}, {2000, 0}};
+  struct stat st = {};
+  EXPECT_OK(utimensat(AT_FDCWD, path, old, 0));
+  ReadAll(path);
+  EXPECT_OK(stat(path, &st));
+  return st.st_atim.tv_sec != 1000;
+}
+
+}  // namespace
+
+TEST(MountsHaveRulesForAccessTimes) {
+  OwnMounts();
+  mkdir("atimes", 0755);
+  ASSERT_OK(mount("x", "atimes", "tmpfs", 0, nullptr));
+  Put("atimes/f", "text");
+  EXPECT_EQ(OptionsOf("atimes").substr(0, 11), std::string("rw,relatime"));
+  EXPECT(AccessIsNoted("atimes/f"));
+  EXPECT_OK(mount(nullptr, "atimes", nullptr, MS_REMOUNT | MS_NOATIME, nullptr));
+  EXPECT_EQ(OptionsOf("atimes").substr(0, 10), std::string("rw,noatime"));
+  EXPECT(!AccessIsNoted("atimes/f"));
+  struct statfs system = {};
+  EXPECT_OK(statfs("atimes", &system));
+  EXPECT_EQ(system.f_flags & (1024 | 4096), 1024);                                // ST_NOATIME, ST_RELATIME
+  EXPECT_OK(mount(nullptr, "atimes", nullptr, MS_REMOUNT | MS_NOSUID, nullptr));  // asks for no rule: as it was
+  EXPECT_EQ(OptionsOf("atimes").substr(0, 17), std::string("rw,nosuid,noatime"));
+  EXPECT_OK(mount(nullptr, "atimes", nullptr, MS_REMOUNT | MS_STRICTATIME, nullptr));
+  EXPECT(OptionsOf("atimes").find("atime") == std::string::npos);
+  EXPECT(AccessIsNoted("atimes/f"));
+  EXPECT_OK(umount2("atimes", 0));
+}
+
 TEST(MountFlags) {
   OwnMounts();
   mkdir("m", 0755);

@@ -77,7 +77,7 @@ SyscallResult LinkAt(Task& task, int old_dirfd, GuestAddr old_path, int new_dirf
 
 // An empty path may only link what one could name: one's own files, or with the capability any.
 Result<void> CheckLinkByDescriptor(Task& task, int fd, GuestAddr path) {
-  if (task.creds()->Has(CAP_DAC_READ_SEARCH) || !TRY(task.CopyInPath(path)).empty()) return {};
+  if (fd == AT_FDCWD || task.creds()->Has(CAP_DAC_READ_SEARCH) || !TRY(task.CopyInPath(path)).empty()) return {};
   const Attr attr = TRY(TRY(task.fds().Get(fd))->GetAttr());
   return attr.uid == task.creds()->fsuid ? Result<void>() : Errno(ENOENT);
 }

@@ -125,9 +125,11 @@ SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, Gu
   if (!in->readable() || !out->writable()) return Errno(EBADF);
   if ((from == nullptr && to == nullptr) || from == to) return Errno(EINVAL);
   if (addr != 0 && !(from != nullptr ? out : in)->positioned()) return Errno(EINVAL);
-  if (offset < 0 || (out->flags() & O_APPEND)) return Errno(EINVAL);
-  if (from == nullptr && TRY(in->GetAttr()).IsDir()) return Errno(EINVAL);
   const size_t size = std::min(length, kMaxRwCount);
+  int64_t end;
+  const bool numbered = offset >= 0 && !__builtin_add_overflow(offset, static_cast<int64_t>(size), &end);
+  if (!numbered || (out->flags() & O_APPEND)) return Errno(EINVAL);
+  if (from == nullptr && TRY(in->GetAttr()).IsDir()) return Errno(EINVAL);
   int64_t* at = addr != 0 ? &offset : nullptr;
   const Move move{task, *in, *out, flags};
   const Result<size_t> moved = from != nullptr ? PipeToFile(move, at, size) : FileToPipe(move, at, size);

@@ -16,6 +16,7 @@
 #include "sentry/kernel/random.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/handlers.h"
+#include "syscalls/user_range.h"
 
 namespace runsc {
 namespace {
@@ -122,6 +123,7 @@ SyscallResult SysSysinfo(Task& task, GuestAddr buf) {
 SyscallResult SysGetrandom(Task& task, GuestAddr buf, uint64_t count, uint32_t flags) {
   if (flags & ~uint32_t{GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE}) return Errno(EINVAL);
   if ((flags & GRND_INSECURE) && (flags & GRND_RANDOM)) return Errno(EINVAL);
+  TRY(CheckUserRange(buf, count));
   UserSink sink(task, buf, count);
   return static_cast<int64_t>(TRY(WriteRandom(task, sink)));
 }

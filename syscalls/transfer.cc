@@ -113,6 +113,12 @@ SyscallResult SendFile(Task& task, int out_fd, int in_fd, int64_t* offset, uint6
   return static_cast<int64_t>(done);
 }
 
+// Whether `count` bytes from a given offset on go round the end of all numbers.
+bool Wraps(GuestAddr addr, int64_t offset, uint64_t count) {
+  const auto start = static_cast<uint64_t>(offset);
+  return addr != 0 && start + count < start;
+}
+
 std::optional<int64_t> GivenOffset(GuestAddr addr, int64_t value) {
   return addr != 0 ? std::optional(value) : std::nullopt;
 }
@@ -139,6 +145,7 @@ SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out
   TRY(CheckCopyRange(*in, *out));
   RefPtr<Inode> in_inode = in->inode(), out_inode = out->inode();
   if (!in_inode || !out_inode) return Errno(EINVAL);
+  if (Wraps(in_addr, in_offset, count) || Wraps(out_addr, out_offset, count)) return Errno(EOVERFLOW);
   if (&in_inode->fs() != &out_inode->fs()) return Errno(EXDEV);
   Position from(task, *in, GivenOffset(in_addr, in_offset)), to(task, *out, GivenOffset(out_addr, out_offset));
   TRY(from.Load(0));

@@ -260,7 +260,26 @@ TEST(ReadaheadOfMoreThanAFileCanBe) {
   EXPECT_OK(readahead(file, 0, 100));
 }
 
-TEST(PollOfNothingAtABadPlace) { EXPECT_ERRNO(syscall(SYS_poll, kBeyond, 0, 0), EFAULT); }
+TEST(NothingAtABadPlace) {
+  EXPECT_ERRNO(syscall(SYS_poll, kBeyond, 0, 0), EFAULT);
+  EXPECT_ERRNO(syscall(SYS_getrandom, kBeyond + 1, 0, 0), EFAULT);
+}
+
+TEST(OffsetsWithoutRoomForTheBytes) {
+  const Pipe pipe;
+  const int file = ASSERT_OK(open("file", O_CREAT | O_RDWR, 0600));
+  loff_t far = INT64_MAX, none = -1, start = 0;
+  EXPECT_ERRNO(splice(file, &far, pipe.writer(), nullptr, 100, 0), EINVAL);
+  EXPECT_ERRNO(copy_file_range(file, &start, file, &none, 16, 0), EOVERFLOW);
+  none = -100;
+  EXPECT_ERRNO(copy_file_range(file, &start, file, &none, 16, 0), EINVAL);
+}
+
+TEST(LinksOfTheWorkingDirectory) {
+  ASSERT_OK(mkdir("taken", 0700));
+  EXPECT_ERRNO(linkat(AT_FDCWD, "", AT_FDCWD, "taken", AT_EMPTY_PATH), EEXIST);
+  EXPECT_ERRNO(linkat(AT_FDCWD, "", AT_FDCWD, "new", AT_EMPTY_PATH), EPERM);
+}
 
 TEST(DirectIoOfWhatHasNone) {
   const Pipe pipe;
@@ -274,6 +293,9 @@ TEST(EmptyPathsOfFilesWithoutOne) {
   char target[8];
   EXPECT_OK(fchownat(pipe.reader(), "", getuid(), -1, AT_EMPTY_PATH));
   EXPECT_OK(syscall(SYS_faccessat2, pipe.reader(), "", R_OK, AT_EMPTY_PATH));
+  EXPECT_OK(utimensat(pipe.reader(), "", nullptr, AT_EMPTY_PATH));
+  EXPECT_OK(futimens(pipe.reader(), nullptr));
+  EXPECT_ERRNO(futimens(eventfd(0, 0), nullptr), EOPNOTSUPP);
   EXPECT_ERRNO(readlinkat(pipe.reader(), "", target, sizeof(target)), ENOENT);
   EXPECT_ERRNO(readlinkat(pipe.reader(), "x", target, sizeof(target)), ENOTDIR);
 }
@@ -298,6 +320,7 @@ TEST(SealsOfMemoryFiles) {
   EXPECT_OK(unlink("/dev/shm/sealed"));
   EXPECT_EQ(fcntl(file, F_GET_SEALS), F_SEAL_SEAL);
   EXPECT_ERRNO(fcntl(file, F_ADD_SEALS, F_SEAL_GROW), EPERM);
+  EXPECT_ERRNO(fcntl(file, F_ADD_SEALS, 0x100000), EINVAL);
   EXPECT_ERRNO(fallocate(file, FALLOC_FL_ZERO_RANGE, 0, int64_t{1} << 50), EOPNOTSUPP);
 }
 

@@ -35,6 +35,7 @@ Result<void> StoreProcTimerslack(const ProcTarget& target, Task& writer, std::st
 Result<std::string> ProcLoginuid(const ProcTarget& target, Task& reader);
 Result<void> StoreProcLoginuid(const ProcTarget& target, Task& writer, std::string_view text);
 Result<std::string> ProcSessionid(const ProcTarget& target, Task& reader);
+Result<std::string> ProcTimers(const ProcTarget& target, Task& reader);
 Result<std::string> ProcIo(const ProcTarget& target, Task& reader);
 
 // proc_memory.cc

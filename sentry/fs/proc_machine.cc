@@ -134,9 +134,17 @@ Result<std::string> Meminfo(Task&) {
   return out;
 }
 
+// What there is of each kind of page is the host's account, as in meminfo; what happened to them is nobody's here.
 Result<std::string> Vmstat(Task&) {
-  return Format("nr_free_pages %lu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\noom_kill 0\n",
-                ReadHostMemory().free / 4096);
+  const std::string host =
+      ReadHostText("/proc/vmstat").value_or(Format("nr_free_pages %lu\n", ReadHostMemory().free / 4096));
+  std::string out;
+  for (size_t at = 0; at < host.size();) {
+    const size_t end = std::min(host.find('\n', at), host.size() - 1) + 1;
+    if (host.compare(at, 3, "nr_") == 0) out.append(host, at, end - at);
+    at = end;
+  }
+  return out + "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\noom_kill 0\n";
 }
 
 Result<std::string> Cpuinfo(Task& reader) { return CpuinfoText(reader.kernel().cpus()); }
@@ -148,6 +156,19 @@ Result<std::string> Version(Task&) {
 Result<std::string> Interrupts(Task& reader) {
   std::string out(11, ' ');
   for (int i = 0; i < reader.kernel().cpus(); ++i) AppendFormat(&out, "%-11s", Format("CPU%d", i).c_str());
+  return out + "\n";
+}
+
+// None of them happens here.
+Result<std::string> Softirqs(Task& reader) {
+  const int cpus = reader.kernel().cpus();
+  std::string out(20, ' ');
+  for (int i = 0; i < cpus; ++i) AppendFormat(&out, "%-11s", Format("CPU%d", i).c_str());
+  for (const char* name :
+       {"HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU"}) {
+    AppendFormat(&out, "\n%12s:", name);
+    for (int i = 0; i < cpus; ++i) AppendFormat(&out, " %10d", 0);
+  }
   return out + "\n";
 }
 
@@ -164,6 +185,7 @@ void AddProcMachine(SimpleDir& dir) {
   dir.AddText("interrupts", &Interrupts);
   dir.AddText("loadavg", &Loadavg);
   dir.AddText("meminfo", &Meminfo);
+  dir.AddText("softirqs", &Softirqs);
   dir.AddText("stat", &Stat);
   dir.AddText("uptime", &Uptime);
   dir.AddText("version", &Version);
@@ -184,6 +206,7 @@ void AddProcMachine(SimpleDir& dir) {
   dir.Dir("driver");
   dir.Dir("fs");
   dir.Dir("irq");
+  dir.Dir("tty").AddFixed("ldiscs", "n_tty       0\n");
   dir.Dir("tty").AddFixed("drivers",
                           "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
                           "pty_slave            /dev/pts      136 0-1048575 pty:slave\n");

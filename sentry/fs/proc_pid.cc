@@ -109,6 +109,7 @@ constexpr ProcEntry kEntries[] = {
     Text("statm", kBoth, 0444, &ProcStatm),
     Text("status", kBoth, 0444, &ProcStatus),
     Made("task", kProcess, S_IFDIR | 0555, &MakeTaskDir),
+    Text("timers", kProcess, 0444, &ProcTimers),
     Text("timerslack_ns", kProcess, 0666, &ProcTimerslack, &StoreProcTimerslack),
     Text("uid_map", kBoth, 0644, &ProcUidMap, &StoreProcUidMap),
     Text("wchan", kBoth, 0444, &Wchan),

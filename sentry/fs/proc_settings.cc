@@ -1,8 +1,10 @@
-// Files of /proc/PID that set something of the process, and what it did: coredump_filter, timerslack_ns, loginuid,
-// sessionid, io.
+// Files of /proc/PID that set something of the process, and what it has and did: coredump_filter, timerslack_ns,
+// loginuid, sessionid, io, timers.
 #include "sentry/fs/proc_entries.h"
 #include "sentry/fs/proc_sys.h"
 #include "sentry/fs/simple_fs_text.h"
+#include "sentry/kernel/pids.h"
+#include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/run_state.h"
 
 namespace runsc {
@@ -96,6 +98,25 @@ Result<std::string> ProcIo(const ProcTarget& target, Task& reader) {
   return Format(
       "rchar: %lu\nwchar: %lu\nsyscr: %lu\nsyscw: %lu\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n",
       io.bytes_read, io.bytes_written, io.reads, io.writes);
+}
+
+// timer_create(2)'s.
+Result<std::string> ProcTimers(const ProcTarget& target, Task& reader) {
+  static constexpr const char* kKinds[] = {"signal", "none", "thread"};
+  TRY(target.CheckMayInspect(reader));
+  std::string out;
+  const int pid = PidToGuest(reader, target.group().pid());
+  ThreadGroup::Timers& timers = *target.group().timers;
+  MutexLock l(timers.mu);
+  for (const auto& [id, timer] : timers.posix) {
+    const sigevent& event = timer->event;
+    const bool of_thread = event.sigev_notify & SIGEV_THREAD_ID;
+    const int whom = of_thread ? timer->target_tid : pid;
+    AppendFormat(&out, "ID: %d\nsignal: %d/%016lx\nnotify: %s/%s.%d\nClockID: %d\n", id, event.sigev_signo,
+                 reinterpret_cast<uint64_t>(event.sigev_value.sival_ptr), kKinds[event.sigev_notify & 3],
+                 of_thread ? "tid" : "pid", whom, timer->timer->clock().id);
+  }
+  return out;
 }
 
 }  // namespace runsc

@@ -1,13 +1,15 @@
-// Files of /proc about a process: io, coredump_filter, timerslack_ns, loginuid and sessionid.
+// Files of /proc about a process: io, coredump_filter, timerslack_ns, loginuid and sessionid, timers.
 
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <thread>
 
@@ -209,4 +211,18 @@ TEST(LoginIsSetOnceAndInherited) {
 TEST(LoginOfOthersCannotBeSet) {
   const std::string parents = "/proc/" + std::to_string(getpid()) + "/loginuid";
   EXPECT(ChildPasses([&] { EXPECT_EQ(WriteTo(parents, "1000"), EPERM); }));
+}
+
+TEST(TimersAreListed) {
+  EXPECT_EQ(ReadOnce("/proc/self/timers"), std::string());
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGUSR1;
+  event.sigev_value.sival_int = 0x12;
+  timer_t timer;
+  EXPECT_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+  const std::string start = "ID: 0\nsignal: 10/0000000000000012\nnotify: signal/pid.";
+  EXPECT_EQ(ReadOnce("/proc/self/timers"), start + std::to_string(getpid()) + "\nClockID: 1\n");
+  EXPECT_OK(timer_delete(timer));
+  EXPECT_EQ(ReadOnce("/proc/self/timers"), std::string());
 }

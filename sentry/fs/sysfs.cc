@@ -22,6 +22,8 @@ void AddTopology(SimpleDir& topology, int cpu, int cpus) {
   topology.AddFixed("core_id", Format("%d\n", cpu));
   topology.AddFixed("physical_package_id", "0\n");
   topology.AddFixed("die_id", "0\n");
+  topology.AddFixed("die_cpus", Mask(0, cpus));
+  topology.AddFixed("die_cpus_list", List(0, cpus));
   topology.AddFixed("core_cpus", Mask(cpu, 1));
   topology.AddFixed("core_cpus_list", Format("%d\n", cpu));
   topology.AddFixed("thread_siblings", Mask(cpu, 1));
@@ -37,6 +39,7 @@ void AddCache(SimpleDir& dir, const CpuCache& cache, int cpu, int cpus) {
   const int sharing = std::min(static_cast<int>(cache.sharing), cpus);
   const int first = cpu / sharing * sharing;
   const int count = std::min(sharing, cpus - first);
+  dir.AddFixed("id", Format("%d\n", first / sharing));
   dir.AddFixed("level", Format("%d\n", cache.level));
   dir.AddFixed("type", Format("%s\n", cache.type));
   dir.AddFixed("size", Format("%uK\n", cache.size_kib));
@@ -51,6 +54,8 @@ void AddCpus(SimpleDir& cpu_dir, int cpus) {
   for (const char* name : {"online", "possible", "present"}) cpu_dir.AddFixed(name, List(0, cpus));
   cpu_dir.AddFixed("offline", "\n");
   cpu_dir.AddFixed("isolated", "\n");
+  cpu_dir.Dir("smt").AddFixed("active", "0\n");
+  cpu_dir.Dir("smt").AddFixed("control", "notsupported\n");
   cpu_dir.AddFixed("kernel_max", Format("%d\n", cpus - 1));
   const std::vector<CpuCache> caches = QueryCpuCaches();
   for (int i = 0; i < cpus; ++i) {
@@ -60,6 +65,7 @@ void AddCpus(SimpleDir& cpu_dir, int cpus) {
       AddCache(cpu.Dir("cache").Dir(Format("index%zu", c)), caches[c], i, cpus);
     }
     if (i > 0) cpu.AddFixed("online", "1\n");
+    cpu.AddLink("node0", "../../node/node0");
   }
 }
 
@@ -81,6 +87,7 @@ void AddNode(SimpleDir& node_dir, int cpus) {
   node.AddFixed("cpulist", List(0, cpus));
   node.AddFixed("cpumap", Mask(0, cpus));
   node.AddFixed("distance", "10\n");
+  for (int i = 0; i < cpus; ++i) node.AddLink(Format("cpu%d", i), Format("../../cpu/cpu%d", i));
   node.AddText("meminfo", &NodeMeminfo);
 }
 
@@ -107,6 +114,14 @@ void AddLoopback(SimpleDir& sys) {
   sys.Dir("class/net").AddLink("lo", "../../devices/virtual/net/lo");
 }
 
+// Guests read the time by the host's vDSO: what that counts is the host's choice.
+void AddClockSource(SimpleDir& dir) {
+  for (const char* name : {"available_clocksource", "current_clocksource"}) {
+    const auto text = ReadHostText(std::string("/sys/devices/system/clocksource/clocksource0/") + name);
+    if (text.ok()) dir.AddFixed(name, *text);
+  }
+}
+
 // Huge pages are the host's doing; absent where its settings cannot be read.
 void AddHugePages(SimpleDir& mm) {
   for (const char* name : {"enabled", "defrag", "shmem_enabled", "hpage_pmd_size"}) {
@@ -122,6 +137,7 @@ RefPtr<FileSystem> NewSysfs(Kernel& kernel) {
   auto root = MakeRef<SimpleDir>(*fs, 0555);
   AddCpus(root->Dir("devices/system/cpu"), kernel.cpus());
   AddNode(root->Dir("devices/system/node"), kernel.cpus());
+  AddClockSource(root->Dir("devices/system/clocksource/clocksource0"));
   AddLoopback(*root);
   AddHugePages(root->Dir("kernel/mm"));
   root->Dir("kernel").AddFixed("uevent_seqnum", "0\n");

@@ -384,6 +384,43 @@ TEST(CoreBitAndFile) {
   }
 }
 
+namespace {
+
+// The size of the core of a process with 4 MiB of its own memory and 8 MiB shared; -1: cores go elsewhere.
+long CoreSizeWith(const char* filter) {
+  if (ReadAll("/proc/sys/kernel/core_pattern") != "core\n") return -1;
+  if (ReadAll("/proc/sys/kernel/core_uses_pid") != "0\n") return -1;
+  unlink("core");
+  const int status = RunInChild([=] {
+    const int fd = open("/proc/self/coredump_filter", O_WRONLY);
+    if (write(fd, filter, strlen(filter)) < 0) return 1;
+    close(fd);
+    void* const own = mmap(nullptr, 4 * kMega, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const shared = mmap(nullptr, 8 * kMega, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    memset(own, 1, 4 * kMega);
+    memset(shared, 1, 8 * kMega);
+    Limit(RLIMIT_CORE, RLIM_INFINITY);
+    abort();
+  });
+  EXPECT(WIFSIGNALED(status) && WCOREDUMP(status));
+  struct stat st = {};
+  EXPECT_OK(stat("core", &st));
+  return st.st_size;
+}
+
+}  // namespace
+
+TEST(CoreHasWhatTheFilterTakes) {
+  const long none = CoreSizeWith("0");
+  if (none < 0) Skip("cores go elsewhere");
+  constexpr long kOwn = 4 << 20, kShared = 8 << 20;
+  EXPECT(none < kOwn);
+  const long own = CoreSizeWith("1"), shared = CoreSizeWith("2"), both = CoreSizeWith("0x33");
+  EXPECT(own > kOwn && own < kShared);
+  EXPECT(shared > kShared && shared < kShared + kOwn);
+  EXPECT(both > kShared + kOwn);
+}
+
 TEST(NoCoreForOtherSignals) {
   const int status = RunInChild([] {
     Limit(RLIMIT_CORE, RLIM_INFINITY);

@@ -68,7 +68,7 @@ SUBSET, COLUMNS, SKIP = "every line of ours is one of Linux'", "the numbers of c
 RULES = [
     (r"/proc/(cmdline|version|sys/kernel/(version|osrelease))$", SKIP, "names the kernel"),
     (r"/proc/(consoles|misc|modules|partitions|diskstats|interrupts)$", SKIP, "lists hardware: there is none"),
-    (r"/proc/(meminfo|vmstat|devices|filesystems|cgroups|tty/drivers|stat|softirqs)$", SUBSET, "what this kernel has"),
+    (r"/proc/(meminfo|vmstat|devices|filesystems|cgroups|tty/drivers|tty/ldiscs|stat)$", SUBSET, "what this kernel has"),
     (r"/proc/cpuinfo$", SUBSET, "names of processors and their bugs are the host's business"),
     (r"/proc/.*/(environ|auxv|cmdline|mem|pagemap|personality)$", SKIP, "binary, or not to be read"),
     (r"/proc/.*/(maps|smaps|numa_maps)$", SKIP, "places and numbers of the mappings"),
@@ -80,10 +80,10 @@ RULES = [
     (r"/proc/.*/net/(protocols|netlink|unix|sockstat6?|ptype|ipv6_route|raw6?)$", SUBSET, "what has sockets"),
     (r"/proc/sys/kernel/(core_pattern|core_uses_pid|hostname|domainname|printk)$", SKIP, "a setting"),
     (r"/proc/sys/kernel/seccomp/actions_avail$", SKIP, "an order"),
-    (r"/proc/sys/net/core/default_qdisc$", SKIP, "a setting"),
+    (r"/proc/sys/net/(core/default_qdisc|ipv4/tcp_.*congestion_control)$", SKIP, "a setting"),
     (r"/proc/locks$", SKIP, "what others lock"),
     (r"/sys/devices/system/node/node\d+/meminfo$", SUBSET, "what the host tells"),
-    (r"/sys/.*/transparent_hugepage/", SKIP, "a setting"),
+    (r"/sys/.*/(transparent_hugepage|clocksource0|smt)/", SKIP, "a setting"),
     (r"/sys/devices/system/cpu/", COLUMNS, "lists of processors"),
 ]
 
@@ -91,7 +91,8 @@ RULES = [
 MEANT = [
     (r"/proc/cmdline$", "size", "nothing was passed to this kernel"),
     (r"/proc/self/(task/TID/)?sched$", "mode", "nothing to reset"),
-    (r"/sys/devices/system/cpu/cpu\d+/online$", "mode", "processors stay"),
+    (r"/sys/devices/system/cpu/(cpu\d+/online|smt/control)$", "mode", "processors stay as they are"),
+    (r"/sys/devices/system/clocksource/", "mode", "the host's choice"),
     (r"/sys/devices/virtual/net/lo/(carrier|flags|mtu|tx_queue_len)$", "mode", "lo stays as it is"),
     (r"/sys/kernel/mm/transparent_hugepage/", "mode", "the host's setting"),
 ]

@@ -36,6 +36,11 @@ void DescribeInet(NetlinkRequest& request, const SocketListing& s) {
   info.idiag_rqueue = static_cast<uint32_t>(s.receive_queue);
   info.idiag_wqueue = static_cast<uint32_t>(s.send_queue);
   info.idiag_uid = s.uid;
+  if (s.left_ns > 0) {
+    constexpr uint8_t kWaitTimer = 3;
+    info.idiag_timer = kWaitTimer;
+    info.idiag_expires = static_cast<uint32_t>(s.left_ns / 1'000'000);
+  }
   info.idiag_inode = static_cast<uint32_t>(s.ino);
   message.Append(info);
   message.Attribute(INET_DIAG_SHUTDOWN, uint8_t{0});

@@ -1,8 +1,11 @@
 // Port conflicts by Linux's rules, and the choice of a receiver.
 #include "sentry/net/port_table.h"
 
+#include <netinet/tcp.h>
+
 #include <algorithm>
 
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/random.h"
 
 namespace runsc {
@@ -18,18 +21,45 @@ size_t Hash(const IpEndpoint& from) { return (size_t{from.port} * 0x9e3779b97f4a
 
 }  // namespace
 
-bool PortTable::ConflictsLocked(const PortClaim& a, const Record& b) const {
-  if (!Overlap(a, b.claim)) return false;
-  if (a.reuse_port && b.claim.reuse_port && a.uid == b.claim.uid) return false;
-  const bool both = a.reuse_address && b.claim.reuse_address;
-  return rules_ == Rules::kDatagram ? !both : !both || b.listening;
+bool PortTable::Conflict(const PortClaim& a, const PortClaim& b, bool listening, bool waiting) const {
+  if (!Overlap(a, b)) return false;
+  if (a.reuse_port && b.reuse_port && (waiting || a.uid == b.uid)) return false;
+  const bool both = a.reuse_address && b.reuse_address;
+  return rules_ == Rules::kDatagram ? !both : !both || listening;
 }
 
 bool PortTable::IsFreeLocked(const PortClaim& claim, const PortOwner* except) const {
+  const auto waits = [&](const TimeWait& wait) { return Conflict(claim, wait.claim, false, true); };
+  if (time_waits_.AnyAt(claim.local.port, waits)) return false;
   auto it = ports_.find(claim.local.port);
   if (it == ports_.end()) return true;
   return std::none_of(it->second.owners.begin(), it->second.owners.end(), [&](const PortOwner* owner) {
-    return owner != except && ConflictsLocked(claim, *owner->record_);
+    return owner != except && Conflict(claim, owner->record_->claim, owner->record_->listening, false);
+  });
+}
+
+bool PortTable::IsUnusedLocked(uint16_t port) const {
+  return !ports_.contains(port) && !time_waits_.AnyAt(port, [](const TimeWait&) { return true; });
+}
+
+// An old connection between the same two, whose late segments a new one could take for its own. After a second
+// timestamps tell them apart (net.ipv4.tcp_tw_reuse; 2 is for loopback alone, which this is).
+bool PortTable::BlocksLocked(const IpEndpoint& local, const IpEndpoint& remote) const {
+  constexpr int64_t kReuseNs = 1'000'000'000;
+  const TimeWait* const wait = time_waits_.Find(local, remote);
+  if (wait == nullptr) return false;
+  const bool reusable = wait->state == TCP_TIME_WAIT && settings_.at(NetSetting::kTimeWaitReuse) != 0;
+  return !reusable || Kernel::MonotonicNs() < wait->until_ns - TimeWait::kLengthNs + kReuseNs;
+}
+
+bool PortTable::CanShareLocked(const IpEndpoint& local, const IpEndpoint& remote) const {
+  if (time_waits_.AnyAt(local.port, [](const TimeWait& wait) { return !wait.claim.automatic; })) return false;
+  if (BlocksLocked(local, remote)) return false;
+  const auto it = ports_.find(local.port);
+  if (it == ports_.end()) return true;
+  return std::all_of(it->second.owners.begin(), it->second.owners.end(), [&](const PortOwner* owner) {
+    const Record& record = *owner->record_;
+    return record.claim.automatic && record.remote && !(*record.remote == remote && record.claim.local == local);
   });
 }
 
@@ -39,7 +69,7 @@ Result<uint16_t> PortTable::PickLocked(PortClaim claim, const LocalPorts& ports)
   if (next_pick_ == 0) FillRandom(&next_pick_, sizeof(next_pick_));
   for (uint32_t tries = 0; tries < count; ++tries) {
     const auto port = static_cast<uint16_t>(first + ++next_pick_ % count);
-    if (!ports_.contains(port) && !ports.IsReserved(port)) return port;
+    if (IsUnusedLocked(port) && !ports.IsReserved(port)) return port;
   }
   for (uint32_t i = 0; i < count; ++i) {
     claim.local.port = static_cast<uint16_t>(first + i);
@@ -58,6 +88,7 @@ void PortTable::InsertLocked(PortOwner& owner, Record record) {
 Result<IpEndpoint> PortTable::Bind(PortOwner& owner, const PortClaim& claim) {
   const std::shared_ptr<const LocalPorts> ports = settings_.local_ports();
   MutexLock l(mu_);
+  time_waits_.Expire(Kernel::MonotonicNs());
   if (owner.record_) return Errno(EINVAL);
   Record record{claim};
   if (claim.local.port == 0) {
@@ -70,10 +101,30 @@ Result<IpEndpoint> PortTable::Bind(PortOwner& owner, const PortClaim& claim) {
   return owner.record_->claim.local;
 }
 
+Result<IpEndpoint> PortTable::BindToConnect(PortOwner& owner, PortClaim claim, const IpEndpoint& remote) {
+  const std::shared_ptr<const LocalPorts> ports = settings_.local_ports();
+  const uint32_t first = ports->range.first, count = ports->range.second - first + 1u;
+  MutexLock l(mu_);
+  time_waits_.Expire(Kernel::MonotonicNs());
+  if (owner.record_) return Errno(EINVAL);
+  if (next_pick_ == 0) FillRandom(&next_pick_, sizeof(next_pick_));
+  for (uint32_t tries = 0; tries < count; ++tries) {
+    claim.local.port = static_cast<uint16_t>(first + ++next_pick_ % count);
+    if (ports->IsReserved(claim.local.port) || !CanShareLocked(claim.local, remote)) continue;
+    claim.automatic = true;
+    Record record{claim};
+    record.bound = claim.local.address;
+    InsertLocked(owner, std::move(record));
+    return claim.local;
+  }
+  return Errno(EADDRNOTAVAIL);
+}
+
 void PortTable::BindChild(PortOwner& child, const PortOwner& listener, const IpEndpoint& local,
                           const IpEndpoint& remote) {
   MutexLock l(mu_);
   if (!listener.record_) return;  // closed meanwhile: the connection is refused
+  time_waits_.Remove(local, remote);
   Record record{listener.record_->claim, remote};
   record.claim.local = local;
   InsertLocked(child, std::move(record));
@@ -95,6 +146,7 @@ Result<void> PortTable::SetListening(PortOwner& owner) {
   Record& record = *owner.record_;
   if (record.listening) return {};
   Port& port = ports_[record.claim.local.port];
+  time_waits_.Expire(Kernel::MonotonicNs());
   if (!IsFreeLocked(record.claim, &owner)) return Errno(EADDRINUSE);
   record.listening = true;
   port.receivers.push_back(&owner);
@@ -113,12 +165,15 @@ Result<void> PortTable::SetRemote(PortOwner& owner, const IpAddress& local, cons
   Record& record = *owner.record_;
   const IpEndpoint from{local, record.claim.local.port};
   if (rules_ == Rules::kStream) {
+    time_waits_.Expire(Kernel::MonotonicNs());
+    if (BlocksLocked(from, remote)) return Errno(EADDRNOTAVAIL);
     for (const PortOwner* other : ports_[from.port].owners) {
       if (other != &owner && other->record_->remote == remote && other->record_->claim.local == from) {
         return Errno(EADDRNOTAVAIL);
       }
     }
   }
+  time_waits_.Remove(from, remote);
   record.claim.local = from;
   record.remote = remote;
   return {};
@@ -129,6 +184,37 @@ void PortTable::ClearRemote(PortOwner& owner) {
   if (!owner.record_) return;
   owner.record_->remote.reset();
   owner.record_->claim.local.address = owner.record_->bound;
+}
+
+void PortTable::LeaveBehind(const PortOwner& owner, int state, int64_t for_ns) {
+  const int64_t now = Kernel::MonotonicNs();
+  MutexLock l(mu_);
+  time_waits_.Expire(now);
+  if (!owner.record_ || !owner.record_->remote) return;
+  if (static_cast<int64_t>(time_waits_.size()) >= settings_.at(NetSetting::kMaxTimeWaits)) return;
+  time_waits_.Add({owner.record_->claim, *owner.record_->remote, state, now + for_ns});
+}
+
+void PortTable::EndOther(const PortOwner& owner) {
+  const int64_t now = Kernel::MonotonicNs();
+  MutexLock l(mu_);
+  time_waits_.Expire(now);
+  if (!owner.record_ || !owner.record_->remote) return;
+  const TimeWait* const other = time_waits_.Find(*owner.record_->remote, owner.record_->claim.local);
+  if (other == nullptr) return;
+  time_waits_.Add({other->claim, other->remote, TCP_TIME_WAIT, now + TimeWait::kLengthNs});
+}
+
+void PortTable::ResetOther(const PortOwner& owner) {
+  MutexLock l(mu_);
+  if (!owner.record_ || !owner.record_->remote) return;
+  time_waits_.Remove(*owner.record_->remote, owner.record_->claim.local);
+}
+
+std::vector<TimeWait> PortTable::LeftBehind() {
+  MutexLock l(mu_);
+  time_waits_.Expire(Kernel::MonotonicNs());
+  return time_waits_.All();
 }
 
 std::optional<IpEndpoint> PortTable::LocalOf(const PortOwner& owner) const {

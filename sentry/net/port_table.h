@@ -8,25 +8,13 @@
 
 #include "platform/base/mutex.h"
 #include "platform/base/ref_ptr.h"
-#include "sentry/net/ip_address.h"
 #include "sentry/net/net_settings.h"
+#include "sentry/net/port_claim.h"
+#include "sentry/net/time_wait.h"
 
 namespace runsc {
 
 class PortTable;
-
-// What a socket claims of the port space.
-struct PortClaim {
-  IpEndpoint local;
-  bool v6_socket = false;
-  bool v6_only = false;
-  bool reuse_address = false;
-  bool reuse_port = false;
-  uid_t uid = 0;
-
-  bool TakesV4() const { return local.address.is_v4() || (local.address.is_any() && !v6_only); }
-  bool TakesV6() const { return !local.address.is_v4(); }
-};
 
 // Base of what is bound: the state behind a socket. Leaves the table before it is destroyed.
 class PortOwner : public RefCounted {
@@ -50,6 +38,8 @@ class PortTable {
 
   // Port 0 picks a free one. EINVAL: bound already; EADDRINUSE.
   Result<IpEndpoint> Bind(PortOwner& owner, const PortClaim& claim);
+  // A free port to connect to `remote` from, or one that only connections to elsewhere have. EADDRNOTAVAIL.
+  Result<IpEndpoint> BindToConnect(PortOwner& owner, PortClaim claim, const IpEndpoint& remote);
   // A connection of a listener's has its port.
   void BindChild(PortOwner& child, const PortOwner& listener, const IpEndpoint& local, const IpEndpoint& remote);
   void Unbind(PortOwner& owner);
@@ -59,6 +49,13 @@ class PortTable {
   // Fixes the pair of addresses. EADDRNOTAVAIL: another connection has the same.
   Result<void> SetRemote(PortOwner& owner, const IpAddress& local, const IpEndpoint& remote);
   void ClearRemote(PortOwner& owner);
+
+  // The end of a connection that stays when its socket goes, or is done with it (time_wait.h).
+  void LeaveBehind(const PortOwner& owner, int state, int64_t for_ns);
+  // What the other end left behind hears that this one is over, or was reset.
+  void EndOther(const PortOwner& owner);
+  void ResetOther(const PortOwner& owner);
+  std::vector<TimeWait> LeftBehind();
 
   std::optional<IpEndpoint> LocalOf(const PortOwner& owner) const;
   bool IsV6Only(const PortOwner& owner) const;
@@ -73,9 +70,13 @@ class PortTable {
   };
   using Record = PortOwner::Record;
 
-  bool ConflictsLocked(const PortClaim& a, const Record& b) const;
+  bool Conflict(const PortClaim& a, const PortClaim& b, bool listening, bool waiting) const;
   bool IsFreeLocked(const PortClaim& claim, const PortOwner* except) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<uint16_t> PickLocked(PortClaim claim, const LocalPorts& ports) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether the port can be shared for a connection from there to `remote`.
+  bool CanShareLocked(const IpEndpoint& local, const IpEndpoint& remote) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool BlocksLocked(const IpEndpoint& local, const IpEndpoint& remote) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsUnusedLocked(uint16_t port) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InsertLocked(PortOwner& owner, Record record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static int Score(const Record& record, const IpEndpoint& to, const IpEndpoint& from);
 
@@ -83,6 +84,7 @@ class PortTable {
   const NetSettings& settings_;
   mutable Mutex mu_{LockRank::kSocket};
   std::unordered_map<uint16_t, Port> ports_ ABSL_GUARDED_BY(mu_);
+  TimeWaitTable time_waits_ ABSL_GUARDED_BY(mu_);
   uint32_t next_pick_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -1,6 +1,7 @@
 // Listing sockets, and the texts of /proc/net/{tcp,udp,...}.
 #include "sentry/net/socket_listing.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "sentry/fs/proc_net.h"
@@ -11,6 +12,9 @@
 
 namespace runsc {
 namespace {
+
+constexpr int kWaitTimer = 3;  // of TIME_WAIT, among the timers of a line
+constexpr int64_t kUserHz = 100;
 
 // Addresses are shown as the words they are in memory.
 std::string Hex(const IpEndpoint& endpoint, int family) {
@@ -25,9 +29,9 @@ std::string Hex(const IpEndpoint& endpoint, int family) {
 }
 
 std::string Line(size_t number, const SocketListing& s) {
-  return Format("%4zu: %s %s %02X %08zX:%08zX 00:00000000 00000000 %5u %8d %lu ", number,
-                Hex(s.local, s.family).c_str(), Hex(s.remote, s.family).c_str(), s.state,
-                s.state == TCP_LISTEN ? 0 : s.send_queue, s.receive_queue, s.uid, 0, s.ino);
+  return Format("%4zu: %s %s %02X %08zX:%08zX %02X:%08lX 00000000 %5u %8d %lu ", number, Hex(s.local, s.family).c_str(),
+                Hex(s.remote, s.family).c_str(), s.state, s.state == TCP_LISTEN ? 0 : s.send_queue, s.receive_queue,
+                s.left_ns > 0 ? kWaitTimer : 0, s.left_ns / (kNsPerSecond / kUserHz), s.uid, 0, s.ino);
 }
 
 std::string TcpText(Task& whose, int family) {
@@ -35,7 +39,9 @@ std::string TcpText(Task& whose, int family) {
   size_t number = 0;
   for (const SocketListing& s : ListTcp(*NetStackOf(whose))) {
     if (s.family != family) continue;
-    const char* tail = s.state == TCP_LISTEN ? "1 0000000000000000 100 0 0 10 0" : "1 0000000000000000 20 4 30 10 -1";
+    const char* tail = s.left_ns > 0           ? "3 0000000000000000"
+                       : s.state == TCP_LISTEN ? "1 0000000000000000 100 0 0 10 0"
+                                               : "1 0000000000000000 20 4 30 10 -1";
     const std::string line = Line(number++, s) + tail;
     text += family == AF_INET ? Format("%-149s\n", line.c_str()) : line + '\n';
   }
@@ -58,20 +64,22 @@ std::string Tcp6Text(Task& whose) { return TcpText(whose, AF_INET6); }
 std::string Udp4Text(Task& whose) { return UdpText(whose, AF_INET); }
 std::string Udp6Text(Task& whose) { return UdpText(whose, AF_INET6); }
 
+// Without what closed ones left behind.
 size_t Count(const std::vector<SocketListing>& sockets, int family) {
   size_t n = 0;
-  for (const SocketListing& s : sockets) n += s.family == family;
+  for (const SocketListing& s : sockets) n += s.family == family && s.left_ns == 0;
   return n;
 }
 
 std::string SockstatText(Task& whose) {
   const RefPtr<NetStack> stack = NetStackOf(whose);
   const auto tcp = ListTcp(*stack), udp = ListUdp(*stack);
-  const size_t used = tcp.size() + udp.size() + UnixNames::Get().AllIn(stack.get()).size();
+  const size_t tcp4 = Count(tcp, AF_INET), all = tcp4 + Count(tcp, AF_INET6);
+  const size_t used = all + udp.size() + UnixNames::Get().AllIn(stack.get()).size();
   return Format(
-      "sockets: used %zu\nTCP: inuse %zu orphan 0 tw 0 alloc %zu mem 0\nUDP: inuse %zu mem 0\n"
+      "sockets: used %zu\nTCP: inuse %zu orphan 0 tw %zu alloc %zu mem 0\nUDP: inuse %zu mem 0\n"
       "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n",
-      used, Count(tcp, AF_INET), tcp.size(), Count(udp, AF_INET));
+      used, tcp4, tcp.size() - all, all, Count(udp, AF_INET));
 }
 
 std::string Sockstat6Text(Task& whose) {
@@ -118,6 +126,12 @@ std::vector<SocketListing> ListTcp(NetStack& stack) {
     if (s.state == TCP_CLOSE) continue;  // bound only
     out.push_back({endpoint.family(), s.state, s.local, s.remote, s.receive_queue, s.send_queue, endpoint.uid(),
                    endpoint.ino.load(), 0, stack.tcp().IsV6Only(*owner)});
+  }
+  const int64_t now = Kernel::MonotonicNs();
+  for (const TimeWait& wait : stack.tcp().LeftBehind()) {
+    const int family = wait.claim.v6_socket ? AF_INET6 : AF_INET;
+    out.push_back({family, wait.state, wait.claim.local, wait.remote, 0, 0, 0, 0, 0, wait.claim.v6_only,
+                   std::max<int64_t>(wait.until_ns - now, 1)});
   }
   return out;
 }

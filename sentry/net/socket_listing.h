@@ -13,6 +13,7 @@ struct SocketListing {
   uid_t uid;
   uint64_t ino, drops;
   bool v6_only;
+  int64_t left_ns = 0;  // until the end of a closed connection is forgotten
 };
 
 std::vector<SocketListing> ListTcp(NetStack& stack);

@@ -63,11 +63,10 @@ Result<IpEndpoint> TcpEndpoint::ChooseLocal(const IpEndpoint& to, PortClaim clai
     return *bound;
   }
   claim.local = {source, 0};
-  const auto bound = stack_->tcp().Bind(*this, claim);
-  if (!bound.ok()) return bound.error() == Errno(EADDRINUSE) ? Errno(EADDRNOTAVAIL) : bound.error();
+  const IpEndpoint bound = TRY(stack_->tcp().BindToConnect(*this, claim, {to.address.OrLoopback(), to.port}));
   MutexLock l(mu_);
   auto_bound_ = true;
-  return *bound;
+  return bound;
 }
 
 Result<TcpEndpoint::Joined> TcpEndpoint::StartConnect(const IpEndpoint& to, const PortClaim& claim) {
@@ -188,6 +187,7 @@ void TcpEndpoint::ServeWaiting() {
 Result<void> TcpEndpoint::Shutdown(int how) {
   if (how < SHUT_RD || how > SHUT_RDWR) return Errno(EINVAL);
   const bool read = how != SHUT_WR, write = how != SHUT_RD;
+  bool ends_orphan = false;  // of a connection whose other socket is gone
   RefPtr<TcpEndpoint> peer;
   EventMask events = EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | EPOLLRDHUP;
   {
@@ -202,6 +202,7 @@ Result<void> TcpEndpoint::Shutdown(int how) {
     if (state != TCP_LISTEN && state != TCP_SYN_SENT) {
       if (read) no_receive_ = true;
       if (write && !sent_fin_) peer = peer_;
+      ends_orphan = write && !sent_fin_ && !peer_;
       if (write) sent_fin_ = true;
       if (StateLocked() == TCP_CLOSE || how == SHUT_RDWR) events |= EPOLLHUP;
       if (!peer && write && !got_fin_) return {};
@@ -215,6 +216,7 @@ Result<void> TcpEndpoint::Shutdown(int how) {
     step_ = Step::kUnconnected;
   }
   if (peer) peer->OnPeerFin();
+  if (ends_orphan) stack_->tcp().EndOther(*this);
   queue_.Notify(events);
   return {};
 }

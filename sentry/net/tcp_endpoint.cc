@@ -27,11 +27,33 @@ void TcpEndpoint::StopListening(Endpoints backlog, Endpoints waiting) {
   for (const RefPtr<TcpEndpoint>& client : waiting) client->Refuse(ECONNREFUSED);
 }
 
+// The addresses stay taken: by what this side leaves behind until the other one ends, or by what that one left.
+void TcpEndpoint::LeaveBehind(bool reset) {
+  bool sent_fin, got_fin, orphan;
+  {
+    MutexLock l(mu_);
+    if (phase_ != Phase::kConnected || reset_) return;
+    sent_fin = sent_fin_;
+    got_fin = got_fin_;
+    orphan = !peer_;
+  }
+  const int seconds = fin_timeout_s.load(std::memory_order_relaxed);
+  if (orphan && reset) {
+    stack_->tcp().ResetOther(*this);
+  } else if (orphan && !sent_fin) {
+    stack_->tcp().EndOther(*this);
+  } else if (!got_fin && !reset && seconds > 0) {
+    stack_->tcp().LeaveBehind(*this, TCP_FIN_WAIT2, seconds * kNsPerSecond);
+  }
+}
+
 // Unread bytes mean that the other side's were lost: it gets a reset, as from Linux.
 void TcpEndpoint::EndConnection(bool reset, Phase phase) {
   Endpoints backlog, waiting;
+  reset = reset || incoming_.available() > 0;
+  LeaveBehind(reset);
   const RefPtr<TcpEndpoint> peer = TakePeer(phase, &backlog, &waiting);
-  if (peer) peer->OnPeerClosed(reset || incoming_.available() > 0);
+  if (peer) peer->OnPeerClosed(reset);
   StopListening(std::move(backlog), std::move(waiting));
   stack_->CountPackets(2, bytes_sent() + 104);
 }
@@ -60,11 +82,14 @@ void TcpEndpoint::Disconnect() {
 void TcpEndpoint::OnPeerFin() {
   EventMask events = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
   incoming_.Close();
+  bool over;
   {
     MutexLock l(mu_);
     got_fin_ = true;
-    if (sent_fin_) events |= EPOLLHUP;
+    over = sent_fin_;
   }
+  if (over) events |= EPOLLHUP;
+  if (over) stack_->tcp().LeaveBehind(*this, TCP_TIME_WAIT, TimeWait::kLengthNs);
   queue_.Notify(events);
 }
 
@@ -73,9 +98,11 @@ void TcpEndpoint::OnPeerClosed(bool reset) {
   EventMask events = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLOUT | EPOLLWRNORM;
   if (!reset) incoming_.Close();
   RefPtr<TcpEndpoint> peer;
+  bool over;
   {
     MutexLock l(mu_);
     peer = std::exchange(peer_, nullptr);
+    over = !reset && sent_fin_ && !got_fin_;
     if (reset && !(sent_fin_ && got_fin_)) {
       error_ = got_fin_ ? EPIPE : ECONNRESET;
       reset_ = true;
@@ -84,6 +111,7 @@ void TcpEndpoint::OnPeerClosed(bool reset) {
     if (reset || sent_fin_) events |= EPOLLHUP;
     if (reset) events |= EPOLLERR;
   }
+  if (over) stack_->tcp().LeaveBehind(*this, TCP_TIME_WAIT, TimeWait::kLengthNs);
   queue_.Notify(events);
 }
 
@@ -95,6 +123,7 @@ void TcpEndpoint::BreakPipe() {
     reset_ = true;
     error_ = got_fin_ ? EPIPE : ECONNRESET;
   }
+  stack_->tcp().ResetOther(*this);
   queue_.Notify(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
 }
 

@@ -55,7 +55,8 @@ class TcpEndpoint : public PortOwner {
 
   std::atomic<bool> urgent_inline{false};
   std::atomic<size_t> low_water{1};
-  std::atomic<uint64_t> ino{0};  // 0: not accepted yet
+  std::atomic<int> fin_timeout_s{60};  // TCP_LINGER2: how long the closed end waits for the other's
+  std::atomic<uint64_t> ino{0};        // 0: not accepted yet
 
  private:
   enum class Phase { kIdle, kListening, kConnecting, kConnected, kClosed };
@@ -72,6 +73,7 @@ class TcpEndpoint : public PortOwner {
   void Refuse(int error);
   void ServeWaiting();
   RefPtr<TcpEndpoint> TakePeer(Phase phase, Endpoints* backlog, Endpoints* waiting);
+  void LeaveBehind(bool reset);
   void EndConnection(bool reset, Phase phase);
   void StopListening(Endpoints backlog, Endpoints waiting);
   void OnPeerFin();

@@ -29,7 +29,10 @@ TcpSocket::TcpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<Tcp
     : InetSocket(std::move(inode), std::move(stack), domain, SOCK_STREAM, IPPROTO_TCP, flags),
       endpoint_(std::move(endpoint)) {}
 
-TcpSocket::~TcpSocket() { endpoint_->Close(options_.linger_seconds.load() == 0); }
+TcpSocket::~TcpSocket() {
+  endpoint_->fin_timeout_s = options_.at(IPPROTO_TCP, TCP_LINGER2);
+  endpoint_->Close(options_.linger_seconds.load() == 0);
+}
 
 Result<void> TcpSocket::Bind(Task& task, const SocketAddress& address) {
   const PortClaim claim = TRY(ParseBind(task, address));

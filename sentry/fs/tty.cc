@@ -96,11 +96,12 @@ Result<size_t> Tty::Write(IoSource& src) {
 // In packet mode with the byte that says what it is; a status alone, before any data.
 Result<std::string> Tty::TakePacketLocked(size_t size) {
   if (packet_status_ != 0) return std::string(1, static_cast<char>(std::exchange(packet_status_, 0)));
-  if (output_.empty() || stopped_) return slaves_closed_ ? Errno(EIO) : Errno(EAGAIN);
+  if (ShownLocked() == 0) return slaves_closed_ ? Errno(EIO) : Errno(EAGAIN);
   std::string taken(packets_ ? 1 : 0, TIOCPKT_DATA);
-  const size_t n = std::min(size - taken.size(), output_.size());
+  const size_t n = std::min(size - taken.size(), ShownLocked());
   taken += output_.substr(0, n);
   output_.erase(0, n);
+  if (stopped_) before_stop_ -= n;
   return taken;
 }
 
@@ -336,7 +337,7 @@ Result<size_t> Tty::Read(IoSink& dst) {
 EventMask Tty::MasterReadiness() const {
   MutexLock l(mu_);
   EventMask ready = 0;
-  if (!output_.empty() && !stopped_) ready |= kIn;
+  if (ShownLocked() > 0) ready |= kIn;
   if (packet_status_ != 0) ready |= kIn | EPOLLPRI;
   if (slaves_closed_) ready |= EPOLLHUP;
   if (RoomLocked() > 0) ready |= kOut;
@@ -398,6 +399,7 @@ void Tty::FlushLocked(bool input, bool output) {
   }
   if (output) {
     output_.clear();
+    before_stop_ = 0;
     ReportLocked(TIOCPKT_FLUSHWRITE);
   }
 }
@@ -405,6 +407,7 @@ void Tty::FlushLocked(bool input, bool output) {
 void Tty::StopLocked(bool stopped) {
   if (stopped_ == stopped) return;
   stopped_ = stopped;
+  before_stop_ = output_.size();
   ReportLocked(stopped ? TIOCPKT_STOP : TIOCPKT_START, stopped ? TIOCPKT_START : TIOCPKT_STOP);
 }
 

@@ -85,6 +85,8 @@ class Tty : public Terminal {
   void FinishLine() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Put(uint8_t c) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutProcessed(uint8_t c) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What of the output its reader may have: all, or what came before it was stopped.
+  size_t ShownLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return stopped_ ? before_stop_ : output_.size(); }
   void StopLocked(bool stopped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReportLocked(uint8_t set, uint8_t clear = 0) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReportSettingsLocked(const TtySettings& old) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -106,6 +108,7 @@ class Tty : public Terminal {
   size_t column_ ABSL_GUARDED_BY(mu_) = 0;
   bool literal_next_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  size_t before_stop_ ABSL_GUARDED_BY(mu_) = 0;  // of output_
   bool timed_out_ ABSL_GUARDED_BY(mu_) = false;  // VTIME passed without input
   int slaves_ ABSL_GUARDED_BY(mu_) = 0;
   bool slaves_closed_ ABSL_GUARDED_BY(mu_) = false;

@@ -239,6 +239,26 @@ TEST(PacketsOfFlushesAndStops) {
   EXPECT_EQ(pair.Poll(), 0);
 }
 
+// What was written before a stop is with the reader; what comes after it, echoes too, waits for the start.
+TEST(OutputBeforeAStopArrives) {
+  PacketPair pair;
+  int off = 0;
+  EXPECT_OK(ioctl(pair.master, TIOCPKT, &off));
+  EXPECT_EQ(write(pair.slave, "abc", 3), 3);
+  EXPECT_OK(tcflow(pair.slave, TCOOFF));
+  char text[8];
+  EXPECT(pair.Poll() & POLLIN);
+  EXPECT_EQ(read(pair.master, text, 2), 2);
+  EXPECT_EQ(read(pair.master, text, sizeof(text)), 1);
+  EXPECT(text[0] == 'c');
+  fcntl(pair.slave, F_SETFL, O_NONBLOCK);
+  EXPECT_ERRNO(write(pair.slave, "d", 1), EAGAIN);
+  EXPECT_EQ(pair.Poll(), 0);
+  EXPECT_OK(tcflow(pair.slave, TCOON));
+  EXPECT_EQ(write(pair.slave, "d", 1), 1);
+  EXPECT(pair.Poll() & POLLIN);
+}
+
 TEST(PacketsOfFlowControl) {
   PacketPair pair;
   pair.Set(0);

@@ -129,6 +129,14 @@ TEST(LinksTellThemApart) {
             0);
 }
 
+TEST(TheirFilesHaveNothingToRead) {
+  const int fd = ASSERT_OK(open("/proc/self/ns/net", O_RDONLY));
+  char byte;
+  EXPECT_ERRNO(read(fd, &byte, 1), EINVAL);
+  EXPECT_ERRNO(pread(fd, &byte, 1, 0), EINVAL);
+  EXPECT_ERRNO(lseek(fd, 0, SEEK_SET), ESPIPE);
+}
+
 TEST(SetnsReturns) {
   EXPECT_EQ(RunInChild([] {
               utsname before{}, now{};

@@ -1,6 +1,8 @@
 // Life and names of a unix socket's state.
 #include "sentry/net/unix_endpoint.h"
 
+#include <algorithm>
+
 #include "sentry/net/unix_garbage.h"
 #include "sentry/vfs/dentry.h"
 
@@ -35,7 +37,9 @@ void UnixEndpoint::Close() {
   }
   if (name != nullptr && name->abstract) UnixNames::Get().UnbindAbstract(name->path, *this);
   if (node) UnixNames::Get().UnbindNode(*node.dentry->inode(), *this);
-  const bool reset = !packets.empty() || file.load() == nullptr;  // unread data, or never accepted
+  const auto unread = [](const UnixPacket& packet) { return packet.urgent != UnixPacket::Urgent::kTaken; };
+  const bool reset =
+      std::any_of(packets.begin(), packets.end(), unread) || file.load() == nullptr;  // or never accepted
   if (peer && connection_based()) peer->PeerClosed(reset);
   for (UnixPacket& packet : packets) packet.sender->Refund(packet.charge);
   for (RefPtr<UnixEndpoint>& embryo : backlog) embryo->Close();
@@ -115,6 +119,7 @@ EventMask UnixEndpoint::Readiness() {
     if (shutdown_ & kNoReceive) ready |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
     if (shutdown_ == (kNoReceive | kNoSend)) ready |= EPOLLHUP;
     if (!packets_.empty() || !backlog_.empty()) ready |= EPOLLIN | EPOLLRDNORM;
+    if (FreshUrgentLocked() != nullptr) ready |= EPOLLPRI;
     if (connection_based() && state_ == State::kUnconnected) ready |= EPOLLHUP;
     if (state_ == State::kListening) return ready;
     if (type_ == SOCK_DGRAM) peer = peer_;

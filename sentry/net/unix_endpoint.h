@@ -29,6 +29,8 @@ struct UnixPacket {
   UnixAddressRef from;
   RefPtr<UnixEndpoint> sender;  // whose send buffer it fills
   size_t charge = 0;
+  // Of a stream: a byte out of band (MSG_OOB), which no read passes; once received on its own, an empty mark.
+  enum class Urgent { kNot, kFresh, kTaken } urgent = Urgent::kNot;
 };
 
 class UnixEndpoint : public RefCounted {
@@ -66,11 +68,14 @@ class UnixEndpoint : public RefCounted {
   Result<size_t> SendMessage(UnixEndpoint* to, SendRequest& request, const ucred& sender);
   Result<size_t> ReceiveStream(ReceiveRequest& request, bool want_credentials);
   Result<size_t> ReceiveMessage(ReceiveRequest& request, bool want_credentials);
+  Result<size_t> ReceiveUrgent(ReceiveRequest& request);    // MSG_OOB
+  bool AtMark() const;                                      // SIOCATMARK
   size_t ReadableBytes() const;                             // FIONREAD
   size_t UnsentBytes() const { return in_flight_.load(); }  // SIOCOUTQ
   EventMask Readiness();
 
   std::atomic<size_t> send_buffer{212992};  // net.core.wmem_default
+  std::atomic<bool> urgent_inline{false};   // SO_OOBINLINE
   int TakeError();
   uint64_t ino = 0;  // for /proc/net/unix
   struct Status {    // a line of /proc/net/unix
@@ -94,18 +99,22 @@ class UnixEndpoint : public RefCounted {
 
   bool QueueIsFullLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasSendRoom() const { return in_flight_.load() < send_buffer.load(); }
+  enum class AtUrgent { kRead, kStop, kSkip };
+  AtUrgent ReachUrgent(size_t index, bool peek, size_t done);
   void PeerClosed(bool reset);
   void AddShutdown(int bits);
   void WakeStalled();
   void StallOn(UnixEndpoint& receiver);
   Result<void> CheckStreamPeer(RefPtr<UnixEndpoint>& peer);
   Result<void> Enqueue(UnixEndpoint& receiver, UnixPacket& packet);
+  UnixPacket* FreshUrgentLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool AppendToLastLocked(UnixPacket& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<RefPtr<UnixEndpoint>> CheckMessageTarget(UnixEndpoint* to);
   Result<UnixPacket*> FrontOrState();
   Result<UnixPacket*> NextOfStream(bool peek, size_t index, size_t done, size_t* size);
   bool ConsumeStream(UnixPacket& packet, size_t size, ReceiveRequest& request);
   void FinishFront();
+  void DropFront();
 
   const int type_;
   const RefPtr<NetStack> net_;
@@ -121,6 +130,7 @@ class UnixEndpoint : public RefCounted {
   ucred own_credentials_ ABSL_GUARDED_BY(mu_);  // shown to peers
   ucred peer_credentials_ ABSL_GUARDED_BY(mu_) = {0, ~uid_t{0}, ~gid_t{0}};
   std::deque<UnixPacket> packets_ ABSL_GUARDED_BY(mu_);
+  bool had_urgent_ ABSL_GUARDED_BY(mu_) = false;
   std::deque<RefPtr<UnixEndpoint>> backlog_ ABSL_GUARDED_BY(mu_);
   size_t max_backlog_ ABSL_GUARDED_BY(mu_) = 0;
   // Senders that found the queue full, to be told of room.

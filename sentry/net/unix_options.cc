@@ -102,6 +102,7 @@ Result<void> UnixSocket::SetIntOption(Task& task, int name, int value) {
     } else {
       plain_options_ &= ~bit;
     }
+    if (name == SO_OOBINLINE) endpoint_->urgent_inline = value != 0;
     return {};
   }
   switch (name) {

@@ -132,7 +132,7 @@ Result<SocketAddress> UnixSocket::GetPeer() {
 }
 
 Result<size_t> UnixSocket::Send(Task& task, SendRequest& request) {
-  if (request.flags & MSG_OOB) return Errno(EOPNOTSUPP);
+  if ((request.flags & MSG_OOB) && endpoint_->type() != SOCK_STREAM) return Errno(EOPNOTSUPP);
   ucred sender = CredentialsOf(task);
   if (request.control != nullptr && request.control->credentials) sender = *request.control->credentials;
   if (endpoint_->type() == SOCK_STREAM) {
@@ -150,7 +150,9 @@ Result<size_t> UnixSocket::Send(Task& task, SendRequest& request) {
 }
 
 Result<size_t> UnixSocket::Receive(Task& task, ReceiveRequest& request) {
-  if (request.flags & MSG_OOB) return Errno(EOPNOTSUPP);
+  if (request.flags & MSG_OOB) {
+    return endpoint_->type() == SOCK_STREAM ? endpoint_->ReceiveUrgent(request) : Errno(EOPNOTSUPP);
+  }
   const bool pass_credentials = pass_credentials_.load(), pass_pidfd = pass_pidfd_.load();
   const bool want_credentials = (pass_credentials || pass_pidfd) && request.wants_control;
   const bool stream = endpoint_->type() == SOCK_STREAM;
@@ -169,6 +171,9 @@ Result<int64_t> UnixSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   if (request == FIONREAD) {
     if (endpoint_->listening()) return Errno(EINVAL);
     value = static_cast<int>(endpoint_->ReadableBytes());
+  } else if (request == SIOCATMARK) {
+    if (endpoint_->type() != SOCK_STREAM) return Errno(EOPNOTSUPP);
+    value = endpoint_->AtMark();
   } else if (request == SIOCOUTQ) {
     value = static_cast<int>(endpoint_->UnsentBytes());
   } else {

@@ -56,16 +56,21 @@ Result<void> UnixEndpoint::CheckStreamPeer(RefPtr<UnixEndpoint>& peer) {
 }
 
 Result<size_t> UnixEndpoint::SendStream(SendRequest& request, const ucred& sender) {
+  const bool urgent = request.flags & MSG_OOB;  // the last byte is, in a piece of its own
+  if (urgent && request.src.remaining() == 0) return Errno(EOPNOTSUPP);
   RefPtr<UnixEndpoint> peer;
   TRY(CheckStreamPeer(peer));
   size_t done = 0;
   while (request.src.remaining() > 0) {
     if (!HasSendRoom()) return done > 0 ? Result<size_t>(done) : Errno(EAGAIN);
-    const size_t size = std::min({request.src.remaining(), kMaxPiece, std::max<size_t>(send_buffer / 2, 1)});
+    const bool last = urgent && request.src.remaining() == 1;
+    const size_t size =
+        std::min({request.src.remaining() - (urgent && !last), kMaxPiece, std::max<size_t>(send_buffer / 2, 1)});
     auto packet = ReadPacket(request.src, size);
     if (!packet.ok()) return done > 0 ? Result<size_t>(done) : packet.error();
     const size_t n = packet->size;
     packet->credentials = sender;
+    if (last) packet->urgent = UnixPacket::Urgent::kFresh;
     if (done == 0 && request.control != nullptr) packet->files = std::move(request.control->files);
     if (auto queued = Enqueue(*peer, *packet); !queued.ok()) {
       return done > 0 ? Result<size_t>(done) : queued.error();
@@ -83,8 +88,12 @@ Result<void> UnixEndpoint::Enqueue(UnixEndpoint& receiver, UnixPacket& packet) {
   AddInFlight(packet.files);
   in_flight_ += packet.charge;
   Errno refused{0};
+  const bool urgent = packet.urgent == UnixPacket::Urgent::kFresh;
   {
     MutexLock l(receiver.mu_);
+    UnixPacket* const older = urgent ? receiver.FreshUrgentLocked() : nullptr;
+    if (older != nullptr) older->urgent = UnixPacket::Urgent::kNot;
+    receiver.had_urgent_ = receiver.had_urgent_ || urgent;
     if (receiver.closed_ || (receiver.shutdown_ & kNoReceive)) {
       refused = receiver.closed_ && type_ == SOCK_DGRAM ? Errno(ECONNREFUSED) : Errno(EPIPE);
     } else if (!receiver.AppendToLastLocked(packet)) {
@@ -96,13 +105,60 @@ Result<void> UnixEndpoint::Enqueue(UnixEndpoint& receiver, UnixPacket& packet) {
     RemoveInFlight(packet.files);
     return refused;
   }
-  receiver.queue_.Notify(EPOLLIN | EPOLLRDNORM);
+  receiver.queue_.Notify(urgent ? EPOLLIN | EPOLLRDNORM | EPOLLPRI : EPOLLIN | EPOLLRDNORM);
   return {};
+}
+
+// --- the byte out of band
+
+UnixPacket* UnixEndpoint::FreshUrgentLocked() {
+  if (!had_urgent_) return nullptr;  // so that nobody else looks through the queue
+  for (UnixPacket& packet : packets_) {
+    if (packet.urgent == UnixPacket::Urgent::kFresh) return &packet;
+  }
+  return nullptr;
+}
+
+bool UnixEndpoint::AtMark() const {
+  MutexLock l(mu_);
+  return !packets_.empty() && packets_.front().urgent != UnixPacket::Urgent::kNot;
+}
+
+// What a read does at a piece: one that has bytes ends at the mark; else it goes past the mark, and past the byte
+// unless that is in line.
+UnixEndpoint::AtUrgent UnixEndpoint::ReachUrgent(size_t index, bool peek, size_t done) {
+  MutexLock l(mu_);
+  if (index >= packets_.size() || packets_[index].urgent == UnixPacket::Urgent::kNot) return AtUrgent::kRead;
+  if (done > 0) return AtUrgent::kStop;
+  UnixPacket& packet = packets_[index];
+  if (packet.urgent == UnixPacket::Urgent::kTaken || !urgent_inline.load()) return AtUrgent::kSkip;
+  if (!peek) packet.urgent = UnixPacket::Urgent::kNot;
+  return AtUrgent::kRead;
+}
+
+// EINVAL: there is none, or it comes with the others.
+Result<size_t> UnixEndpoint::ReceiveUrgent(ReceiveRequest& request) {
+  std::lock_guard readers(read_mu_);
+  std::byte byte;
+  {
+    MutexLock l(mu_);
+    UnixPacket* const packet = urgent_inline.load() ? nullptr : FreshUrgentLocked();
+    if (packet == nullptr) return Errno(EINVAL);
+    byte = packet->data[packet->start];
+    if (!(request.flags & MSG_PEEK)) {
+      packet->urgent = UnixPacket::Urgent::kTaken;
+      packet->start = packet->size;
+    }
+  }
+  const size_t n = request.dst.remaining() > 0 ? TRY(request.dst.Write({&byte, 1})) : 0;
+  request.out_flags |= MSG_OOB;
+  return n;
 }
 
 // Small pieces of a stream share a packet, so that a byte costs a byte.
 bool UnixEndpoint::AppendToLastLocked(UnixPacket& packet) {
   if (type_ != SOCK_STREAM || packets_.empty() || packet.came_with_files) return false;
+  if (packet.urgent != UnixPacket::Urgent::kNot || packets_.back().urgent != UnixPacket::Urgent::kNot) return false;
   UnixPacket& last = packets_.back();
   if (last.capacity - last.size < packet.size || last.came_with_files) return false;
   if (!SameCredentials(last.credentials, packet.credentials)) return false;
@@ -153,6 +209,16 @@ Result<size_t> UnixEndpoint::ReceiveStream(ReceiveRequest& request, bool want_cr
   size_t done = 0, index = 0, available = 0;
   if (request.dst.remaining() == 0) TRY(NextOfStream(peek, index, done, &available));
   while (request.dst.remaining() > 0) {
+    const AtUrgent urgent = ReachUrgent(index, peek, done);
+    if (urgent == AtUrgent::kStop) break;
+    if (urgent == AtUrgent::kSkip) {
+      if (peek) {
+        ++index;
+      } else {
+        DropFront();
+      }
+      continue;
+    }
     size_t size = 0;
     UnixPacket* packet = TRY(NextOfStream(peek, index, done, &size));
     if (packet == nullptr) break;
@@ -244,6 +310,17 @@ Result<size_t> UnixEndpoint::ReceiveMessage(ReceiveRequest& request, bool want_c
   if (!peek) FinishFront();
   if (request.wants_control) request.control.files = std::move(files);
   return result;
+}
+
+// With the files that came with it.
+void UnixEndpoint::DropFront() {
+  UnixPacket* front;
+  {
+    MutexLock l(mu_);
+    front = &packets_.front();  // stays while we are the reader
+  }
+  const std::vector<RefPtr<File>> files = TakeFiles(*front, false);
+  FinishFront();
 }
 
 void UnixEndpoint::FinishFront() {

@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::string_view kNotify = "SCMP_ACT_NOTIFY";
 
+// All that the runtime specification has, after "SCMP_ARCH_".
+constexpr std::string_view kArchitectures =
+    "X86|X86_64|X32|ARM|AARCH64|MIPS|MIPS64|MIPS64N32|MIPSEL|MIPSEL64|MIPSEL64N32|PPC|PPC64|PPC64LE|S390|S390X|PARISC|"
+    "PARISC64|RISCV64|LOONGARCH64|M68K|SH|SHEB";
+
 bool Contains(const std::vector<std::string_view>& known, std::string_view text) {
   return std::find(known.begin(), known.end(), text) != known.end();
 }
@@ -26,6 +31,16 @@ SeccompAction ReadAction(const JsonValue& action, const JsonValue& errno_ret) {
   if (out.name != kNotify) CheckKnown(action, out.name, SeccompActions());
   if (errno_ret.present()) out.errno_ret = errno_ret.Uint32();
   return out;
+}
+
+std::vector<std::string> ReadArchitectures(const JsonValue& value) {
+  std::vector<std::string> names = value.Strings();
+  for (std::string_view name : names) {
+    std::string_view bare = name;
+    const bool prefixed = ConsumePrefix(bare, "SCMP_ARCH_");
+    if (!prefixed || !Contains(Split(kArchitectures, '|'), bare)) value.Fail(Cat("unknown value \"", name, "\""));
+  }
+  return names;
 }
 
 std::vector<SeccompCondition> ReadConditions(const JsonValue& value) {
@@ -81,7 +96,7 @@ const std::vector<std::string_view>& SeccompFlags() {
 SpecSeccomp ReadSeccomp(const JsonValue& value) {
   SpecSeccomp profile;
   profile.default_action = ReadAction(value.Field("defaultAction"), value.Field("defaultErrnoRet"));
-  profile.architectures = value.Field("architectures").Strings();
+  profile.architectures = ReadArchitectures(value.Field("architectures"));
   profile.flags = value.Field("flags").Strings();
   profile.listener_path = value.Field("listenerPath").String();
   (void)value.Field("listenerMetadata").String();

@@ -81,8 +81,9 @@ SpecIoPriority ReadIoPriority(const JsonValue& value) {
 SpecProcess ReadProcess(const JsonValue& value) {
   SpecProcess process;
   process.terminal = value.Field("terminal").Bool();
-  process.console_height = value.Field("consoleSize").Field("height").Uint32();
-  process.console_width = value.Field("consoleSize").Field("width").Uint32();
+  const JsonValue size = value.Field("consoleSize");
+  process.console_height = static_cast<uint32_t>(size.Field("height").Int(0, UINT16_MAX));
+  process.console_width = static_cast<uint32_t>(size.Field("width").Int(0, UINT16_MAX));
   process.user = ReadUser(value.Field("user"));
   process.args = value.Field("args").Strings();
   process.env = value.Field("env").Strings();

@@ -98,9 +98,52 @@ TEST(ParseSpec, NamesTheWrongPlace) {
       {Document("", R"(,"linux":{"seccomp":{}})"), "linux.seccomp.defaultAction: must be given"},
       {Document("", R"(,"linux":{"uidMappings":[{"size":0}]})"), "linux.uidMappings[0]"},
       {Document("", R"(,"hooks":{"prestart":[{"path":"x"}]})"), "hooks.prestart[0].path: must be an absolute"},
+      {Document("", R"(,"hooks":{"prestart":[{"path":"/x","args":["\u0000"]}]})"),
+       "hooks.prestart[0].args[0]: must not"},
+      {Document("", R"(,"hooks":{"poststop":[{"path":"/x","env":["\u0000"]}]})"), "hooks.poststop[0].env[0]: must not"},
       {Document("", R"(,"annotations":{"a":1})"), "annotations.a: must be a string"},
   };
   for (const auto& c : cases) EXPECT_THAT(ErrorOf(c.json), HasSubstr(c.error)) << c.json;
+}
+
+std::string ErrorOfLinux(std::string_view fields) { return ErrorOf(Document("", Cat(R"(,"linux":{)", fields, "}"))); }
+
+TEST(ParseSpec, NamesTheWrongPlaceOfLinux) {
+  const struct {
+    const char *fields, *error;
+  } cases[] = {
+      {R"("namespaces":[{"type":""}])", "linux.namespaces[0].type: must not be empty"},
+      {R"("uidMappings":[{"containerID":1,"hostID":1,"size":1}])", "linux.uidMappings: must map the container's id 0"},
+      {R"("gidMappings":[{"size":9},{"containerID":8,"hostID":100,"size":1}])", "linux.gidMappings[1]: overlaps"},
+      {R"("gidMappings":[{"size":9},{"containerID":9,"hostID":8,"size":1}])", "linux.gidMappings[1]: overlaps"},
+      {R"("gidMappings":[{"size":9},{"containerID":9,"hostID":9,"size":9}])", ""},
+      {R"("devices":[{"path":"/dev/x","type":"c","major":4096}])",
+       "linux.devices[0].major: must be between 0 and 4095"},
+      {R"("devices":[{"path":"/dev/x","type":"b","minor":-1}])", "linux.devices[0].minor: must be between"},
+      {R"("devices":[{"path":"/dev/x","type":"p","major":-1}])", ""},
+      {R"("cgroupsPath":"/a\nb")", "linux.cgroupsPath: must not contain a line break"},
+      {R"("cgroupsPath":"/a\u0000b")", "linux.cgroupsPath: must not contain a NUL"},
+      {R"("sysctl":{"kernel.shmmax":"\u0000"})", "linux.sysctl.kernel.shmmax: must not contain a NUL"},
+      {R"("resources":{"cpu":{"cpus":"0\n1"}})", "linux.resources.cpu.cpus: must not contain a line break"},
+      {R"("resources":{"unified":{"memory.high":"\u0000"}})", "linux.resources.unified.memory.high: must not contain"},
+      {R"("seccomp":{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_Z80"]})",
+       "linux.seccomp.architectures: unknown value \"SCMP_ARCH_Z80\""},
+      {R"("seccomp":{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X32","SCMP_ARCH_AARCH64"]})", ""},
+  };
+  for (const auto& c : cases) {
+    const bool fine = *c.error == 0;
+    EXPECT_THAT(ErrorOfLinux(c.fields), fine ? ::testing::Matcher<std::string>("") : HasSubstr(c.error)) << c.fields;
+  }
+}
+
+TEST(ParseSpec, BoundsPaths) {
+  const std::string path = "/" + std::string(4096, 'x');
+  for (const char* field : {"maskedPaths", "readonlyPaths"}) {
+    EXPECT_THAT(ErrorOfLinux(Cat("\"", field, "\":[\"", path, "\"]")), HasSubstr("longer than the 4095 bytes"))
+        << field;
+  }
+  EXPECT_THAT(ErrorOf(Document("", Cat(R"(,"mounts":[{"destination":")", path, R"("}])"))),
+              HasSubstr("mounts[0].destination: longer than"));
 }
 
 TEST(ParseSpec, BoundsDepthAndSize) {

@@ -5,6 +5,7 @@
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/oci/check_text.h"
 #include "runsc-cli/oci/names.h"
 
 namespace runsc {
@@ -12,26 +13,6 @@ namespace {
 
 // Linux's limit for sethostname (without the NUL).
 constexpr size_t kMaxHostName = 64;
-
-absl::Status CheckNoNul(std::string_view path, std::string_view text) {
-  if (text.find('\0') == text.npos) return absl::OkStatus();
-  return InvalidArgument(path, ": must not contain a NUL character");
-}
-
-absl::Status CheckNoNuls(std::string_view path, const std::vector<std::string>& texts) {
-  for (size_t i = 0; i < texts.size(); ++i) {
-    RETURN_IF_ERROR(CheckNoNul(Cat(path, "[", i, "]"), texts[i]));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckAbsolute(std::string_view path, std::string_view text) {
-  if (text.empty()) return InvalidArgument(path, ": must not be empty");
-  if (!text.starts_with('/')) {
-    return InvalidArgument(path, ": must be an absolute path, is \"", text, "\"");
-  }
-  return CheckNoNul(path, text);
-}
 
 absl::Status CheckArgs(const SpecProcess& process) {
   if (process.args.empty()) return InvalidArgument("process.args: must not be empty");
@@ -93,7 +74,7 @@ absl::Status CheckProcess(const Spec& spec) {
 absl::Status CheckRoot(const Spec& spec) {
   if (!spec.root) return InvalidArgument("root: must be given");
   if (spec.root->path.empty()) return InvalidArgument("root.path: must not be empty");
-  return CheckNoNul("root.path", spec.root->path);
+  return CheckPathText("root.path", spec.root->path);
 }
 
 absl::Status CheckHostName(const Spec& spec) {
@@ -121,8 +102,8 @@ absl::Status CheckMounts(const Spec& spec) {
     const std::string path = Cat("mounts[", i, "]");
     // Since 1.2 a relative destination is allowed and means "from /".
     if (mount.destination.empty()) return InvalidArgument(path, ".destination: must not be empty");
-    RETURN_IF_ERROR(CheckNoNul(path + ".destination", mount.destination));
-    RETURN_IF_ERROR(CheckNoNul(path + ".source", mount.source));
+    RETURN_IF_ERROR(CheckPathText(path + ".destination", mount.destination));
+    RETURN_IF_ERROR(CheckPathText(path + ".source", mount.source));
     RETURN_IF_ERROR(CheckNoNuls(path + ".options", mount.options));
     if (mount.id_mapped) return absl::UnimplementedError(Cat(path, ".uidMappings: not supported"));
     if (IsBind(mount) && mount.source.empty()) {
@@ -136,6 +117,8 @@ absl::Status CheckHookList(std::string_view name, const std::vector<SpecHook>& h
   for (size_t i = 0; i < hooks.size(); ++i) {
     const std::string path = Cat("hooks.", name, "[", i, "]");
     RETURN_IF_ERROR(CheckAbsolute(path + ".path", hooks[i].path));
+    RETURN_IF_ERROR(CheckNoNuls(path + ".args", hooks[i].args));
+    RETURN_IF_ERROR(CheckNoNuls(path + ".env", hooks[i].env));
     if (hooks[i].timeout_seconds && *hooks[i].timeout_seconds == 0) {
       return InvalidArgument(path, ".timeout: must be greater than zero");
     }
@@ -150,68 +133,6 @@ absl::Status CheckHooks(const Spec& spec) {
   RETURN_IF_ERROR(CheckHookList("startContainer", spec.hooks.start_container));
   RETURN_IF_ERROR(CheckHookList("poststart", spec.hooks.poststart));
   return CheckHookList("poststop", spec.hooks.poststop);
-}
-
-absl::Status CheckNamespaces(const Spec& spec) {
-  std::set<std::string> seen;
-  for (size_t i = 0; i < spec.linux_.namespaces.size(); ++i) {
-    const SpecNamespace& ns = spec.linux_.namespaces[i];
-    const std::string path = Cat("linux.namespaces[", i, "]");
-    if (!seen.insert(ns.type).second) {
-      return InvalidArgument(path, ": second entry of type \"", ns.type, "\"");
-    }
-    if (!ns.path.empty()) RETURN_IF_ERROR(CheckAbsolute(path + ".path", ns.path));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckDevices(const Spec& spec) {
-  for (size_t i = 0; i < spec.linux_.devices.size(); ++i) {
-    const std::string path = Cat("linux.devices[", i, "]");
-    RETURN_IF_ERROR(CheckAbsolute(path + ".path", spec.linux_.devices[i].path));
-    if (spec.linux_.devices[i].type.empty()) return InvalidArgument(path, ".type: must be given");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckIdMappings(std::string_view path, const std::vector<SpecIdMapping>& mappings) {
-  for (size_t i = 0; i < mappings.size(); ++i) {
-    const SpecIdMapping& m = mappings[i];
-    const uint64_t end = uint64_t{std::max(m.container_id, m.host_id)} + m.size;
-    if (m.size == 0 || end > UINT32_MAX) {
-      return InvalidArgument(path, "[", i, "]: the range must hold at least one id and end below 2^32");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckPaths(std::string_view field, const std::vector<std::string>& paths) {
-  for (size_t i = 0; i < paths.size(); ++i) RETURN_IF_ERROR(CheckAbsolute(Cat(field, "[", i, "]"), paths[i]));
-  return absl::OkStatus();
-}
-
-// The names become a path below /proc/sys.
-absl::Status CheckSysctls(const Spec& spec) {
-  for (const auto& [name, value] : spec.linux_.sysctl) {
-    RETURN_IF_ERROR(CheckNoNul(Cat("linux.sysctl.", name), name));
-    const bool odd = name.empty() || name.find("..") != name.npos || name.front() == '.' || name.front() == '/';
-    if (odd) return InvalidArgument("linux.sysctl: \"", name, "\" is no name of a setting");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckLinux(const Spec& spec) {
-  RETURN_IF_ERROR(CheckPaths("linux.maskedPaths", spec.linux_.masked_paths));
-  RETURN_IF_ERROR(CheckPaths("linux.readonlyPaths", spec.linux_.readonly_paths));
-  RETURN_IF_ERROR(CheckSysctls(spec));
-  if (spec.linux_.seccomp) RETURN_IF_ERROR(ValidateSeccomp(*spec.linux_.seccomp));
-  if (spec.linux_.personality && !spec.linux_.personality->flags.empty()) {
-    return absl::UnimplementedError("linux.personality.flags: not supported");
-  }
-  if (spec.linux_.has_time_offsets) {
-    return absl::UnimplementedError("linux.timeOffsets: a sandbox has the host's clocks");
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckRefused(const Spec& spec) {
@@ -237,11 +158,7 @@ absl::Status ValidateSpec(const Spec& spec) {
   RETURN_IF_ERROR(CheckHostName(spec));
   RETURN_IF_ERROR(CheckMounts(spec));
   RETURN_IF_ERROR(CheckHooks(spec));
-  RETURN_IF_ERROR(CheckNamespaces(spec));
-  RETURN_IF_ERROR(CheckDevices(spec));
-  RETURN_IF_ERROR(CheckLinux(spec));
-  RETURN_IF_ERROR(CheckIdMappings("linux.uidMappings", spec.linux_.uid_mappings));
-  return CheckIdMappings("linux.gidMappings", spec.linux_.gid_mappings);
+  return ValidateLinux(spec.linux_);
 }
 
 }  // namespace runsc

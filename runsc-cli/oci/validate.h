@@ -12,4 +12,7 @@ absl::Status ValidateSpec(const Spec& spec);
 // The same of a process.json.
 absl::Status ValidateProcess(const SpecProcess& process);
 
+// The same of `linux` alone; ValidateSpec's own.
+absl::Status ValidateLinux(const SpecLinux& linux_);
+
 }  // namespace runsc

@@ -51,7 +51,7 @@ std::string DoingOf(const TaskActivity& task) {
 }
 
 // A reply has room for so many.
-constexpr size_t kMaxProcesses = 800;
+constexpr size_t kMaxProcesses = 65536;
 
 }  // namespace
 

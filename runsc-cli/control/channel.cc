@@ -44,20 +44,14 @@ absl::Status Closed() {
   return status;
 }
 
-}  // namespace
-
-bool IsClosed(const absl::Status& status) { return status.GetPayload(kClosedPayload).has_value(); }
-
-absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const int> fds) const {
-  if (message.body.size() > kMaxControlBody)
-    return InvalidArgument("control message: more than ", kMaxControlBody, " bytes");
-  if (fds.size() > kMaxControlFds)
-    return InvalidArgument("control message: more than ", kMaxControlFds, " descriptors");
+struct Packet {
   ControlHeader header;
-  header.type = static_cast<uint16_t>(message.type);
-  header.error = message.error;
-  header.body_size = static_cast<uint32_t>(message.body.size());
-  iovec parts[] = {{&header, sizeof(header)}, {const_cast<char*>(message.body.data()), message.body.size()}};
+  std::string body;
+  std::vector<UniqueFd> fds;
+};
+
+absl::Status SendPacket(int socket, ControlHeader header, std::string_view body, std::span<const int> fds) {
+  iovec parts[] = {{&header, sizeof(header)}, {const_cast<char*>(body.data()), body.size()}};
   FdRoom<kMaxControlFds> room;
   msghdr packet = {};
   packet.msg_iov = parts;
@@ -65,16 +59,16 @@ absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const
   if (!fds.empty()) room.Attach(packet, fds);
   ssize_t sent;
   do {
-    sent = sendmsg(fd_.get(), &packet, MSG_NOSIGNAL);
+    sent = sendmsg(socket, &packet, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return sent < 0 ? HostError(errno, "send control message") : absl::OkStatus();
 }
 
-absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
-  ControlHeader header;
-  ControlMessage message;
-  message.body.resize(kMaxControlBody);
-  iovec parts[] = {{&header, sizeof(header)}, {message.body.data(), message.body.size()}};
+absl::StatusOr<Packet> ReceivePacket(int socket) {
+  Packet received;
+  received.body.resize(kMaxControlPacket);
+  ControlHeader& header = received.header;
+  iovec parts[] = {{&header, sizeof(header)}, {received.body.data(), received.body.size()}};
   FdRoom<kMaxControlFds> room;
   msghdr packet = {};
   packet.msg_iov = parts;
@@ -82,20 +76,57 @@ absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
   room.Offer(packet);
   ssize_t size;
   do {
-    size = recvmsg(fd_.get(), &packet, MSG_CMSG_CLOEXEC);
+    size = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
   if (size < 0 && errno == EAGAIN) return absl::DeadlineExceededError("the sandbox does not answer");
   if (size < 0) return HostError(errno, "receive control message");
-  message.fds = TakeFds(packet);
+  received.fds = TakeFds(packet);
   if (size == 0) return Closed();
   if (static_cast<size_t>(size) < sizeof(header)) return Malformed("too short");
   if (header.magic != kControlMagic || header.version != kControlVersion) return Malformed("wrong version");
   if (packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || header.body_size != size - sizeof(header)) {
     return Malformed("wrong size");
   }
-  message.type = static_cast<ControlType>(header.type);
-  message.error = header.error;
-  message.body.resize(header.body_size);
+  received.body.resize(header.body_size);
+  return received;
+}
+
+}  // namespace
+
+bool IsClosed(const absl::Status& status) { return status.GetPayload(kClosedPayload).has_value(); }
+
+absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const int> fds) const {
+  std::string_view left = message.body;
+  if (message.error != 0) left = left.substr(0, kMaxControlError);
+  if (left.size() > kMaxControlBody) return InvalidArgument("control message: more than ", kMaxControlBody, " bytes");
+  if (fds.size() > kMaxControlFds)
+    return InvalidArgument("control message: more than ", kMaxControlFds, " descriptors");
+  ControlHeader header;
+  header.type = static_cast<uint16_t>(message.type);
+  header.error = message.error;
+  do {
+    const std::string_view piece = left.substr(0, kMaxControlPacket);
+    left.remove_prefix(piece.size());
+    header.body_size = static_cast<uint32_t>(piece.size());
+    header.more = !left.empty();
+    RETURN_IF_ERROR(SendPacket(fd_.get(), header, piece, fds));
+    fds = {};
+  } while (!left.empty());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ControlMessage> ControlChannel::Receive() const {
+  ASSIGN_OR_RETURN(Packet packet, ReceivePacket(fd_.get()));
+  ControlMessage message{static_cast<ControlType>(packet.header.type), packet.header.error, std::move(packet.body),
+                         std::move(packet.fds)};
+  while (packet.header.more) {
+    ASSIGN_OR_RETURN(packet, ReceivePacket(fd_.get()));
+    if (packet.header.type != static_cast<uint16_t>(message.type) || !packet.fds.empty())
+      return Malformed("not the rest");
+    if (packet.body.empty() || message.body.size() + packet.body.size() > kMaxControlBody)
+      return Malformed("wrong size");
+    message.body += packet.body;
+  }
   message.body.shrink_to_fit();
   return message;
 }

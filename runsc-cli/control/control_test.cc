@@ -27,13 +27,14 @@ class FakeSandbox : public ControlHandler {
   }
   absl::StatusOr<ExecReply> Exec(const ExecRequest&, std::vector<UniqueFd>) override { return ExecReply{17}; }
   absl::Status Signal(const SignalRequest& request) override {
-    if (request.pid != 0) return absl::NotFoundError("no such process");
+    if (request.pid != 0) return absl::NotFoundError(std::string(kMaxControlBody + 1, '?'));
     last_signal = request.signo;
     return absl::OkStatus();
   }
   absl::StatusOr<WaitReply> Wait(const WaitRequest&) override { return WaitReply{7 << 8}; }
   absl::StatusOr<StateReply> State(const std::string&) override { return StateReply{ContainerPhase::kRunning, true}; }
   absl::StatusOr<ProcessesReply> Processes(const std::string&) override {
+    if (crowd > 0) return ProcessesReply{std::vector<ProcessInfo>(crowd, {5, 1, 8, 1000, 0, -1, "sh"})};
     return ProcessesReply{{{1, 0, 7, 0, 5, 6, "init"}, {5, 1, 8, 1000, 0, -1, "sh"}}};
   }
   absl::Status Pause(const PauseRequest&) override { return absl::OkStatus(); }
@@ -42,7 +43,7 @@ class FakeSandbox : public ControlHandler {
   absl::StatusOr<TasksReply> Tasks(const std::string&) override { return TasksReply{}; }
   absl::Status Strace(const StraceRequest&, std::vector<UniqueFd>) override { return absl::OkStatus(); }
   absl::Status Destroy(const std::string&) override { return absl::OkStatus(); }
-  int started = 0, last_signal = 0;
+  int started = 0, last_signal = 0, crowd = 0;
   std::string created;
   bool char_received = false;
 };
@@ -88,6 +89,21 @@ TEST_F(ControlTest, AnswersEveryRequest) {
   EXPECT_EQ(processes->processes[1].start_ns, -1);
   EXPECT_EQ(channel->CallFor<WaitReply>(ControlType::kWait, ToWire(WaitRequest{"c1", 0}))->wait_status, 7 << 8);
   EXPECT_TRUE(channel->CallFor<StateReply>(ControlType::kState, c1)->paused);
+}
+
+TEST_F(ControlTest, SendsLongRepliesInPieces) {
+  FakeSandbox* sandbox = StartServer(getuid());
+  ControlChannel channel = *ConnectControlSocket(directory_.get());
+  const std::string c1 = ToWire(ContainerRequest{"c1"});
+  for (int crowd : {1, 1500, 100'000}) {
+    sandbox->crowd = crowd;
+    const auto reply = channel.CallFor<ProcessesReply>(ControlType::kProcesses, c1);
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(reply->processes.size(), static_cast<size_t>(crowd));
+    EXPECT_EQ(reply->processes.back().name, "sh");
+  }
+  const absl::Status refused = channel.Call(ControlType::kSignal, ToWire(SignalRequest{"c1", 9, 15, false})).status();
+  EXPECT_EQ(MessageOf(refused), std::string(kMaxControlError, '?'));
 }
 
 TEST_F(ControlTest, PassesDescriptors) {
@@ -150,11 +166,20 @@ TEST(ControlChannel, DetectsTruncatedAndOversizedMessages) {
   header.body_size = 4;
   send(theirs.get(), &header, sizeof(header), 0);
   EXPECT_TRUE(absl::IsDataLoss(ours.Receive().status()));
-  std::string big(sizeof(header) + kMaxControlBody + 1, '\0');
-  header.body_size = kMaxControlBody + 1;
+  std::string big(sizeof(header) + kMaxControlPacket + 1, '\0');
+  header.body_size = kMaxControlPacket + 1;
   memcpy(big.data(), &header, sizeof(header));
   send(theirs.get(), big.data(), big.size(), 0);
   EXPECT_TRUE(absl::IsDataLoss(ours.Receive().status()));
+  // A first piece, and then one of something else, or an empty one.
+  for (const uint16_t type : {7, 0}) {
+    header = {};
+    header.more = 1;
+    send(theirs.get(), &header, sizeof(header), 0);
+    header.type = type;
+    send(theirs.get(), &header, sizeof(header), 0);
+    EXPECT_TRUE(absl::IsDataLoss(ours.Receive().status())) << type;
+  }
 }
 
 }  // namespace

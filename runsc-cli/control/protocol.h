@@ -1,4 +1,5 @@
-// Messages between a command and a running sandbox, one per SOCK_SEQPACKET packet, descriptors beside it.
+// Messages between a command and a running sandbox over a SOCK_SEQPACKET socket, descriptors beside them. A long one
+// (the processes of a container may be thousands) is sent in several packets.
 //
 // control.sock: the client sends one request and gets one reply, as often as it likes.
 // sync socket (create only, from SpawnSelf): the sandbox sends kReady; the command, once the container
@@ -15,9 +16,11 @@
 namespace runsc {
 
 inline constexpr uint32_t kControlMagic = 0x63736e72;  // "rnsc"
-inline constexpr uint16_t kControlVersion = 2;
-inline constexpr uint32_t kMaxControlBody = 64 << 10;
-inline constexpr size_t kMaxControlFds = 250;  // the host allows 253
+inline constexpr uint16_t kControlVersion = 3;
+inline constexpr uint32_t kMaxControlPacket = 64 << 10;  // bytes of the body in one packet
+inline constexpr uint32_t kMaxControlBody = 8 << 20;
+inline constexpr uint32_t kMaxControlError = 4 << 10;  // longer texts of errors are cut
+inline constexpr size_t kMaxControlFds = 250;          // the host allows 253
 
 enum class ControlType : uint16_t {
   kStart = 1,      // run a container's init. ContainerRequest
@@ -37,15 +40,17 @@ enum class ControlType : uint16_t {
   kCommit = 17,    // sync: CommitRequest. Reply only if start_now is set: as for kStart
 };
 
-// Starts every message. In a reply, `error` is 0 or an errno; with an error the body is the text.
+// Starts every packet. In a reply, `error` is 0 or an errno; with an error the body is the text. A packet that says
+// there is more is full; the packets after it have the same type and no descriptors.
 struct ControlHeader {
   uint32_t magic = kControlMagic;
   uint16_t version = kControlVersion;
   uint16_t type = 0;
-  uint32_t body_size = 0;
+  uint32_t body_size = 0;  // in this packet
   int32_t error = 0;
+  uint32_t more = 0;
 };
-static_assert(sizeof(ControlHeader) == 16);
+static_assert(sizeof(ControlHeader) == 20);
 
 struct ContainerRequest {
   std::string container;
@@ -59,10 +64,11 @@ struct SignalRequest {
   std::string container;
   int32_t pid = 0;  // as the container knows it; 0: its init
   int32_t signo = 0;
-  bool all = false;  // every process of the container; pid is ignored
+  bool all = false;   // every process of the container; pid is ignored
+  int32_t group = 0;  // not 0: every process of this group, as the container numbers them; pid is ignored
   template <class V>
   void Visit(V& v) {
-    v(container, pid, signo, all);
+    v(container, pid, signo, all, group);
   }
 };
 

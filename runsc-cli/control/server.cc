@@ -14,8 +14,7 @@ namespace runsc {
 namespace {
 
 ControlMessage Failure(ControlType type, const absl::Status& status) {
-  const std::string text = MessageOf(status).substr(0, kMaxControlBody);
-  return {type, ToErrno(status).value(), text, {}};
+  return {type, ToErrno(status).value(), MessageOf(status), {}};
 }
 
 ControlMessage ToReply(ControlType type, const absl::Status& status) {

@@ -147,7 +147,7 @@ absl::StatusOr<ExecReply> ContainerTable::Exec(const ExecRequest& request, std::
 
 absl::Status ContainerTable::Signal(const SignalRequest& request) {
   ASSIGN_OR_RETURN(const std::shared_ptr<GuestContainer> container, Find(request.container));
-  return container->Signal(request.pid, request.signo, request.all);
+  return container->Signal(request);
 }
 
 absl::StatusOr<WaitReply> ContainerTable::Wait(const WaitRequest& request) {

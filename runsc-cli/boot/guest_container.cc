@@ -20,6 +20,11 @@ namespace {
 
 absl::Status NoSuchProcess() { return absl::NotFoundError("no such process"); }
 
+absl::Status SentSignal(const Result<void>& sent) {
+  if (sent.ok()) return absl::OkStatus();
+  return sent.error() == Errno(ESRCH) ? NoSuchProcess() : absl::InvalidArgumentError("no such signal");
+}
+
 UtsName NamesOf(const Spec& spec, UtsName names) {
   if (!spec.hostname.empty()) names.hostname = spec.hostname;
   if (!spec.domainname.empty()) names.domainname = spec.domainname;
@@ -171,17 +176,19 @@ int GuestContainer::FromGuestPid(int pid) {
   return place_.pid_ns->FindLocked(pid);
 }
 
-absl::Status GuestContainer::Signal(int pid, int signo, bool all) {
-  if (all && init_->phase() != ContainerPhase::kCreated) {
-    if (!SignalContainer(*sandbox_.kernel, parts_.number, signo).ok())
-      return absl::InvalidArgumentError("no such signal");
-    return absl::OkStatus();
+absl::Status GuestContainer::Signal(const SignalRequest& request) {
+  const int pid = request.pid, signo = request.signo;
+  if (init_->phase() != ContainerPhase::kCreated) {
+    if (request.all) return SentSignal(SignalContainer(*sandbox_.kernel, parts_.number, signo));
+    if (request.group != 0)
+      return SentSignal(SignalGroup(*sandbox_.kernel, parts_.number, FromGuestPid(request.group), signo));
+  } else if (request.group != 0 && request.group != init_->pid()) {
+    return NoSuchProcess();
   }
-  if (all || pid == 0 || pid == init_->pid()) return init_->Signal(signo);
+  if (request.all || request.group != 0 || pid == 0 || pid == init_->pid()) return init_->Signal(signo);
   RefPtr<Task> task = sandbox_.kernel->FindTask(FromGuestPid(pid));
   if (!task || task->thread_group().container != parts_.number) return NoSuchProcess();
-  if (!SignalFromOutside(task->thread_group(), signo).ok()) return absl::InvalidArgumentError("no such signal");
-  return absl::OkStatus();
+  return SentSignal(SignalFromOutside(task->thread_group(), signo));
 }
 
 absl::StatusOr<WaitReply> GuestContainer::Wait(int pid) {

@@ -59,7 +59,7 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   absl::Status Start();
   absl::StatusOr<ExecReply> Exec(SpecProcess spec, std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited,
                                  UniqueFd link);
-  absl::Status Signal(int pid, int signo, bool all);
+  absl::Status Signal(const SignalRequest& request);
   absl::StatusOr<WaitReply> Wait(int pid);
   StateReply State();
   ProcessesReply Processes();

@@ -83,22 +83,25 @@ absl::Status StartContainer(StateStore& store, const std::string& id) {
   return hooks;
 }
 
-absl::Status SignalContainer(StateStore& store, const std::string& id, int signo, int pid, bool all) {
+absl::Status SignalContainer(StateStore& store, const SignalRequest& request) {
+  const std::string& id = request.container;
   ASSIGN_OR_RETURN(const ContainerState state, store.Read(id));
   const ContainerStatus status = QueryStatus(store, state);
   // runc's: what is left of a container that has stopped may be signalled, and mostly there is nothing.
-  if (all && status == ContainerStatus::kStopped) return absl::OkStatus();
+  if (request.all && status == ContainerStatus::kStopped) return absl::OkStatus();
   RETURN_IF_ERROR(CheckTransition(Operation::kSignal, id, status));
-  const absl::Status sent = TellSandbox(store, state, ControlType::kSignal, ToWire(SignalRequest{id, pid, signo, all}));
+  const absl::Status sent = TellSandbox(store, state, ControlType::kSignal, ToWire(request));
   if (sent.ok()) return sent;
   // The sandbox took the signal and ended, perhaps of it, before it could say so. kill(2) succeeds for who is ending,
   // too.
   if (IsClosed(sent)) return absl::OkStatus();
   if (!IsAlive(state.monitor)) {
-    return signo == SIGKILL ? absl::OkStatus() : CheckTransition(Operation::kSignal, id, ContainerStatus::kStopped);
+    return request.signo == SIGKILL ? absl::OkStatus()
+                                    : CheckTransition(Operation::kSignal, id, ContainerStatus::kStopped);
   }
   // A sandbox that does not answer must still be killable.
-  if (signo == SIGKILL && pid == 0 && !absl::IsNotFound(sent)) {
+  const bool meant_init = request.pid == 0 && request.group == 0;
+  if (request.signo == SIGKILL && meant_init && !absl::IsNotFound(sent)) {
     return KillAndAwaitEnd(OwnsSandbox(state) ? state.sandbox : state.monitor);
   }
   return sent;

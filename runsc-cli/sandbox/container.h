@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "runsc-cli/container/store.h"
+#include "runsc-cli/control/protocol.h"
 
 namespace runsc {
 
@@ -13,7 +14,7 @@ ContainerStatus QueryStatus(StateStore& store, const ContainerState& state);
 
 absl::Status StartContainer(StateStore& store, const std::string& id);
 // `pid`: the guest process, 0 its init; with `all`, every one.
-absl::Status SignalContainer(StateStore& store, const std::string& id, int signo, int pid, bool all);
+absl::Status SignalContainer(StateStore& store, const SignalRequest& request);
 absl::Status PauseContainer(StateStore& store, const std::string& id, bool paused);
 // Removes every trace; with `force` also of a living, damaged or missing container.
 absl::Status DeleteContainer(StateStore& store, const std::string& id, bool force);

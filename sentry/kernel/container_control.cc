@@ -45,6 +45,18 @@ Result<void> SignalContainer(Kernel& kernel, int container, int signo) {
   return {};
 }
 
+Result<void> SignalGroup(Kernel& kernel, int container, int pgid, int signo) {
+  if (signo < 0 || signo > kMaxSignal) return Errno(EINVAL);
+  MutexLock l(kernel.task_set_mu());
+  bool found = false;
+  for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {
+    if (group->container != container || group->pgid != pgid) continue;
+    SignalFromOutsideLocked(*group, signo);
+    found = true;
+  }
+  return found ? Result<void>() : Errno(ESRCH);
+}
+
 void FreezeContainer(Kernel& kernel, int container, bool frozen) {
   MutexLock l(kernel.task_set_mu());
   for (ThreadGroup* group : kernel.ThreadGroupsLocked()) {

@@ -13,6 +13,8 @@ namespace runsc {
 Result<void> SignalFromOutside(ThreadGroup& process, int signo);
 // Every process of the container.
 Result<void> SignalContainer(Kernel& kernel, int container, int signo);
+// Those of the process group, by the sentry's number. ESRCH.
+Result<void> SignalGroup(Kernel& kernel, int container, int pgid, int signo);
 // Frozen processes run no guest code until they are thawed; SIGKILL ends them all the same. New ones of a frozen
 // container start frozen.
 void FreezeContainer(Kernel& kernel, int container, bool frozen);

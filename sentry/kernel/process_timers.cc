@@ -26,7 +26,7 @@ size_t ThreadsOf(ThreadGroup& group) {
 }
 
 int64_t HostNow(clockid_t id) {
-  timespec ts;
+  timespec ts{};
   clock_gettime(id, &ts);
   return ToNs(ts);
 }
@@ -39,10 +39,13 @@ bool IsHostClock(clockid_t id) {
     case CLOCK_REALTIME_COARSE:
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
-    case CLOCK_REALTIME_ALARM:
-    case CLOCK_BOOTTIME_ALARM:
     case CLOCK_TAI:
       return true;
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_BOOTTIME_ALARM: {
+      timespec unused;
+      return clock_gettime(id, &unused) == 0;  // a host without an RTC has none
+    }
     default:
       return false;
   }

@@ -247,6 +247,20 @@ TEST(ClockOfAnotherProcess) {
   EXPECT_OK(clock_gettime(clock, &t));
 }
 
+// Hosts without a real-time clock chip do not have the alarm clocks: then there is no value, not any value.
+TEST(EveryClockIsThereOrNot) {
+  constexpr long kSane = 5L << 30;  // seconds: until 2140
+  for (clockid_t id = CLOCK_REALTIME; id <= CLOCK_TAI; ++id) {
+    timespec now = {-1, -1}, step = {-1, -1};
+    errno = 0;
+    const int read = clock_gettime(id, &now);
+    EXPECT(read == 0 || (errno == EINVAL && now.tv_sec == -1));
+    EXPECT(read != 0 || (now.tv_sec >= 0 && now.tv_sec < kSane && now.tv_nsec >= 0 && now.tv_nsec < 1000000000));
+    EXPECT((clock_getres(id, &step) == 0) == (read == 0));
+    EXPECT(read != 0 || (step.tv_sec == 0 && step.tv_nsec > 0));
+  }
+}
+
 TEST(SettingTheClockIsRefused) {
   timespec t = {1000000000, 0};
   const int status = RunInChild([&] {

@@ -13,6 +13,8 @@
 
 #include <atomic>
 #include <cmath>
+#include <iterator>
+#include <utility>
 #include <vector>
 
 #include "tests/guest/harness.h"
@@ -47,6 +49,20 @@ bool VectorsSurvive(long number, long a, long b, long c) {
   return memcmp(before, after, sizeof(before)) == 0;
 }
 
+// Makes a call with these flags set; the flags it comes back with. Site and next instruction are of the form that an
+// engine may rewrite.
+uint64_t FlagsAfter(long number, long arg, uint64_t flags) {
+  uint64_t after;
+  long result = number;
+  __asm__ volatile(
+      "lea -128(%%rsp), %%rsp; push %[flags]; popfq; syscall; mov %%rax, %%rsi; pushfq; pop %[after]; cld;"
+      "lea 128(%%rsp), %%rsp"
+      : "+a"(result), [after] "=&r"(after)
+      : [flags] "r"(flags), "D"(arg)
+      : "rcx", "r11", "rsi", "memory", "cc");
+  return after;
+}
+
 std::atomic<int> ticks;
 
 void ClobberEverything(int) {
@@ -78,6 +94,17 @@ __attribute__((noipa)) double Series(int terms) {
 }
 
 }  // namespace
+
+TEST(FlagsSurviveCalls) {
+  constexpr uint64_t kBits[] = {0x1, 0x4, 0x10, 0x40, 0x80, 0x400, 0x800}, kAll = 0xcd5, kFixed = 0x202;
+  for (const auto& [number, arg] : {std::pair<long, long>{SYS_getpid, 0}, {SYS_close, -1}}) {
+    for (int set = 0; set < 1 << std::size(kBits); set++) {
+      uint64_t flags = 0;
+      for (size_t i = 0; i < std::size(kBits); i++) flags |= set >> i & 1 ? kBits[i] : 0;
+      EXPECT_EQ(FlagsAfter(number, arg, flags | kFixed) & kAll, flags);
+    }
+  }
+}
 
 TEST(VectorsAcrossSystemCalls) {
   const int null = open("/dev/null", O_WRONLY);

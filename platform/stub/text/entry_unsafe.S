@@ -305,6 +305,18 @@ tramp_entry:
 exit_fast:
   cmpl $0, TP_KICK(%rdi)
   jne exit_kicked_live
+  testl $0x500, TR_RFLAGS(%rdi)  // TF, DF: only popfq sets them, and takes as long as all the rest
+  jne 1f
+  mov TR_RFLAGS+1(%rdi), %al
+  and $8, %al
+  add $0x78, %al  // OF
+  mov TR_RFLAGS(%rdi), %ah
+  sahf
+  LOAD_REGS
+  mov TR_RSP(%rdi), %rsp
+  mov TR_RDI(%rdi), %rdi
+  jmp *%gs:TR_RIP
+1:
   LOAD_REGS
   lea TR_RFLAGS(%rdi), %rsp
   popfq

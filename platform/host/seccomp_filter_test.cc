@@ -21,6 +21,7 @@
 #include <span>
 
 #include "platform/base/bpf_program.h"
+#include "platform/base/map_query.h"
 #include "platform/host/gofer_filter.h"
 #include "platform/host/sentry_filter.h"
 
@@ -228,6 +229,7 @@ TEST(SentryFilterTest, PtraceOnlyForTheEngineThatNeedsIt) {
 
 TEST(SentryFilterTest, FewIoctls) {
   EXPECT_TRUE(Sentry().Allows(SYS_ioctl, {0, TIOCGWINSZ}));
+  EXPECT_TRUE(Sentry().Allows(SYS_ioctl, {0, kMapQueryRequest}));
   EXPECT_TRUE(Sentry().Kills(SYS_ioctl, {0, TIOCSTI}));
   EXPECT_TRUE(Sentry().Kills(SYS_ioctl, {0, TIOCLINUX}));
   EXPECT_TRUE(Sentry().Kills(SYS_fcntl, {0, F_SETOWN}));

@@ -18,6 +18,8 @@
 
 #include <cerrno>
 
+#include "platform/base/map_query.h"
+
 namespace runsc {
 namespace {
 
@@ -60,17 +62,19 @@ void AddTerminal(Calls& calls) {
 }
 
 void AddMemory(Calls& calls) {
-  calls.insert(calls.end(),
-               {
-                   {SYS_mmap, "heap, thread stacks, memfd windows; never executable", {ArgLacksBits(2, PROT_EXEC)}},
-                   {SYS_munmap, "heap and thread stacks given back"},
-                   {SYS_mprotect, "guard pages of thread stacks; never executable", {ArgLacksBits(2, PROT_EXEC)}},
-                   {SYS_mremap, "large blocks of the heap growing"},
-                   {SYS_madvise, "heap and stack pages given back"},
-                   {SYS_brk, "heap of the C library"},
-                   {SYS_process_vm_readv, "guest memory: host checks that the stub is ours"},
-                   {SYS_process_vm_writev, "guest memory: host checks that the stub is ours"},
-               });
+  calls.insert(
+      calls.end(),
+      {
+          {SYS_mmap, "heap, thread stacks, memfd windows; never executable", {ArgLacksBits(2, PROT_EXEC)}},
+          {SYS_munmap, "heap and thread stacks given back"},
+          {SYS_mprotect, "guard pages of thread stacks; never executable", {ArgLacksBits(2, PROT_EXEC)}},
+          {SYS_mremap, "large blocks of the heap growing"},
+          {SYS_madvise, "heap and stack pages given back"},
+          {SYS_brk, "heap of the C library"},
+          {SYS_process_vm_readv, "guest memory: host checks that the stub is ours"},
+          {SYS_process_vm_writev, "guest memory: host checks that the stub is ours"},
+          {SYS_ioctl, "what a stub has mapped at an address (its /proc/PID/maps)", {ArgIs(1, kMapQueryRequest)}},
+      });
 }
 
 void AddThreads(Calls& calls) {

@@ -270,11 +270,15 @@ std::shared_ptr<StubProcess> Engine::MakeReady(StubProcess& ancestor) {
   return child.ok() ? std::move(child).take() : nullptr;
 }
 
-Result<std::string> Engine::ReadProc(pid_t pid, const std::string& file) const {
+Result<UniqueFd> Engine::OpenProc(pid_t pid, const std::string& file) const {
   if (options_.proc_fd < 0) return Errno(ENOSYS);
-  const UniqueFd fd(openat(options_.proc_fd, absl::StrCat(pid, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd fd(openat(options_.proc_fd, absl::StrCat(pid, "/", file).c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return Errno(errno);
-  return ReadAll(fd.get());
+  return fd;
+}
+
+Result<std::string> Engine::ReadProc(pid_t pid, const std::string& file) const {
+  return ReadAll(TRY(OpenProc(pid, file)).get());
 }
 
 // Two numbers of the host's schedstat; the first is the time on a CPU.

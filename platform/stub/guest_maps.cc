@@ -1,8 +1,12 @@
 // See guest_maps.h.
 #include "platform/stub/guest_maps.h"
 
+#include <sys/ioctl.h>
+
+#include <cerrno>
 #include <cstdlib>
 
+#include "platform/base/map_query.h"
 #include "platform/stub/stub_layout.h"
 
 namespace runsc::stub {
@@ -39,18 +43,29 @@ void ForEachLine(std::string_view text, F f) {
   }
 }
 
-}  // namespace
-
-bool IsPrivateText(const Engine& engine, pid_t pid, uint64_t addr) {
-  auto maps = engine.ReadProc(pid, "maps");
-  if (!maps.ok()) return false;
+bool IsPrivateText(std::string_view maps, uint64_t addr) {
   bool found = false;
-  ForEachLine(*maps, [&](std::string_view line) {
+  ForEachLine(maps, [&](std::string_view line) {
     MapLine map;
     if (!ParseMapLine(line, &map) || addr < map.begin || addr >= map.end) return;
     found = map.prot[1] == '-' && map.prot[2] == 'x' && map.prot[3] == 'p';
   });
   return found;
+}
+
+}  // namespace
+
+// A host before Linux 6.11 has no such question, and writes all of the text.
+bool IsPrivateText(const Engine& engine, pid_t pid, uint64_t addr) {
+  const auto maps = engine.OpenProc(pid, "maps");
+  if (!maps.ok()) return false;
+  MapQuery query{.addr = addr};
+  if (ioctl(maps->get(), kMapQueryRequest, &query) == 0) {
+    return (query.mapping & (kQueryWritable | kQueryExecutable | kQueryShared)) == kQueryExecutable;
+  }
+  if (errno != ENOTTY) return false;
+  const auto text = engine.ReadProc(pid, "maps");
+  return text.ok() && IsPrivateText(*text, addr);
 }
 
 std::string StripStubAreas(std::string_view text) {

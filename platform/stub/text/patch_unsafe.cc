@@ -239,10 +239,9 @@ bool TryPatch(ThreadPage* t, uint64_t site) {
   if (safe_copy(bytes, reinterpret_cast<void*>(site), 10) != 0) return false;
   if (bytes[0] != 0x0f || bytes[1] != 0x05) return false;
   const int moved = MovableLength(bytes + 2);
-  if (moved == 0 || IsWritable(site)) return false;
-  if (Ask(t, kEventPatchQuery, site) != 1) return false;
+  if (moved == 0 || Ask(t, kEventPatchQuery, site) != 1) return false;
   if (!TryLockAlone()) return true;  // next time
-  // Once more: others may have changed the mapping before the lock.
+  // Others may have changed the mapping before the lock.
   const bool done = !Local().uses_gs && !Info().show_original && !IsWritable(site) &&
                     Rewrite(site, bytes, static_cast<uint64_t>(moved));
   Unlock();

@@ -114,6 +114,9 @@ class Context {
 
   // Resumes the guest and returns its next event. With nothing to resume after a kKilled.
   virtual Event Run() = 0;
+  // Before the first Run, by whoever made this: the guest begins now, and that Run only waits for its first event.
+  // False: not with this engine, the first Run begins it.
+  virtual bool Launch() { return false; }
   // The caller will sleep before it runs the guest again: others may have what the engine keeps ready for
   // this thread, such as a CPU to spin on. At an event.
   virtual void GoIdle() {}

@@ -50,6 +50,10 @@ void Handoff::TakeCpus() {
 void Handoff::Reply(stub::ThreadPage* page) {
   if (current_thread_cpus != nullptr && current_thread_cpus->version() != cpus_version_) TakeCpus();
   if (!split_ && LoadState(page) == stub::kRequestGuestAsleep) Place();
+  Publish(page);
+}
+
+void Handoff::Publish(stub::ThreadPage* page) {
   const uint32_t old = __atomic_exchange_n(&page->line.state, stub::kReply, __ATOMIC_SEQ_CST);
   woke_guest_ = old == stub::kRequestGuestAsleep;
   if (woke_guest_) FutexWakeAll(&page->line.state);

@@ -42,6 +42,8 @@ class Handoff {
   void Attach(pid_t guest_tid);
 
   // Publishes the reply already written to the line and wakes the guest thread if it sleeps.
+  void Publish(stub::ThreadPage* page);
+  // The same by the thread that will Wait: may bind both to one CPU.
   void Reply(stub::ThreadPage* page);
   // Waits until the guest posts a request or *alive turns false; false for the latter.
   bool Wait(stub::ThreadPage* page, const std::atomic<bool>& alive);

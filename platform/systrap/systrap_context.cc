@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "platform/stub/futex_unsafe.h"
@@ -121,18 +122,35 @@ Event SystrapContext::Killed() {
   return Event{.kind = Event::kKilled};
 }
 
-Event SystrapContext::Run() {
-  if (dead_ || exited_ || !alive_.load() || !EnsureStarted()) return Killed();
+bool SystrapContext::Launch() {
+  launched_ = true;
+  in_guest_.store(true);
+  WriteReply();
+  handoff_.Publish(page());
+  return true;
+}
+
+// Resumes the guest; false if an interruption came first.
+bool SystrapContext::BeginRun() {
   if (kick_sent_.load()) {
     kick_sent_.store(false);
     __atomic_store_n(&page()->kick, 0, __ATOMIC_SEQ_CST);
   }
   handoff_.Resume();
   in_guest_.store(true);
-  if (interrupt_.load() && interrupt_.exchange(false)) return InterruptedBeforeResume();
+  if (interrupt_.load() && interrupt_.exchange(false)) return false;
   WriteReply();
-  stub::ThreadPage* const p = page();
-  handoff_.Reply(p);
+  handoff_.Reply(page());
+  return true;
+}
+
+Event SystrapContext::Run() {
+  if (dead_ || exited_ || !alive_.load() || !EnsureStarted()) return Killed();
+  if (std::exchange(launched_, false)) {
+    if (interrupt_.load()) Kick(tid_.load());  // who interrupted may not have known the thread
+  } else if (!BeginRun()) {
+    return InterruptedBeforeResume();
+  }
   if (!WaitForEvent()) return Killed();
   in_guest_.store(false);
   return TakeEvent();
@@ -323,8 +341,10 @@ void SystrapContext::WriteFpState(std::span<const std::byte> xsave) {
 // runs and send the signal; kick in the thread's page makes a signal that lands in the stub count.
 void SystrapContext::Interrupt() {
   interrupt_.store(true);
-  if (!in_guest_.load()) return;
-  const pid_t tid = tid_.load();
+  if (in_guest_.load()) Kick(tid_.load());
+}
+
+void SystrapContext::Kick(pid_t tid) {
   // One signal per run of the guest is enough, and more could nest until the signal stack is full.
   if (tid == 0 || kick_sent_.exchange(true)) return;
   __atomic_store_n(&page()->kick, 1, __ATOMIC_SEQ_CST);
@@ -435,9 +455,9 @@ void SystrapContext::Exit() {
   handoff_.Rest();
   const pid_t tid = tid_.exchange(0);
   const bool park = tid != 0 && process_->ShouldPark();
-  if (alive_.load() && !dead_) {
+  if (alive_.load() && !dead_ && !process_->was_killed()) {
     page()->line.number = park ? stub::kActionPark : stub::kActionExit;
-    handoff_.Reply(page());
+    handoff_.Publish(page());
   }
   process_->Unregister(this);
   process_->ReleaseSlot(slot_, tid, park);

@@ -28,6 +28,7 @@ class SystrapContext final : public Context, private stub::StubThread {
   bool Started(int64_t tid);
 
   Event Run() override;
+  bool Launch() override;
   void GoIdle() override { handoff_.Pause(page()); }
   void SetSyscallResult(int64_t rax) override;
   void SubmitNative(const SyscallRequest& call, bool report) override;
@@ -63,6 +64,8 @@ class SystrapContext final : public Context, private stub::StubThread {
   std::byte* Staging(int index) const;
   bool EnsureStarted();
   Event Killed();
+  void Kick(pid_t tid);
+  bool BeginRun();
   // A kick came before the guest was resumed.
   Event InterruptedBeforeResume();
   void WriteReply();
@@ -88,6 +91,7 @@ class SystrapContext final : public Context, private stub::StubThread {
   std::atomic<pid_t> tid_{0};
   std::atomic<bool> alive_{true};  // false after OnDeath
   bool started_ = false;           // the host thread is known
+  bool launched_ = false;          // the guest runs before the first Run
   bool exited_ = false;
   bool dead_ = false;
   CallSet forwarded_;

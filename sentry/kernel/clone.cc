@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sentry/kernel/host_placement.h"
+#include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
@@ -200,24 +201,10 @@ Result<void> Task::PublishChild(const CloneArgs& args, Task& child, bool traced)
   return {};
 }
 
-// The thread could not be started: as if it had never been.
-void Task::WithdrawChild(Task& child) {
-  RefPtr<Task> task;
-  RefPtr<ThreadGroup> group(&child.thread_group());
-  MutexLock l(kernel_.task_set_mu());
-  task = kernel_.RemoveTaskLocked(child.tid());
-  RemoveFromPidNamespacesLocked(group->pid_ns.get(), child.tid());
-  if (group->pid_ns && group->pid_ns->init == group.get()) group->pid_ns->init = nullptr;
-  UnlinkTraceeLocked(child);
-  group->tasks.remove(&child);
-  if (group.get() == thread_group_.get()) return;
-  kernel_.RemoveThreadGroupLocked(group->pid());
-  group->leader = nullptr;
-  group->parent->children.remove(group);
-}
-
 SyscallResult Task::Clone(const CloneArgs& args) {
   TRY(CheckFlags(*this, args.flags, args.exit_signal));
+  ReservedThread thread("task", kTaskStackSize);
+  if (!thread.valid()) return Errno(EAGAIN);
   const RefPtr<PidNamespace> pid_ns = PidNamespaceForChildren(*this);
   const int depth = (pid_ns ? pid_ns->level() : 0) + ((args.flags & CLONE_NEWPID) ? 1 : 0);
   int tid;
@@ -249,10 +236,8 @@ SyscallResult Task::Clone(const CloneArgs& args) {
     return published.error();
   }
   const std::shared_ptr<ThreadGroup::Timers> timers = child->thread_group().timers;  // the child may end at once
-  if (!child->StartThread()) {
-    WithdrawChild(*child);
-    return Errno(EAGAIN);
-  }
+  child->Launch();
+  child->StartThread(std::move(thread));
   if (!(args.flags & CLONE_THREAD) && rlimit(RLIMIT_CPU) != RLIM_INFINITY) timers->ArmCpuLimit();
   if (event != 0) StopAtTaskEvent(*this, event, tid);
   if (latch) WaitForVfork(*latch);

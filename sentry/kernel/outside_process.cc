@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/run_state.h"
@@ -127,12 +128,14 @@ Result<void> OutsideProcess::PublishLocked() {
 }
 
 absl::Status OutsideProcess::Start(std::function<void(int wait_status)> on_exit) {
+  ReservedThread thread("task", kTaskStackSize);
+  if (!thread.valid()) return absl::ResourceExhaustedError("cannot start a host thread");
   {
     MutexLock l(kernel_.task_set_mu());
     if (!PublishLocked().ok()) return absl::FailedPreconditionError("the container is ending");
     task_->thread_group().on_exit = std::move(on_exit);
   }
-  if (!task_->StartThread()) return absl::ResourceExhaustedError("cannot start a host thread");
+  task_->StartThread(std::move(thread));
   started_ = true;
   return absl::OkStatus();
 }

@@ -79,6 +79,7 @@ struct Task::RunState {
   std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
   const CallSet* forwarded = nullptr;   // what the context was told; null: nothing yet
   bool read_implies_exec = false;       // personality(2): what may be read may be run
+  bool launched = false;                // guest code began before the thread did
   bool exiting = false;
   int exit_status = 0;
   bool registers_replaced = false;

@@ -130,8 +130,7 @@ class Task : public RefCounted {
   struct RunState;  // what the run loop and its wakers share (run_state.h)
   Task(Kernel& kernel, Parts parts, int tid);
   ~Task() override;
-  // False when the host cannot start another thread.
-  bool StartThread();
+  void StartThread(class ReservedThread thread);
   RunState& run() const { return *run_; }
   // Registers at the current event, and replacing them (rt_sigreturn, exec): the call's result is dropped.
   void ReplaceRegisters(const Registers& regs);
@@ -165,6 +164,8 @@ class Task : public RefCounted {
   static void ThreadMain(void* task);
   void StartClock();
   void RunLoop();
+  bool EnterGuest();
+  void RunOnce();
   void TellForwarded();  // which calls the engine must not answer
   void HandleEvent(const Event& event);
   void HandleSyscall(const Event& event);
@@ -197,7 +198,7 @@ class Task : public RefCounted {
   Result<void> AttachContext(const CloneArgs& args, Task& child, const ThreadStart& start);
   ThreadStart ChildStart(const CloneArgs& args, const Task& child);
   Result<void> PublishChild(const CloneArgs& args, Task& child, bool traced);
-  void WithdrawChild(Task& child);
+  void Launch();
   Errno ReturnPid(int tid, Errno error);
   void WaitForVfork(struct VforkLatch& latch);
 

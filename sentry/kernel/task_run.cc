@@ -33,13 +33,10 @@ int64_t ToRax(const SyscallResult& result) { return result.ok() ? *result : -int
 
 Task* CurrentTask() { return current_task; }
 
-bool Task::StartThread() {
+void Task::StartThread(ReservedThread thread) {
   IncRef();  // the thread's own reference
   kernel_.TaskThreadStarted();
-  if (RunOnPooledThread("task", kTaskStackSize, &ThreadMain, this)) return true;
-  kernel_.TaskThreadEnded();
-  DecRef();
-  return false;
+  std::move(thread).Run(&ThreadMain, this);
 }
 
 void Task::ThreadMain(void* raw) {
@@ -67,17 +64,22 @@ void Task::StartClock() {
   run.has_clock.store(true, std::memory_order_release);
 }
 
-// Each context anew: exec brings another.
+// Each context anew: exec brings another. A tracer hears of a thread's end before anybody else.
 void Task::TellForwarded() {
   static const CallSet kAll = ~CallSet();
-  const bool stops_at_calls = run_->trace_mode.load(std::memory_order_relaxed) & ~uint32_t{kTraced};
-  const bool wants_all = stops_at_calls || kernel_.tracer() != nullptr || run_->read_implies_exec;
-  const CallSet* calls = wants_all ? &kAll : &CallsToJudge(*this);
+  static const CallSet kExit = CallSet().set(SYS_exit);
+  const uint32_t mode = run_->trace_mode.load(std::memory_order_relaxed);
+  const bool stops_at_calls = mode & ~uint32_t{kTraced};
+  const CallSet& judged = CallsToJudge(*this);
+  const bool wants_all =
+      stops_at_calls || kernel_.tracer() != nullptr || run_->read_implies_exec || (mode != 0 && judged.any());
+  const CallSet* calls = wants_all ? &kAll : mode != 0 ? &kExit : &judged;
   if (std::exchange(run_->forwarded, calls) != calls) context_->SetForwarded(*calls);
 }
 
 void Task::RunLoop() {
   RunState& run = *run_;
+  if (run.launched) RunOnce();
   while (!run.exiting) {
     if (run.HasWork()) {
       // A call that the stub has not begun is cut short, like one that it has.
@@ -91,19 +93,36 @@ void Task::RunLoop() {
       continue;  // the mask may have held signals back
     }
     if (run.trace_mode != 0) PrepareTracedRun(*this);
-    run.in_guest.store(true);
-    // Whoever sets work from here on sees in_guest and interrupts; who set it before is seen here.
-    if (run.work.load() != 0) {
-      run.in_guest.store(false);
-      continue;
-    }
+    if (!EnterGuest()) continue;
     TellForwarded();
     run.submitted.reset();
-    const Event event = context_->Run();
-    run.in_guest.store(false, std::memory_order_release);
-    if (!run.placed) PlaceHostThread(*this);
-    HandleEvent(event);
+    RunOnce();
   }
+}
+
+// Whoever sets work from here on sees in_guest and interrupts; who set it before is seen here.
+bool Task::EnterGuest() {
+  run_->in_guest.store(true);
+  if (run_->work.load() == 0) return true;
+  run_->in_guest.store(false);
+  return false;
+}
+
+void Task::RunOnce() {
+  const Event event = context_->Run();
+  run_->in_guest.store(false, std::memory_order_release);
+  if (!run_->placed) PlaceHostThread(*this);
+  HandleEvent(event);
+}
+
+// For a child that is about to get its thread, by its maker: guest code starts at once instead of when the thread has
+// come to run. Not where something must be done to the child before.
+void Task::Launch() {
+  RecalculatePending();
+  if (run_->trace_mode != 0 || !EnterGuest()) return;
+  TellForwarded();
+  run_->launched = context_->Launch();
+  if (!run_->launched) run_->in_guest.store(false);
 }
 
 void Task::HandleEvent(const Event& event) {

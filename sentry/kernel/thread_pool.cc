@@ -1,5 +1,6 @@
-// Host threads kept for the next task: waking one costs a third of making one.
+// Host threads kept for the next task.
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -7,52 +8,40 @@
 #include "sentry/kernel/host_thread.h"
 
 namespace runsc {
+
+struct PooledWorker {
+  void (*run)(void*) = nullptr;  // null: a reservation that was not used
+  void* arg = nullptr;
+  std::atomic<uint32_t> has_job{0};
+};
+
 namespace {
 
 constexpr size_t kMaxIdle = 8;
 
-struct Job {
-  void (*run)(void*);
-  void* arg;
-};
-
-struct Worker {
-  Job job;
-  std::atomic<uint32_t> has_job{1};
-};
-
 class Pool {
  public:
-  // Gives the job to an idle worker; false if there is none.
-  bool Hand(Job job) {
-    Worker* worker;
-    {
-      std::lock_guard<std::mutex> l(mu_);
-      if (idle_.empty()) return false;
-      worker = idle_.back();
-      idle_.pop_back();
-    }
-    worker->job = job;
-    worker->has_job.store(1, std::memory_order_release);
-    FutexWakeHost(&worker->has_job, 1);
-    return true;
+  // The last to come is the first to go: its stack is warm.
+  PooledWorker* TakeIdle() {
+    std::lock_guard<std::mutex> l(mu_);
+    if (idle_.empty()) return nullptr;
+    PooledWorker* const worker = idle_.back();
+    idle_.pop_back();
+    return worker;
   }
 
-  // Waits for the next job; false if enough others do.
-  bool Wait(Worker& self) {
-    self.has_job.store(0, std::memory_order_relaxed);
-    {
-      std::lock_guard<std::mutex> l(mu_);
-      if (idle_.size() >= kMaxIdle) return false;
-      idle_.push_back(&self);
-    }
-    while (self.has_job.load(std::memory_order_acquire) == 0) FutexWaitHost(&self.has_job, 0, kNever);
+  // False if enough others wait for a job.
+  bool Keep(PooledWorker& worker) {
+    worker.has_job.store(0, std::memory_order_relaxed);
+    std::lock_guard<std::mutex> l(mu_);
+    if (idle_.size() >= kMaxIdle) return false;
+    idle_.push_back(&worker);
     return true;
   }
 
  private:
   std::mutex mu_;
-  std::vector<Worker*> idle_;  // the last to come is the first to go: its stack is warm
+  std::vector<PooledWorker*> idle_;
 };
 
 Pool& ThePool() {
@@ -61,21 +50,34 @@ Pool& ThePool() {
 }
 
 void WorkerMain(void* raw) {
-  Worker self{*static_cast<Job*>(raw)};
-  delete static_cast<Job*>(raw);
+  const std::unique_ptr<PooledWorker> self(static_cast<PooledWorker*>(raw));
   do {
-    self.job.run(self.job.arg);
-  } while (ThePool().Wait(self));
+    while (self->has_job.load(std::memory_order_acquire) == 0) FutexWaitHost(&self->has_job, 0, kNever);
+    if (self->run != nullptr) self->run(self->arg);
+  } while (ThePool().Keep(*self));
+}
+
+PooledWorker* NewWorker(const char* name, size_t stack_size) {
+  auto worker = std::make_unique<PooledWorker>();
+  return StartDetachedThread(name, stack_size, &WorkerMain, worker.get()) ? worker.release() : nullptr;
 }
 
 }  // namespace
 
-bool RunOnPooledThread(const char* name, size_t stack_size, void (*run)(void*), void* arg) {
-  if (ThePool().Hand({run, arg})) return true;
-  Job* job = new Job{run, arg};
-  if (StartDetachedThread(name, stack_size, &WorkerMain, job)) return true;
-  delete job;
-  return false;
+ReservedThread::ReservedThread(const char* name, size_t stack_size) : worker_(ThePool().TakeIdle()) {
+  if (worker_ == nullptr) worker_ = NewWorker(name, stack_size);
+}
+
+ReservedThread::~ReservedThread() {
+  if (worker_ != nullptr) std::move(*this).Run(nullptr, nullptr);
+}
+
+void ReservedThread::Run(void (*run)(void*), void* arg) && {
+  PooledWorker& worker = *std::exchange(worker_, nullptr);
+  worker.run = run;
+  worker.arg = arg;
+  worker.has_job.store(1, std::memory_order_release);
+  FutexWakeHost(&worker.has_job, 1);
 }
 
 }  // namespace runsc

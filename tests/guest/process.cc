@@ -368,3 +368,36 @@ TEST(PrctlName) {
   EXPECT_EQ(std::string(name), "a-rather-long-n");
   EXPECT_EQ(ReadAll("/proc/self/comm"), "a-rather-long-n\n");
 }
+
+// The signal may come before the child has begun, while it begins, or later.
+TEST(KillOfANewChild) {
+  for (int i = 0; i < 40; i++) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) {
+      }
+    }
+    if (i % 2) sched_yield();
+    EXPECT_OK(kill(child, SIGTERM));
+    const int status = WaitStatus(child);
+    EXPECT(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), SIGTERM);
+  }
+}
+
+TEST(StopOfANewChild) {
+  for (int i = 0; i < 10; i++) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) {
+      }
+    }
+    int status = 0;
+    EXPECT_OK(kill(child, SIGSTOP));
+    EXPECT_EQ(waitpid(child, &status, WUNTRACED), child);
+    EXPECT(WIFSTOPPED(status));
+    EXPECT_OK(kill(child, SIGKILL));
+    EXPECT_OK(kill(child, SIGCONT));
+    EXPECT_EQ(WTERMSIG(WaitStatus(child)), SIGKILL);
+  }
+}

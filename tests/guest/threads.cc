@@ -442,6 +442,51 @@ TEST(Affinity) {
   EXPECT_ERRNO(sched_getaffinity(1 << 30, sizeof(set), &set), ESRCH);
 }
 
+TEST(SignalToANewThread) {
+  static std::atomic<int> handled;
+  handled = 0;
+  struct sigaction action = {};
+  action.sa_handler = [](int) { ++handled; };
+  sigaction(SIGUSR1, &action, nullptr);
+  for (int i = 0; i < 20; i++) {
+    static std::atomic<bool> began;
+    began = false;
+    auto announced = [&] {
+      began = true;
+      while (handled <= i) {
+      }
+    };
+    const pthread_t thread = Start(&announced);
+    if (i % 2) EXPECT(Eventually([] { return began.load(); }));
+    EXPECT_EQ(pthread_kill(thread, SIGUSR1), 0);
+    pthread_join(thread, nullptr);
+    EXPECT_EQ(handled.load(), i + 1);
+  }
+}
+
+// What a thread that was joined leaves behind is its joiner's to use again.
+TEST(StacksOfJoinedThreads) {
+  const size_t size = 256 << 10;
+  for (int i = 0; i < 50; i++) {
+    void* const stack = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT(stack != MAP_FAILED);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    EXPECT_EQ(pthread_attr_setstack(&attr, stack, size), 0);
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(
+                  &thread, &attr, [](void* p) { return p; }, nullptr),
+              0);
+    pthread_join(thread, nullptr);
+    memset(stack, 0xa5, size);  // nobody may write there any more, or read what was there
+    if (i % 2) sched_yield();
+    const auto* bytes = static_cast<const unsigned char*>(stack);
+    EXPECT(std::all_of(bytes, bytes + size, [](unsigned char c) { return c == 0xa5; }));
+    EXPECT_OK(munmap(stack, size));
+    pthread_attr_destroy(&attr);
+  }
+}
+
 TEST(ManyShortThreads) {
   static std::atomic<int> runs;
   auto body = [] { ++runs; };

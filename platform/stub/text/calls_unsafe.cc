@@ -230,6 +230,21 @@ int64_t Break(uint64_t to) {
 
 namespace {
 
+// exit(2) of a thread that holds no robust futex: who joins it need not wait for the sentry to hear of it. What it
+// joined may be unmapped from then on, so nothing looks there again.
+void AnnounceExit(ThreadPage* t) {
+  struct {
+    uint64_t next, futex_offset, pending;
+  } head;
+  static_assert(sizeof head == kRobustHeadSize);
+  if (t->robust_list != 0 && CopyFromGuest(&head, t->robust_list) &&
+      (head.next != t->robust_list || head.pending != 0)) {
+    return;
+  }
+  t->robust_list = 0;
+  ClearTid(t);
+}
+
 // Calls beyond the table are not answered here anyway.
 bool IsForwarded(uint64_t number) {
   return number < kMaxForwarded && (Info().forwarded[number / kForwardedBits] >> number % kForwardedBits & 1);
@@ -264,6 +279,9 @@ int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
       if (a[1] != kRobustHeadSize) return kEinval;
       t->robust_list = a[0];
       return 0;
+    case __NR_exit:
+      AnnounceExit(t);
+      return kForward;
     case __NR_arch_prctl:
       return ArchPrctl(t, a[0], a[1]);
     case __NR_futex:

@@ -136,10 +136,7 @@ void Restore(ThreadPage* t, bool with_fp) {
 }
 
 [[noreturn]] void EndThread(ThreadPage* t, bool park) {
-  if (t->clear_tid) {
-    const uint32_t zero = 0;
-    if (CopyToGuest(t->clear_tid, zero)) Syscall(__NR_futex, t->clear_tid, kFutexWake, 1);
-  }
+  ClearTid(t);
   TakeBackGs(t);
   if (park) thread_park(t);
   thread_exit();
@@ -231,6 +228,13 @@ bool Perform(ThreadPage* t, Call call, uint32_t meta) {
 }
 
 }  // namespace
+
+void ClearTid(ThreadPage* t) {
+  const uint64_t word = t->clear_tid;
+  const uint32_t zero = 0;
+  t->clear_tid = 0;
+  if (word != 0 && CopyToGuest(word, zero)) Syscall(__NR_futex, word, kFutexWake, 1);
+}
 
 void SetGsBase(ThreadPage* t, uint64_t base) {
   if (base != 0 && !Local().uses_gs) StopPatching();

@@ -97,6 +97,8 @@ struct Call {
 bool Remote(ThreadPage* t, EventKind kind, const Call& call, uint32_t meta);
 // Waits for the answer to a request already posted.
 bool AwaitReply(ThreadPage* t, const Call& call, uint32_t meta);
+// Tells who waits for the end of this thread.
+void ClearTid(ThreadPage* t);
 // Posts an engine-internal question; its answer.
 uint64_t Ask(ThreadPage* t, EventKind kind, uint64_t arg);
 // Serves the call in ThreadRegs; same result as Remote.

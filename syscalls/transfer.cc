@@ -26,8 +26,8 @@ class Position {
   Result<void> Load(uint64_t count) {
     at_ = given_ ? *given_ : TRY(file_.Seek(task_, 0, SEEK_CUR));
     int64_t end;
-    const auto size = static_cast<int64_t>(std::min(count, kMaxRwCount));
-    return at_ < 0 || __builtin_add_overflow(at_, size, &end) ? Errno(EINVAL) : Result<void>();
+    const bool numbered = count <= INT64_MAX && !__builtin_add_overflow(at_, static_cast<int64_t>(count), &end);
+    return at_ < 0 || !numbered ? Errno(EINVAL) : Result<void>();
   }
   // The file's own moves; a given one is the caller's.
   Result<void> Store() {

@@ -228,6 +228,8 @@ TEST(SendfileChecksBothFilesBeforeTheirKind) {
   EXPECT_ERRNO(sendfile(file, directory, nullptr, 10), EINVAL);
   off_t far = INT64_MAX;
   EXPECT_ERRNO(sendfile(pipe.writer(), file, &far, 10), EINVAL);
+  off_t start = 0;
+  EXPECT_ERRNO(sendfile(pipe.writer(), file, &start, SIZE_MAX), EINVAL);
 }
 
 TEST(SendfileWritesItsOffsetBackAnyway) {
@@ -258,6 +260,12 @@ TEST(ReadaheadOfMoreThanAFileCanBe) {
   const int file = ASSERT_OK(open("file", O_CREAT | O_RDWR, 0600));
   EXPECT_ERRNO(readahead(file, 0, SIZE_MAX), EINVAL);
   EXPECT_OK(readahead(file, 0, 100));
+}
+
+TEST(OptionsOfALevelThatIsNotThere) {
+  const int unix_socket = ASSERT_OK(socket(AF_UNIX, SOCK_STREAM, 0));
+  EXPECT_ERRNO(setsockopt(unix_socket, 6, 1, kBeyond, 4), EOPNOTSUPP);
+  EXPECT_ERRNO(setsockopt(unix_socket, SOL_SOCKET, SO_REUSEADDR, kBeyond, 4), EFAULT);
 }
 
 TEST(NothingAtABadPlace) {

@@ -214,6 +214,7 @@ Result<void> LayeredFile::Resize(uint64_t size) {
   if (size == 0 && CurrentView().where == Where::kLower) {
     MutexLock l(mu_);
     where_ = Where::kInline;
+    attr_.size = 0;  // at once: readers take that many bytes from memory
   }
   TRY(CopyUp(size));
   if (size > kMaxInline) TRY(ToHost());

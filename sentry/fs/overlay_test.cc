@@ -3,6 +3,9 @@
 #include <linux/fs.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "sentry/fs/layered_file.h"
 #include "sentry/fs/testing/tree_fixture.h"
 
@@ -95,6 +98,49 @@ TEST_F(TmpfsTest, Xattrs) {
   EXPECT_TRUE(f.RemoveXattr("user.a").ok());
   EXPECT_EQ(f.GetXattr("user.a").error().value(), ENODATA);
   EXPECT_EQ(f.SetXattr("user.big", std::string(200000, 'x'), 0).error().value(), ENOSPC);
+}
+
+// Files below whose size is far beyond what is kept in memory, emptied while somebody reads them there: the reader must
+// not take the old size for that of the memory.
+class EmptiedWhileReadTest : public TreeTest {
+ protected:
+  static constexpr int kFiles = 200;
+  static constexpr int64_t kFar = int64_t{1} << 39;
+
+  void SetUp() override {
+    const RefPtr<FileSystem> lower = NewTmpfs(store_, {});
+    MountRoot(lower);
+    for (int i = 0; i < kFiles; ++i) {
+      Mkfile(Name(i));
+      ASSERT_TRUE(Find(Name(i))->dentry->inode()->SetAttr({.size = 2 * kFar}).ok());
+    }
+    vfs_ = MakeRef<Vfs>();
+    MountRoot(*NewOverlay(store_, lower, {}));
+  }
+  static std::string Name(int i) { return "/" + std::to_string(i); }
+};
+
+TEST_F(EmptiedWhileReadTest, ReadersSeeAllOrNothing) {
+  std::atomic<LayeredFile*> current{nullptr};
+  std::atomic<bool> done{false};
+  std::atomic<int> reads{0};
+  std::thread reader([&] {
+    for (std::byte bytes[16]; !done; ++reads) {
+      BufferSink sink(bytes);
+      if (LayeredFile* const file = current.load()) (void)file->ReadAt(sink, kFar, AtimeRule::kNever);
+    }
+  });
+  for (int i = 0; i < kFiles; ++i) {
+    RefPtr<Inode> inode = Find(Name(i))->dentry->inode();
+    current = static_cast<LayeredFile*>(inode.get());
+    for (const int before = reads; reads < before + 2;) std::this_thread::yield();
+    EXPECT_TRUE(inode->SetAttr({.size = 0}).ok());
+    EXPECT_EQ(Get(*inode), "");
+    current = nullptr;
+    for (const int before = reads; reads < before + 2;) std::this_thread::yield();
+  }
+  done = true;
+  reader.join();
 }
 
 // The lower filesystem is a tmpfs: /dir/{one,two}, /file with a hard link /hard.

@@ -201,7 +201,7 @@ std::string_view LettersOf(uint64_t number) {
 }
 
 std::string Prefix(Task& task, uint64_t number) {
-  std::string text = Format("[%5d:%d %s] ", task.pid(), task.tid(), task.name().c_str());
+  std::string text = Format("[%5d:%d %s] ", task.pid(), task.tid(), EscapeBytes(task.name()).c_str());
   const std::string_view name = number < SyscallTable::kSize ? Now().names[number] : std::string_view();
   return text + (name.empty() ? Format("syscall_%lu", number) : std::string(name)) + "(";
 }

@@ -119,11 +119,13 @@ std::string UnixAddressText(std::string_view bytes) {
 
 }  // namespace
 
-std::string QuoteBytes(std::string_view bytes, bool cut) {
-  std::string text = "\"";
+std::string EscapeBytes(std::string_view bytes) {
+  std::string text;
   for (char c : bytes) text += EscapedByte(static_cast<unsigned char>(c));
-  return text + (cut ? "\"..." : "\"");
+  return text;
 }
+
+std::string QuoteBytes(std::string_view bytes, bool cut) { return "\"" + EscapeBytes(bytes) + (cut ? "\"..." : "\""); }
 
 std::string OpenFlagsText(int flags) {
   static constexpr const char* kAccess[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};

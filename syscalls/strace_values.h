@@ -8,6 +8,7 @@
 namespace runsc {
 
 // In double quotes, with C escapes; "..." after it if `cut`.
+std::string EscapeBytes(std::string_view bytes);  // as within quotes
 std::string QuoteBytes(std::string_view bytes, bool cut);
 std::string OpenFlagsText(int flags);
 std::string ProtText(int prot);

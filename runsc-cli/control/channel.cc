@@ -12,6 +12,7 @@
 #include "absl/strings/cord.h"
 #include "platform/base/fd_room.h"
 #include "platform/host/status_util.h"
+#include "runsc-cli/base/printable.h"
 #include "runsc-cli/base/text.h"
 
 namespace runsc {
@@ -137,7 +138,7 @@ absl::StatusOr<std::string> ControlChannel::Call(ControlType type, std::string b
   if (reply.type != type) return Malformed("reply to another request");
   if (reply.error != 0) {
     if (reply.body.empty()) return HostError(reply.error, "sandbox");
-    return absl::Status(absl::ErrnoToStatusCode(reply.error), reply.body);
+    return absl::Status(absl::ErrnoToStatusCode(reply.error), Printable(reply.body));
   }
   return std::move(reply.body);
 }

@@ -8,6 +8,7 @@
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/global_flags.h"
+#include "runsc-cli/base/printable.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/sandbox/container.h"
@@ -40,7 +41,7 @@ std::string ProcLine(pid_t pid, const std::string& tid, std::string_view file) {
 std::string ContainerTasks(const TasksReply& reply) {
   std::string out = "container:\n";
   for (const TaskInfo& task : reply.tasks) {
-    out += Cat("  pid ", task.pid, " tid ", task.tid, " (", task.name, "): ", task.doing, "\n");
+    out += Cat("  pid ", task.pid, " tid ", task.tid, " (", Printable(task.name), "): ", Printable(task.doing), "\n");
   }
   return out;
 }
@@ -73,7 +74,8 @@ absl::Status PrintProcesses(const ControlChannel& channel, const ContainerState&
   ASSIGN_OR_RETURN(const ProcessesReply reply,
                    channel.CallFor<ProcessesReply>(ControlType::kProcesses, ToWire(ContainerRequest{state.id})));
   std::string out;
-  for (const ProcessInfo& p : reply.processes) out += Cat(p.pid, " ", p.parent, " ", p.uid, " ", p.name, "\n");
+  for (const ProcessInfo& p : reply.processes)
+    out += Cat(p.pid, " ", p.parent, " ", p.uid, " ", Printable(p.name), "\n");
   return Print("PID PPID UID NAME\n" + out);
 }
 

@@ -3,6 +3,7 @@
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/global_flags.h"
+#include "runsc-cli/base/printable.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/sandbox/call.h"
 #include "runsc-cli/sandbox/container.h"
@@ -45,7 +46,7 @@ std::string AsTable(const ProcessesReply& reply) {
       Cat(PadTo("UID", 10), PadTo("PID", 8), PadTo("PPID", 8), PadTo("STIME", 8), PadTo("TIME", 10), "CMD\n");
   for (const ProcessInfo& p : reply.processes) {
     out += Cat(PadTo(Cat(p.uid), 10), PadTo(Cat(p.pid), 8), PadTo(Cat(p.parent), 8), PadTo(StartOf(p), 8),
-               PadTo(CpuTimeOf(p), 10), p.name, "\n");
+               PadTo(CpuTimeOf(p), 10), Printable(p.name), "\n");
   }
   return out;
 }

@@ -175,6 +175,13 @@ def test_ps(w):
     expect(lines[2].split()[2] == "1" and lines[2].split()[-1] == "sleep", lines)
 
 
+def test_ps_shows_no_control_characters(w):
+    start(w, "/bin/sh", "-c", r"printf '\033[2J\nx' > /proc/$$/comm; sleep 60; :")
+    wait_until(lambda: "sleep" in w.run("ps", "c1").stdout, "the process")
+    lines = w.run("ps", "c1").stdout.splitlines()
+    expect(len(lines) == 3 and lines[1].split()[-1] == "?[2J?x", lines)
+
+
 def test_kill_all(w):
     start(w, "/bin/sh", "-c", "trap : TERM; while :; do sleep 0.02; done")
     executed = w.popen("exec", "c1", "sleep", "60")

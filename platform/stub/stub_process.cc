@@ -82,7 +82,7 @@ void StubProcess::MarkDead() {
 
 // A parked thread must have reached its place; any other must be gone.
 bool StubProcess::IsReady(const FreeSlot& candidate) const {
-  const bool exists = candidate.last_tid > 0 && syscall(SYS_tgkill, pid_, candidate.last_tid, 0) == 0;
+  const bool exists = candidate.last_tid > 0 && HasThread(candidate.last_tid);
   if (!candidate.parked) return !exists;
   const auto* page = reinterpret_cast<const stub::ThreadPage*>(SlotMemory(candidate.slot));
   const uint32_t state = __atomic_load_n(&page->line.state, __ATOMIC_ACQUIRE);
@@ -143,6 +143,8 @@ void StubProcess::Unregister(StubThread* context) {
   MutexLock lock(mu_);
   std::erase(contexts_, context);
 }
+
+bool StubProcess::HasThread(pid_t tid) const { return syscall(SYS_tgkill, pid_, tid, 0) == 0; }
 
 bool StubProcess::Kick(pid_t tid) { return syscall(SYS_tgkill, pid_, tid, kKickSignal) == 0 || errno != ESRCH; }
 

@@ -99,6 +99,8 @@ class StubProcess {
 
   void Register(StubThread* context);
   void Unregister(StubThread* context);
+  // Whether a number that the stub gave is of one of its own threads, not of another stub's or ours.
+  bool HasThread(pid_t tid) const;
   // Sends the kick to a thread of this process. False if there is no such thread any more.
   bool Kick(pid_t tid);
 

@@ -90,7 +90,7 @@ SystrapContext::SystrapContext(SystrapEngine& engine, std::shared_ptr<stub::Stub
 SystrapContext::~SystrapContext() { Exit(); }
 
 bool SystrapContext::Started(int64_t tid) {
-  if (tid <= 0 || tid > INT32_MAX || !process_->alive()) return false;
+  if (tid <= 0 || tid > INT32_MAX || !process_->alive() || !process_->HasThread(static_cast<pid_t>(tid))) return false;
   tid_.store(static_cast<pid_t>(tid));
   handoff_.Attach(static_cast<pid_t>(tid));
   started_ = true;

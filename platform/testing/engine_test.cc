@@ -121,6 +121,11 @@ TEST_P(EngineTest, JumpsIntoTheStub) {
   ExpectOk("jumps", step ? step : "23");
 }
 TEST_P(EngineTest, ScribblesOverItsSlot) { ExpectOk("scribbles"); }
+// The engine binds threads to CPUs by the number it was given.
+TEST_P(EngineTest, LiesAboutThreads) {
+  if (GetParam() == EngineKind::kPtrace) GTEST_SKIP() << "a tracer looks at the thread itself";
+  ExpectOk("lies_about_threads");
+}
 // The helper's code with a guest's registers. To a tracer its calls are the guest's like any other, so that the one
 // that kills process 1 does.
 TEST_P(EngineTest, RogueHelper) {

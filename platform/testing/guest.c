@@ -292,6 +292,36 @@ static int scribbles(void) {
   return 0;
 }
 
+// A thread answers in the helper's place that the new thread is number 1: not one of ours.
+static void* thread_liar(void* x) {
+  volatile uint32_t* command = (void*)(STUB + 0x100000);
+  volatile uint32_t* ack = (void*)(STUB + 0x103000);
+  volatile int64_t* result = (void*)(STUB + 0x103040);
+  while (!__atomic_load_n((int*)x, __ATOMIC_ACQUIRE)) {
+    *result = 1;
+    ack[1] = 1;
+    ack[0] = *command;
+  }
+  return x;
+}
+static void* waits(void* x) {
+  while (!__atomic_load_n((int*)x, __ATOMIC_ACQUIRE)) usleep(1000);
+  return x;
+}
+// Threads that stay: one that ended would be used again, without a question to the helper.
+static int lies_about_threads(void) {
+  enum { MOST = 1000 };
+  static pthread_t threads[MOST];
+  static int stop;
+  int count = 0;
+  EXPECT(pthread_create(&threads[count++], 0, thread_liar, &stop) == 0);
+  while (count < MOST && pthread_create(&threads[count], 0, waits, &stop) == 0) count++;
+  __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+  for (int i = 0; i < count; i++) EXPECT(pthread_join(threads[i], 0) == 0);
+  EXPECT(count < MOST);
+  return 0;
+}
+
 // A thread becomes a rogue helper: it enters the helper's loop with a command page of its own.
 static struct {
   uint32_t sequence, count, want_wake, pad[13];
@@ -474,6 +504,7 @@ int main(int argc, char** argv) {
   }
   if (!strcmp(what, "jumps")) r = jumps(atoi(argv[2]));
   if (!strcmp(what, "scribbles")) r = scribbles();
+  if (!strcmp(what, "lies_about_threads")) r = lies_about_threads();
   if (!strcmp(what, "rogue_helper")) r = rogue_helper(strtoul(argv[2], 0, 16));
   if (!strcmp(what, "fork_and_hang")) {
     fork();

@@ -11,6 +11,8 @@ struct SocketOption {
 };
 std::span<const SocketOption> SettableOptions();
 bool MaySetOption(int level, int name);
+// What may be set, and facts. Not what takes an argument: the host would act on it with the sentry's memory.
+bool MayReadOption(int level, int name);
 
 struct SocketKind {
   int domain, type, protocol;

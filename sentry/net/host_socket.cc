@@ -181,7 +181,8 @@ Result<std::string> HostSocket::GetOption(Task& task, int level, int name) {
   if (level == SOL_SOCKET && name == SO_SNDTIMEO) return TimeoutOption(send_timeout_ns_);
   if (level == SOL_SOCKET && name == SO_PEERCRED) return OptionBytes(ucred{0, ~uid_t{0}, ~gid_t{0}});
   if (level == SOL_SOCKET && name == SO_COOKIE) return OptionBytes(uint64_t{ino()});
-  char value[kMaxOption];
+  if (!MayReadOption(level, name)) return Errno(ENOPROTOOPT);
+  char value[kMaxOption] = {};
   socklen_t size = sizeof(value);
   TRY(FromHost(getsockopt(fd_.get(), level, name, value, &size)));
   return std::string(value, size);

@@ -14,6 +14,7 @@
 
 #include "platform/netbroker/client.h"
 #include "platform/netbroker/message.h"
+#include "platform/netbroker/socket_rules.h"
 
 namespace runsc {
 namespace {
@@ -74,6 +75,15 @@ TEST_F(BrokerTest, OnlyListedKindsAndOptions) {
   EXPECT_TRUE(broker_->SetOption(fd.get(), IPPROTO_TCP, TCP_NODELAY, value).ok());
   EXPECT_EQ(broker_->SetOption(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, value).error(), Errno(ENOPROTOOPT));
   EXPECT_EQ(broker_->SetOption(fd.get(), SOL_SOCKET, SO_MARK, value).error(), Errno(ENOPROTOOPT));
+}
+
+TEST(SocketRulesTest, WhatTakesAnArgumentIsNotRead) {
+  constexpr int kTcpZerocopyReceive = 35;  // takes addresses
+  EXPECT_FALSE(MayReadOption(IPPROTO_TCP, kTcpZerocopyReceive));
+  EXPECT_FALSE(MayReadOption(IPPROTO_IP, IP_MSFILTER));
+  EXPECT_FALSE(MayReadOption(SOL_SOCKET, SO_GET_FILTER));
+  EXPECT_TRUE(MayReadOption(SOL_SOCKET, SO_ERROR));
+  EXPECT_TRUE(MayReadOption(IPPROTO_TCP, TCP_NODELAY));
 }
 
 TEST_F(BrokerTest, ActsOnInternetSocketsAlone) {

@@ -259,7 +259,8 @@ void Tty::InputChar(uint8_t c, std::vector<int>* signals) {
 }
 
 size_t Tty::RoomLocked() const {
-  const size_t used = input_.size() + (settings_.canonical() ? 0 : line_.size());
+  // An end of file is a line without a byte, and takes room as well.
+  const size_t used = settings_.canonical() ? std::max(input_.size(), lines_.size()) : input_.size() + line_.size();
   return used < kInputMax ? kInputMax - used : 0;
 }
 

@@ -54,6 +54,15 @@ TEST_F(TtyTest, EndOfFileEndsWithoutANewline) {
   EXPECT_EQ(*Read(), "");
 }
 
+TEST_F(TtyTest, EndsOfFileTakeRoom) {
+  const std::string ends(100000, '\x04');
+  const size_t taken = tty_->Input(ends)->taken;
+  EXPECT_LT(taken, 10000u);
+  EXPECT_EQ(tty_->Input(ends).error(), Errno(EAGAIN));
+  EXPECT_EQ(*Read(), "");
+  EXPECT_EQ(tty_->Input(ends)->taken, 1u);
+}
+
 TEST_F(TtyTest, SignalCharactersFlush) {
   EXPECT_EQ(Type("half\x03"), std::vector<int>{SIGINT});
   EXPECT_EQ(*Screen(), "^C");

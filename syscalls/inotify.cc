@@ -22,7 +22,7 @@ Result<RefPtr<InotifyFile>> InotifyOf(Task& task, int fd) {
 // inotify_init1(2)
 SyscallResult SysInotifyInit1(Task& task, int flags) {
   if (flags & ~(IN_CLOEXEC | IN_NONBLOCK)) return Errno(EINVAL);
-  return InstallFd(task, NewInotifyFile(task, flags), flags & IN_CLOEXEC);
+  return InstallFd(task, TRY(NewInotifyFile(task, flags)), flags & IN_CLOEXEC);
 }
 
 // inotify_init(2)

@@ -17,6 +17,21 @@ size_t PaddedName(const std::string& name) {
   return name.empty() ? 0 : (name.size() + 1 + kUnit - 1) / kUnit * kUnit;
 }
 
+// Of the users who have instances.
+std::map<uid_t, InotifyFile::Usage>& Usages() ABSL_EXCLUSIVE_LOCKS_REQUIRED(InodeWatch::Lock()) {
+  static auto* const usages = new std::map<uid_t, InotifyFile::Usage>;
+  return *usages;
+}
+
+Result<InotifyFile::Usage*> CountInstance(uid_t user) {
+  MutexLock l(InodeWatch::Lock());
+  InotifyFile::Usage& usage = Usages()[user];
+  if (usage.instances >= InotifyFile::kMaxInstances) return Errno(EMFILE);
+  usage.user = user;
+  ++usage.instances;
+  return &usage;
+}
+
 }  // namespace
 
 const char InotifyFile::kKind = 0;
@@ -50,8 +65,8 @@ class InotifyFile::Watch final : public InodeWatch {
   uint32_t mask_;
 };
 
-InotifyFile::InotifyFile(RefPtr<AnonInode> inode, int flags)
-    : AnonFile(std::move(inode), "anon_inode:inotify", O_RDONLY | flags) {}
+InotifyFile::InotifyFile(RefPtr<AnonInode> inode, int flags, Usage& usage)
+    : AnonFile(std::move(inode), "anon_inode:inotify", O_RDONLY | flags), usage_(usage) {}
 
 InotifyFile::~InotifyFile() {
   std::vector<RefPtr<Inode>> released;
@@ -60,6 +75,8 @@ InotifyFile::~InotifyFile() {
     released.push_back(watch->DetachLocked());
     delete watch;
   }
+  usage_.watches -= watches_.size();
+  if (--usage_.instances == 0) Usages().erase(usage_.user);
 }
 
 InotifyFile::Watch* InotifyFile::FindLocked(const Inode& inode) const {
@@ -70,6 +87,7 @@ InotifyFile::Watch* InotifyFile::FindLocked(const Inode& inode) const {
 void InotifyFile::ForgetLocked(Watch& watch) {
   by_inode_.erase(watch.inode().get());
   watches_.erase(watch.wd());
+  --usage_.watches;
 }
 
 Result<int> InotifyFile::ChangeLocked(Watch& watch, uint32_t mask) {
@@ -81,7 +99,8 @@ Result<int> InotifyFile::ChangeLocked(Watch& watch, uint32_t mask) {
 Result<int> InotifyFile::AddWatch(RefPtr<Inode> inode, uint32_t mask) {
   MutexLock l(InodeWatch::Lock());
   if (Watch* watch = FindLocked(*inode)) return ChangeLocked(*watch, mask);
-  if (watches_.size() >= kMaxWatches) return Errno(ENOSPC);
+  if (usage_.watches >= kMaxWatches) return Errno(ENOSPC);
+  ++usage_.watches;
   auto* watch = new Watch(*this, next_wd_++, mask);
   watches_[watch->wd()] = watch;
   by_inode_[inode.get()] = watch;
@@ -184,8 +203,9 @@ std::string InotifyFile::FdInfo() const {
   return text;
 }
 
-RefPtr<File> NewInotifyFile(Task& task, int flags) {
-  return MakeRef<InotifyFile>(NewAnonInode(task), flags & O_NONBLOCK);
+Result<RefPtr<File>> NewInotifyFile(Task& task, int flags) {
+  InotifyFile::Usage* const usage = TRY(CountInstance(task.creds()->ruid));
+  return RefPtr<File>(MakeRef<InotifyFile>(NewAnonInode(task), flags & O_NONBLOCK, *usage));
 }
 
 }  // namespace runsc

@@ -15,9 +15,17 @@ class InotifyFile : public AnonFile {
  public:
   static const char kKind;
   static constexpr size_t kMaxQueued = 16384;   // fs.inotify.max_queued_events
+  static constexpr size_t kMaxInstances = 128;  // fs.inotify.max_user_instances
   static constexpr size_t kMaxWatches = 65536;  // fs.inotify.max_user_watches
 
-  InotifyFile(RefPtr<AnonInode> inode, int flags);
+  // What all instances of one user have.
+  struct Usage {
+    uid_t user = 0;
+    size_t instances = 0, watches = 0;
+  };
+
+  // `usage` has this instance counted already.
+  InotifyFile(RefPtr<AnonInode> inode, int flags, Usage& usage);
   ~InotifyFile() override;
 
   const void* kind() const override { return &kKind; }
@@ -45,6 +53,7 @@ class InotifyFile : public AnonFile {
   Result<int> ChangeLocked(Watch& watch, uint32_t mask);
   std::string TakeLocked(size_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(InodeWatch::Lock());
 
+  Usage& usage_;
   std::map<int, Watch*> watches_;
   std::unordered_map<const Inode*, Watch*> by_inode_;
   std::deque<Event> events_;
@@ -52,7 +61,7 @@ class InotifyFile : public AnonFile {
   WaitQueue queue_;
 };
 
-// flags: O_NONBLOCK.
-RefPtr<File> NewInotifyFile(Task& task, int flags);
+// flags: O_NONBLOCK. EMFILE: the user has too many.
+Result<RefPtr<File>> NewInotifyFile(Task& task, int flags);
 
 }  // namespace runsc

@@ -547,3 +547,18 @@ TEST(DnotifyOfADirectoryOnly) {
   const int path = ASSERT_OK(open("d", O_PATH));
   EXPECT_ERRNO(fcntl(path, F_NOTIFY, DN_CREATE), EBADF);
 }
+
+TEST(InotifyInstancesAreCountedByUser) {
+  const int limits = ASSERT_OK(open("/proc/sys/fs/inotify/max_user_instances", O_RDONLY));
+  char text[32] = {};
+  ASSERT(read(limits, text, sizeof(text) - 1) > 0);
+  const size_t limit = strtoul(text, nullptr, 10);
+  if (limit > 800) Skip("more of them are allowed here than there are descriptors");
+  std::vector<int> instances;
+  int fd;
+  while ((fd = inotify_init1(0)) >= 0 && instances.size() <= limit) instances.push_back(fd);
+  EXPECT_EQ(errno, EMFILE);
+  EXPECT(instances.size() <= limit && !instances.empty());
+  for (int instance : instances) close(instance);
+  EXPECT_OK(inotify_init1(0));
+}

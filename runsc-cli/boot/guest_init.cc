@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <map>
 
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/text.h"
@@ -30,6 +31,18 @@ bool HasEnv(const std::vector<std::string>& env, std::string_view prefix) {
     if (entry.starts_with(prefix)) return true;
   }
   return false;
+}
+
+// Each name once, with its last value: what an engine or `exec --env` adds replaces what was there.
+std::vector<std::string> LastValues(const std::vector<std::string>& env) {
+  std::vector<std::string> values;
+  std::map<std::string_view, size_t> places;
+  for (const std::string& entry : env) {
+    const auto [place, first] = places.try_emplace(std::string_view(entry).substr(0, entry.find('=')), values.size());
+    if (first) values.emplace_back();
+    values[place->second] = entry;
+  }
+  return values;
 }
 
 // OK if `path` is a file this identity may execute.
@@ -82,7 +95,7 @@ CredentialsRef InitCredentials(const SpecProcess& process, bool keep_net_raw) {
 InitProcess MakeInitProcess(const SpecProcess& process, bool keep_net_raw) {
   InitProcess init;
   init.args = process.args;
-  init.env = process.env;
+  init.env = LastValues(process.env);
   init.cwd = process.cwd;
   init.creds = InitCredentials(process, keep_net_raw);
   init.umask = process.user.umask.value_or(022);

@@ -1,6 +1,8 @@
 // The table of global flags, and the checks that go beyond a flag's type.
 #include "runsc-cli/base/global_flags.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "runsc-cli/base/text.h"
@@ -23,7 +25,9 @@ constexpr FlagDef Inert(std::string_view name, FlagKind kind, std::string_view d
 
 constexpr FlagDef kGlobalFlags[] = {
     // Identity and logging.
-    {"root", kString, "", "", "directory for container state ($XDG_RUNTIME_DIR/runsc or /var/run/runsc)"},
+    {"root", kString, "", "",
+     "directory for container state ($XDG_RUNTIME_DIR/runsc; else /var/run/runsc, or /run/user/UID/runsc for who is "
+     "not root)"},
     Inert("shared-root", kString, "", "", "directory for system-wide control files"),
     {"log", kString, "", "", "file that errors are appended to, besides standard error"},
     {"log-format", kEnum, "text", "text|json|json-k8s", "format of --log"},
@@ -192,7 +196,7 @@ std::string StateRoot(const FlagSet& globals) {
   if (!globals.GetString("root").empty()) return globals.GetString("root");
   const char* runtime_dir = getenv("XDG_RUNTIME_DIR");
   if (runtime_dir != nullptr && runtime_dir[0] == '/') return Cat(runtime_dir, "/runsc");
-  return "/var/run/runsc";
+  return geteuid() == 0 ? "/var/run/runsc" : Cat("/run/user/", geteuid(), "/runsc");
 }
 
 absl::StatusOr<OverlayOption> ParseOverlayOption(std::string_view text) {

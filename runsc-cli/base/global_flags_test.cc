@@ -2,8 +2,10 @@
 #include "runsc-cli/base/global_flags.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <set>
+#include <string>
 
 namespace runsc {
 namespace {
@@ -40,7 +42,7 @@ TEST(OverlayOption, RefusesNonsense) {
 TEST(StateRoot, FollowsFlagThenEnvironment) {
   FlagSet flags(GlobalFlags());
   unsetenv("XDG_RUNTIME_DIR");
-  EXPECT_EQ(StateRoot(flags), "/var/run/runsc");
+  EXPECT_EQ(StateRoot(flags), geteuid() == 0 ? "/var/run/runsc" : "/run/user/" + std::to_string(geteuid()) + "/runsc");
   setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
   EXPECT_EQ(StateRoot(flags), "/run/user/7/runsc");
   const std::string_view args[] = {"--root=/x"};

@@ -51,6 +51,13 @@ std::vector<std::string> ListNames(int dir_fd) {
   return names;
 }
 
+absl::StatusOr<UniqueFd> OpenStateRoot(const std::string& path) {
+  RETURN_IF_ERROR(MakeDirectories(path, 0711));
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return HostError(errno, "open state directory %s", path.c_str());
+  return fd;
+}
+
 }  // namespace
 
 absl::StatusOr<ContainerState> StateDirectory::Read() const {
@@ -99,10 +106,11 @@ bool StateDirectory::IsCurrent() const {
 
 absl::StatusOr<StateStore> StateStore::Open(const std::string& root) {
   ASSIGN_OR_RETURN(std::string path, AbsolutePath(root));
-  RETURN_IF_ERROR(MakeDirectories(path, 0711));
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return HostError(errno, "open state directory %s", path.c_str());
-  return StateStore(std::move(path), std::move(fd));
+  absl::StatusOr<UniqueFd> fd = OpenStateRoot(path);
+  if (fd.ok()) return StateStore(std::move(path), *std::move(fd));
+  if (ToErrno(fd.status()) != Errno(EACCES)) return fd.status();
+  return absl::PermissionDeniedError(
+      Cat(MessageOf(fd.status()), "; name a directory of yours with --root or XDG_RUNTIME_DIR"));
 }
 
 absl::StatusOr<StateDirectory> StateStore::OpenDirectory(std::string_view id) {

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import Outcome, expect, expect_success, make_rootfs, wait_until
+from harness import Outcome, expect, expect_failure, expect_success, make_rootfs, wait_until
 
 NOBODY = 65534
 
@@ -39,9 +39,9 @@ class User:
     def __exit__(self, *_):
         shutil.rmtree(self.dir)
 
-    def run(self, *args):
+    def run(self, *args, runtime_dir=None):
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", self.runtime, "--rootless", *args]
-        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": self.dir}
+        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": self.dir if runtime_dir is None else runtime_dir}
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=self.dir,
                                   timeout=60)
@@ -52,6 +52,12 @@ class User:
 def test_do(w):
     with User(w) as user:
         expect_success(user.run("do", "/bin/sh", "-c", "id -u; echo there >/tmp/f; cat /tmp/f"), "0\nthere\n")
+
+
+def test_no_directory_for_state(w):
+    with User(w) as user:
+        for runtime_dir in ("", "/nosuch"):
+            expect_failure(user.run("do", "true", runtime_dir=runtime_dir), "--root or XDG_RUNTIME_DIR")
 
 
 def test_run(w):

@@ -11,6 +11,7 @@
 #include "platform/host/forked_program_unsafe.h"
 #include "runsc-cli/base/global_flags.h"
 #include "runsc-cli/base/log.h"
+#include "runsc-cli/base/suggest.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/oci/template.h"
 #include "runsc-cli/verbs/verb.h"
@@ -87,6 +88,14 @@ void PrepareHeap() {
   madvise(reinterpret_cast<void*>(begin), kUsed, MADV_POPULATE_WRITE);
 }
 
+int UnknownVerb(std::string_view word) {
+  std::vector<std::string_view> names;
+  for (const Verb* verb : AllVerbs()) {
+    if (!verb->internal) names.push_back(verb->name);
+  }
+  return UsageError(Cat("unknown command \"", word, "\"", Suggestion(word, names)), "help");
+}
+
 int Main(std::span<const std::string_view> args) {
   FlagSet globals(GlobalFlags());
   const absl::StatusOr<size_t> used = globals.Parse(args);
@@ -102,7 +111,7 @@ int Main(std::span<const std::string_view> args) {
   args = args.subspan(*used);
   if (args.empty()) return UsageError("no command given", "help");
   const Verb* verb = FindVerb(args[0]);
-  if (verb == nullptr) return UsageError(Cat("unknown command \"", args[0], "\""), "help");
+  if (verb == nullptr) return UnknownVerb(args[0]);
   return RunVerb(*verb, globals, args.subspan(1));
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "runsc-cli/base/suggest.h"
 #include "runsc-cli/base/text.h"
 
 namespace runsc {
@@ -115,6 +116,12 @@ absl::StatusOr<size_t> FlagSet::Parse(std::span<const std::string_view> args) {
   return used;
 }
 
+absl::Status FlagSet::UnknownFlag(std::string_view name) const {
+  std::vector<std::string_view> names;
+  for (const FlagDef& def : defs_) names.push_back(def.name);
+  return InvalidArgument("flag provided but not defined: --", name, Suggestion(name, names));
+}
+
 // Parses the flag at the front of `args`; returns the number of arguments it took (1 or 2).
 absl::StatusOr<size_t> FlagSet::ParseOne(std::span<const std::string_view> args) {
   std::string_view body = args[0].substr(args[0].starts_with("--") ? 2 : 1);
@@ -129,7 +136,7 @@ absl::StatusOr<size_t> FlagSet::ParseOne(std::span<const std::string_view> args)
       help_requested_ = true;
       return 1;
     }
-    return InvalidArgument("flag provided but not defined: --", name);
+    return UnknownFlag(name);
   }
   if (equals != body.npos) {
     if (absl::Status s = Assign(index, body.substr(equals + 1)); !s.ok()) return s;

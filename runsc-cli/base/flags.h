@@ -63,6 +63,7 @@ class FlagSet {
     bool is_set = false;
   };
 
+  absl::Status UnknownFlag(std::string_view name) const;
   absl::StatusOr<size_t> ParseOne(std::span<const std::string_view> args);
   absl::Status Assign(size_t index, std::string_view text);
   size_t Find(std::string_view name) const;  // index, or kNone

@@ -198,7 +198,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   if (what == "zsh") text = Zsh();
   if (what == "fish") text = Fish();
   if (what == "man") text = Manual();
-  if (text.empty()) return InvalidArgument("completion: \"", what, "\" is not bash, zsh, fish or man");
+  if (text.empty()) return InvalidArgument("\"", what, "\" is not bash, zsh, fish or man");
   const absl::Status printed = Print(text);
   if (!printed.ok()) return printed;
   return 0;

@@ -97,7 +97,7 @@ absl::Status SetStrace(const ControlChannel& channel, const FlagSet& flags) {
 absl::StatusOr<int> Run(const Invocation& invocation) {
   const FlagSet& flags = invocation.flags;
   if (!flags.GetBool("stacks") && !flags.GetBool("ps") && !flags.IsSet("strace")) {
-    return InvalidArgument("debug: give --stacks, --ps or --strace");
+    return InvalidArgument("give --stacks, --ps or --strace");
   }
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));

@@ -20,7 +20,8 @@ def test_no_verb(w):
 
 
 def test_unknown_verb(w):
-    expect_failure(w.run("frobnicate"), 'unknown command "frobnicate"')
+    expect_failure(w.run("frobnicate"), 'unknown command "frobnicate"; see')
+    expect_failure(w.run("rnu"), 'unknown command "rnu" (did you mean "run"?)')
 
 
 def test_unknown_global_flag(w):
@@ -29,7 +30,8 @@ def test_unknown_global_flag(w):
 
 
 def test_unknown_verb_flag(w):
-    expect_failure(w.run("list", "--nosuch"), "list: flag provided but not defined: --nosuch")
+    expect_failure(w.run("list", "--nosuch"), "list: flag provided but not defined: --nosuch; see")
+    expect_failure(w.run("debug", "--stack", "c1"), '--stack (did you mean "stacks"?)')
 
 
 def test_bad_flag_values(w):
@@ -94,6 +96,14 @@ def test_usage_error_is_in_log_too(w):
 
 def test_unwritable_log(w):
     expect_failure(w.run("list", globals_=["--log=/nonexistent/dir/log"]), "open log file /nonexistent/dir/log")
+
+
+def test_own_words_of_a_verb_are_named_once(w):
+    for args in (("completion", "fsh"), ("debug", "c1")):
+        outcome = w.run(*args)
+        expect_failure(outcome)
+        expect(outcome.stderr.count(args[0] + ": ") == 1, outcome)
+    expect_failure(w.run("do", ""), "do: the command's name is empty")
 
 
 def test_argument_counts(w):

@@ -19,11 +19,14 @@ constexpr FlagDef kFlags[] = {
     {"root", FlagKind::kString, "/", "", "host directory that becomes the root file system"},
     {"cwd", FlagKind::kString, ".", "", "working directory"},
     {"quiet", FlagKind::kBool, "false", "", "no messages of runsc's own; there are none", "", false},
-    {"force-overlay", FlagKind::kBool, "true", "", "keep every write in memory, whatever --overlay2 says"},
-    {"volume", FlagKind::kList, "", "", "SOURCE[:DESTINATION[:ro|rw]]: host directory whose writes are real", "v"},
+    {"force-overlay", FlagKind::kBool, "true", "",
+     "keep what is written to the root in memory, whatever --overlay2 says"},
+    {"volume", FlagKind::kList, "", "",
+     "SOURCE[:DESTINATION[:ro|rw]]: host directory whose writes are real, unless --overlay2=all:MEDIUM", "v"},
     {"uid-map", FlagKind::kString, "", "", "ids of a user namespace"},
     {"gid-map", FlagKind::kString, "", "", "ids of a user namespace"},
     {"ip", FlagKind::kString, "", "", "address of the container", "", false},
+    {"env", FlagKind::kList, "", "", "NAME[=value]: added to the environment; without value, the caller's", "e"},
     {"erofs", FlagKind::kString, "", "", "image that becomes the root file system"},
 };
 
@@ -34,11 +37,31 @@ absl::Status RefuseUnsupported(const FlagSet& flags) {
   return absl::OkStatus();
 }
 
-// Set for every command; what the caller exported is not the container's business.
-std::vector<std::string> Environment() {
+// Set for every command. What the caller exported is not the container's business, unless --env says so.
+std::vector<std::string> DefaultEnvironment() {
   const char* term = getenv("TERM");
   return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
           Cat("TERM=", term == nullptr || *term == '\0' ? "dumb" : term)};
+}
+
+// NAME=value as it is; NAME alone stands for the caller's variable, or for nothing when there is none.
+absl::StatusOr<std::vector<std::string>> Environment(const std::vector<std::string>& asked) {
+  std::vector<std::string> environment = DefaultEnvironment();
+  for (const std::string& text : asked) {
+    if (text.empty() || text[0] == '=') return InvalidArgument("--env: \"", text, "\" is not NAME[=value]");
+    if (text.find('=') != text.npos) {
+      environment.push_back(text);
+    } else if (const char* value = getenv(text.c_str()); value != nullptr) {
+      environment.push_back(Cat(text, "=", value));
+    }
+  }
+  return environment;
+}
+
+// --overlay2 with its scope and size, but in memory; at least the root is layered.
+std::string MemoryOverlay(const OverlayOption& asked) {
+  const bool all = asked.scope == OverlayOption::Scope::kAll;
+  return Cat("--overlay2=", all ? "all" : "root", ":memory,size=", asked.size_limit);
 }
 
 absl::StatusOr<SpecMount> ParseVolume(std::string_view text) {
@@ -59,7 +82,7 @@ absl::StatusOr<Spec> MakeSpec(const Invocation& invocation) {
   spec.process.emplace();
   spec.process->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
   spec.process->args.assign(invocation.args.begin(), invocation.args.end());
-  spec.process->env = Environment();
+  ASSIGN_OR_RETURN(spec.process->env, Environment(invocation.flags.GetList("env")));
   spec.process->capabilities = AllCapabilities();
   rlimit files = {};
   getrlimit(RLIMIT_NOFILE, &files);
@@ -87,10 +110,13 @@ absl::StatusOr<std::string> RandomId() {
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
   RETURN_IF_ERROR(RefuseUnsupported(invocation.flags));
+  if (invocation.args[0].empty()) return InvalidArgument("the command's name is empty");
   FlagSet globals = invocation.globals;
   if (invocation.flags.GetBool("force-overlay")) {
-    const std::string_view memory[] = {"--overlay2=root:memory"};
-    RETURN_IF_ERROR(globals.Parse(memory).status());
+    ASSIGN_OR_RETURN(const OverlayOption asked, ParseOverlayOption(globals.GetString("overlay2")));
+    const std::string memory = MemoryOverlay(asked);
+    const std::string_view arguments[] = {memory};
+    RETURN_IF_ERROR(globals.Parse(arguments).status());
   }
   RETURN_IF_ERROR(CheckSandboxFlags(globals));
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(globals)));

@@ -334,6 +334,38 @@ def test_do(w):
     expect(os.listdir(w.root) == [], os.listdir(w.root))
 
 
+def test_do_environment(w):
+    env = {**os.environ, "KEPT": "from outside", "SECRET": "s"}
+    outcome = w.run("do", "--env", "A=b=c", "-e", "KEPT", "-e", "ABSENT", "-e", "HOME=/h", "--", "env", env=env)
+    expect_success(outcome)
+    lines = outcome.stdout.split("\n")
+    expect("A=b=c" in lines and "KEPT=from outside" in lines, lines)
+    expect([line for line in lines if line.startswith(("HOME=", "SECRET", "ABSENT"))] == ["HOME=/h"], lines)
+    expect_failure(w.run("do", "-e", "=x", "true"), "--env")
+
+
+def test_do_overlay_of_every_mount(w):
+    shared = os.path.join(w.dir, "shared")
+    os.mkdir(shared)
+    script = ["--volume", f"{shared}:/mnt", "--", "/bin/sh", "-c", "echo x > /mnt/f && cat /mnt/f"]
+    expect_success(w.run("do", *script, globals_=["--overlay2=all:memory"]), "x\n")
+    expect(os.listdir(shared) == [], "--overlay2=all:memory let a write reach the host")
+    expect_success(w.run("do", *script), "x\n")
+    expect(os.listdir(shared) == ["f"], "a volume's writes are real")
+    outcome = w.run("do", "/bin/sh", "-c", "head -c 3000000 /dev/zero > /f", globals_=["--overlay2=root:self,size=1m"])
+    expect(outcome.code != 0 and "No space left" in outcome.stderr, outcome)
+
+
+def test_last_value_of_a_variable_counts(w):
+    spec = w.spec("/bin/sleep", "600", env=["PATH=/nowhere", "A=1", "PATH=/bin", "A=2"])
+    expect_success(w.run("create", "--bundle", w.bundle(spec), w.id()))
+    expect_success(w.run("start", "c1"))
+    outcome = w.run("exec", "--env", "A=3", "c1", "env")
+    expect_success(outcome)
+    expect(sorted(outcome.stdout.split()) == ["A=3", "HOME=/root", "PATH=/bin"], outcome)
+    expect_failure(w.run("exec", "--env", "PATH=/nowhere", "c1", "env"), "not found in $PATH")
+
+
 def test_owner_of_a_file_that_was_written(w):
     spec = w.spec("/bin/sh", "-c", "echo one > /v/f; echo two >> /v/f; chown 5:6 /v/f; ls -ln /v/f; cat /v/f",
                   capabilities={s: ["CAP_CHOWN"] for s in ("bounding", "effective", "permitted")})

@@ -15,7 +15,7 @@ absl::Status NotYet(std::string_view what) { return absl::UnimplementedError(Cat
 
 absl::Status CheckSandboxFlags(const FlagSet& globals) {
   const std::string& platform = globals.GetString("platform");
-  if (platform == "kvm") return NotYet(Cat("--platform=", platform));
+  if (platform == "kvm") return absl::UnimplementedError("--platform=kvm is not supported yet; use systrap");
   const absl::StatusOr<OverlayOption> overlay = ParseOverlayOption(globals.GetString("overlay2"));
   if (overlay.ok() && overlay->medium == OverlayOption::Medium::kDirectory) return NotYet("--overlay2 with dir=");
   const std::string& network = globals.GetString("network");

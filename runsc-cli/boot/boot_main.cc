@@ -1,10 +1,12 @@
 // Internal verb boot: the sentry process. Confines itself, assembles the kernel, makes the first container and exits
 // with the status of its init.
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <thread>
@@ -75,12 +77,22 @@ std::vector<UniqueFd> FdFlags(const Invocation& invocation, std::string_view nam
   return fds;
 }
 
+// A container without a UTS namespace of its own has the host's name, of which the sandbox's namespace is a copy.
+std::string HostNameOf(const Spec& spec) {
+  const auto& namespaces = spec.linux_.namespaces;
+  const bool own = std::ranges::any_of(namespaces, [](const SpecNamespace& ns) { return ns.type == "uts"; });
+  char name[HOST_NAME_MAX + 1] = {};
+  if (!spec.hostname.empty() || own || gethostname(name, HOST_NAME_MAX) != 0) return spec.hostname;
+  return name;
+}
+
 absl::Status ReadConfiguration(const Invocation& invocation, Sentry& sentry) {
   ASSIGN_OR_RETURN(std::string json, ReadFd(FdFlag(invocation, "spec-fd").get(), kMaxSpecBytes));
   ContainerParts& first = sentry.first;
   first.id = invocation.args[0];
   first.bundle = invocation.flags.GetString("bundle");
   ASSIGN_OR_RETURN(first.spec, ParseSpec(json));
+  first.spec.hostname = HostNameOf(first.spec);
   ASSIGN_OR_RETURN(first.plan, PlanMounts(first.spec, first.bundle));
   first.gofer_channels = FdFlags(invocation, "gofer-fd");
   for (const std::string& text : invocation.flags.GetList("cgroup-file")) {

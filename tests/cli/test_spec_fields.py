@@ -1,5 +1,6 @@
 """Fields of config.json that change what a container sees."""
 
+import os
 import re
 
 from harness import expect, expect_failure, expect_success
@@ -18,6 +19,17 @@ def refused(w, change, *texts):
     spec = w.spec()
     change(spec)
     expect_failure(w.run("run", "--bundle", w.bundle(spec), "x"), *texts)
+
+
+def test_host_name(w):
+    def without(*removed):
+        def change(spec):
+            del spec["hostname"]
+            spec["linux"]["namespaces"] = [ns for ns in spec["linux"]["namespaces"] if ns["type"] not in removed]
+        return change
+
+    expect_success(run(w, "hostname", without()), "runsc\n")
+    expect_success(run(w, "hostname", without("uts")), os.uname().nodename + "\n")
 
 
 def test_masked_paths(w):

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from harness import expect, expect_failure, expect_success, processes_of
+from harness import expect, expect_failure, expect_success, processes_of, wait_until
 
 
 class Tmpfs:
@@ -18,7 +18,9 @@ class Tmpfs:
         return self
 
     def __exit__(self, *_):
-        subprocess.run(["umount", self.path], check=True)
+        # A process of an ended sandbox may hold the directory for a moment longer.
+        wait_until(lambda: subprocess.run(["umount", self.path], stderr=subprocess.DEVNULL).returncode == 0,
+                   "the state directory to be free", seconds=60)
 
     def fill(self):
         with open(os.path.join(self.path, "full"), "wb", buffering=0) as file:

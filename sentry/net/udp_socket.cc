@@ -13,6 +13,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/multicast.h"
 #include "sentry/net/option_values.h"
+#include "sentry/net/timestamp.h"
 
 namespace runsc {
 namespace {
@@ -266,10 +267,9 @@ void UdpSocket::DescribeIp(const Datagram& datagram, ControlData& control) const
 
 void UdpSocket::DescribeArrival(const Datagram& datagram, ControlData& control) const {
   if (option(SOL_SOCKET, SO_TIMESTAMPNS)) {
-    control.items.push_back(Item(SOL_SOCKET, SO_TIMESTAMPNS, ToTimespec(datagram.arrived_ns)));
+    control.items.push_back(TimestampItem(SO_TIMESTAMPNS, datagram.arrived_ns));
   } else if (option(SOL_SOCKET, SO_TIMESTAMP)) {
-    const timespec ts = ToTimespec(datagram.arrived_ns);
-    control.items.push_back(Item(SOL_SOCKET, SO_TIMESTAMP, timeval{ts.tv_sec, ts.tv_nsec / 1000}));
+    control.items.push_back(TimestampItem(SO_TIMESTAMP, datagram.arrived_ns));
   }
   if (datagram.to.is_v4()) DescribeIp(datagram, control);
   if (domain() != AF_INET6) return;

@@ -31,6 +31,7 @@ struct UnixPacket {
   size_t charge = 0;
   // Of a stream: a byte out of band (MSG_OOB), which no read passes; once received on its own, an empty mark.
   enum class Urgent { kNot, kFresh, kTaken } urgent = Urgent::kNot;
+  int64_t sent_ns = 0;  // of a message whose receiver asks for it
 };
 
 class UnixEndpoint : public RefCounted {
@@ -76,6 +77,7 @@ class UnixEndpoint : public RefCounted {
 
   std::atomic<size_t> send_buffer{212992};  // net.core.wmem_default
   std::atomic<bool> urgent_inline{false};   // SO_OOBINLINE
+  std::atomic<int> timestamps{0};           // SO_TIMESTAMP or SO_TIMESTAMPNS: messages come with their time
   int TakeError();
   uint64_t ino = 0;  // for /proc/net/unix
   struct Status {    // a line of /proc/net/unix

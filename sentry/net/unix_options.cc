@@ -62,6 +62,9 @@ Result<std::optional<int>> UnixSocket::GetIntOption(int name) {
       return std::optional<int>(pass_credentials_.load());
     case kPassPidfd:
       return std::optional<int>(pass_pidfd_.load());
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+      return std::optional<int>(endpoint_->timestamps.load() == name);
     case SO_RCVLOWAT:
       return std::optional<int>(receive_low_water_.load());
     case SO_SNDLOWAT:
@@ -124,6 +127,10 @@ Result<void> UnixSocket::SetIntOption(Task& task, int name, int value) {
       } else {
         receive_buffer_ = BufferSizeOption(value, name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
       }
+      return {};
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+      endpoint_->timestamps = value != 0 ? name : 0;
       return {};
     case SO_RCVLOWAT:
       receive_low_water_ = value <= 0 ? 1 : value;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sentry/kernel/kernel.h"
+#include "sentry/net/timestamp.h"
 #include "sentry/net/unix_endpoint.h"
 #include "sentry/net/unix_garbage.h"
 
@@ -275,6 +277,7 @@ Result<size_t> UnixEndpoint::SendMessage(UnixEndpoint* to, SendRequest& request,
   if (packet.size != size) return Errno(EFAULT);
   packet.credentials = sender;
   packet.from = name();
+  if (target->timestamps.load() != 0) packet.sent_ns = Kernel::RealtimeNs();
   if (request.control != nullptr) packet.files = std::move(request.control->files);
   const auto queued = Enqueue(*target, packet);
   if (queued.ok()) return size;
@@ -303,6 +306,10 @@ Result<size_t> UnixEndpoint::ReceiveMessage(ReceiveRequest& request, bool want_c
   if (n < wanted) return Errno(EFAULT);
   if (n < size) request.out_flags |= MSG_TRUNC;
   if (want_credentials) request.control.credentials = packet->credentials;
+  if (const int option = timestamps.load(); option != 0) {
+    const int64_t sent_ns = packet->sent_ns != 0 ? packet->sent_ns : Kernel::RealtimeNs();
+    request.control.items.push_back(TimestampItem(option, sent_ns));
+  }
   if (packet->from != nullptr) request.from = packet->from->ToSocketAddress();
   const size_t result = request.flags & MSG_TRUNC ? size : n;
   const bool peek = request.flags & MSG_PEEK;

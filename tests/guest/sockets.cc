@@ -298,6 +298,69 @@ TEST(Credentials) {
   EXPECT_EQ(peer.pid, getpid());
 }
 
+// The one piece of ancillary data that came with a message of one byte; its type, or -1 when none came.
+int ReceiveTimed(int fd, void* data, size_t size) {
+  char control[64] = {}, c;
+  iovec io = {&c, 1};
+  msghdr message = {};
+  message.msg_iov = &io;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  EXPECT_EQ(recvmsg(fd, &message, 0), 1);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr) return -1;
+  EXPECT_EQ(header->cmsg_level, SOL_SOCKET);
+  EXPECT_EQ(header->cmsg_len, CMSG_LEN(size));
+  memcpy(data, CMSG_DATA(header), size);
+  return header->cmsg_type;
+}
+
+// The value of a switch of level SOL_SOCKET.
+int Switch(int fd, int name) {
+  int value = -1;
+  socklen_t length = sizeof(value);
+  EXPECT_OK(getsockopt(fd, SOL_SOCKET, name, &value, &length));
+  return value;
+}
+
+TEST(TimestampOfUnixMessages) {
+  Pair pair(SOCK_DGRAM);
+  const int on = 1, off = 0;
+  timespec before, after, sent = {};
+  EXPECT_OK(setsockopt(pair.b(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)));
+  clock_gettime(CLOCK_REALTIME, &before);
+  EXPECT_EQ(write(pair.a(), "x", 1), 1);
+  clock_gettime(CLOCK_REALTIME, &after);
+  EXPECT_EQ(ReceiveTimed(pair.b(), &sent, sizeof(sent)), SO_TIMESTAMPNS);
+  const auto ns = [](const timespec& t) { return t.tv_sec * 1000000000ll + t.tv_nsec; };
+  EXPECT(ns(before) <= ns(sent) && ns(sent) <= ns(after));
+
+  timeval coarse = {};
+  EXPECT_OK(setsockopt(pair.b(), SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on)));
+  EXPECT_EQ(Switch(pair.b(), SO_TIMESTAMP), 1);
+  EXPECT_EQ(Switch(pair.b(), SO_TIMESTAMPNS), 0);
+  EXPECT_EQ(write(pair.a(), "x", 1), 1);
+  EXPECT_EQ(ReceiveTimed(pair.b(), &coarse, sizeof(coarse)), SO_TIMESTAMP);
+  EXPECT(coarse.tv_sec >= sent.tv_sec);
+
+  EXPECT_OK(setsockopt(pair.b(), SOL_SOCKET, SO_TIMESTAMPNS, &off, sizeof(off)));
+  EXPECT_EQ(Switch(pair.b(), SO_TIMESTAMP), 0);
+  EXPECT_EQ(write(pair.a(), "x", 1), 1);
+  EXPECT_EQ(ReceiveTimed(pair.b(), &sent, sizeof(sent)), -1);
+}
+
+// A stream has no messages: the option is kept and nothing comes.
+TEST(TimestampOfUnixStreams) {
+  Pair pair(SOCK_STREAM);
+  const int on = 1;
+  timeval sent;
+  EXPECT_OK(setsockopt(pair.b(), SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on)));
+  EXPECT_EQ(Switch(pair.b(), SO_TIMESTAMP), 1);
+  EXPECT_EQ(write(pair.a(), "x", 1), 1);
+  EXPECT_EQ(ReceiveTimed(pair.b(), &sent, sizeof(sent)), -1);
+}
+
 TEST(Options) {
   Pair pair(SOCK_STREAM);
   int value;

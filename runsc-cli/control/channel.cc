@@ -155,7 +155,7 @@ absl::StatusOr<UniqueFd> BindControlSocket(int directory) {
   // The mode of the new node; the directory is 0700 besides.
   fchmod(fd.get(), 0600);
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return HostError(errno, "bind control socket");
+    return HostError(errno, "bind control socket %s", address.sun_path);
   }
   if (listen(fd.get(), kBacklog) != 0) return HostError(errno, "listen on control socket");
   return fd;

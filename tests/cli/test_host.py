@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 from harness import expect, expect_failure, expect_success
 
@@ -81,3 +82,10 @@ def test_install_makes_missing_files(w):
 
 def test_install_without_an_engine(w):
     expect_failure(w.run("install", "--config_file=", "--containerd-config="), "neither Docker nor containerd")
+
+
+def test_host_without_proc_is_named(w):
+    command = ["unshare", "--mount", "sh", "-c", 'umount -lR /proc && exec "$@"', "sh", *w.command("do", "true")]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    expect(done.returncode == 128 and "control socket /proc/self/fd/" in done.stderr, done)
+    expect(os.listdir(w.root) == [], os.listdir(w.root))

@@ -71,12 +71,23 @@ Result<std::string> CopyInOptional(Task& task, GuestAddr addr) {
   return task.CopyInString(addr, 4096);
 }
 
+// Others see the filesystem too, in namespaces the caller has no rights over. Which made it is not known, so one that
+// is not the first may not change its own either.
+Result<void> CheckMayChangeFileSystem(const Task& task) {
+  return task.creds()->HasIn(nullptr, CAP_SYS_ADMIN) ? Result<void>() : Errno(EPERM);
+}
+
 // With MS_BIND only the mount changes, else its filesystem too, as far as that has something to change.
 SyscallResult Remount(Task& task, const Path& target, uint64_t flags, const std::string& data) {
   if (target.dentry != target.mount->root()) return Errno(EINVAL);
   FileSystem& fs = *target.mount->fs();
-  if (!(flags & MS_BIND) && !data.empty() && fs.type() == "tmpfs") TRY(RemountTmpfs(fs, data));
-  if (Devpts* devpts = Devpts::From(fs); devpts && !(flags & MS_BIND)) devpts->Change(TRY(ParseDevptsOptions(data)));
+  Devpts* const devpts = Devpts::From(fs);
+  const bool resizes = !data.empty() && fs.type() == "tmpfs";
+  if (!(flags & MS_BIND) && (resizes || devpts != nullptr)) {
+    TRY(CheckMayChangeFileSystem(task));
+    if (resizes) TRY(RemountTmpfs(fs, data));
+    if (devpts != nullptr) devpts->Change(TRY(ParseDevptsOptions(data)));
+  }
   if (!(flags & kAtimeFlags)) flags |= target.mount->flags() & kAtimeFlags;  // nothing asked for: as it was
   TRY(task.vfs().Remount(target, flags & kMountFlags));
   return 0;

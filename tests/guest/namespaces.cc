@@ -14,6 +14,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -694,4 +695,23 @@ TEST(ParentDeathSignalReachesInit) {
   EXPECT_EQ(WaitStatus(parent), 0);
   char c;
   EXPECT_EQ(read(fds[0], &c, 1), 0);  // the child is gone too
+}
+
+// It is the same filesystem, seen from both sides.
+TEST(FilesystemsOfOthersAreNotReconfigured) {
+  if (!IsAdmin()) Skip("not root");
+  TempDir();
+  EXPECT_EQ(RunInChild([] {
+              CHECK(unshare(CLONE_NEWNS) == 0 && mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+              CHECK(mkdir("shared", 0755) == 0 && mount("shared", "shared", "tmpfs", 0, "size=64m") == 0);
+              CHECK(RunInChild([] {
+                      CHECK(BecomeRootOfUserNamespace() == 0 && unshare(CLONE_NEWNS) == 0);
+                      CHECK(mount("", "shared", nullptr, MS_REMOUNT, "size=4k") == -1 && errno == EPERM);
+                      return 0;
+                    }) == 0);
+              struct statfs info {};
+              CHECK(statfs("shared", &info) == 0 && info.f_blocks * info.f_bsize == 64 << 20);
+              return 0;
+            }),
+            0);
 }

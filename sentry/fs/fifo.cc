@@ -58,20 +58,19 @@ Result<void> AwaitPeer(Task& task, Pipe& pipe, EventMask events, uint32_t seen, 
   });
 }
 
+// What counts is who was there when our end came: who waited for us may have written and gone since.
 Result<void> AwaitWriter(Task& task, Pipe& pipe, PipeFile& file) {
-  const uint32_t seen = pipe.writer_openings();
-  if (pipe.writers() > 0) return {};
+  if (file.met().writers > 0) return {};
   if (file.nonblocking()) {
     file.IgnoreHangupUntilWriter();
     return {};
   }
-  return AwaitPeer(task, pipe, EPOLLIN, seen, [&] { return pipe.writer_openings(); });
+  return AwaitPeer(task, pipe, EPOLLIN, file.met().writer_openings, [&] { return pipe.writer_openings(); });
 }
 
-Result<void> AwaitReader(Task& task, Pipe& pipe) {
-  const uint32_t seen = pipe.reader_openings();
-  if (pipe.readers() > 0) return {};
-  return AwaitPeer(task, pipe, EPOLLOUT, seen, [&] { return pipe.reader_openings(); });
+Result<void> AwaitReader(Task& task, Pipe& pipe, PipeFile& file) {
+  if (file.met().readers > 0) return {};
+  return AwaitPeer(task, pipe, EPOLLOUT, file.met().reader_openings, [&] { return pipe.reader_openings(); });
 }
 
 }  // namespace
@@ -83,7 +82,7 @@ Result<RefPtr<File>> OpenFifo(Task& task, RefPtr<Inode> inode, const Path& path,
   if (access == O_WRONLY && (flags & O_NONBLOCK) && pipe->readers() == 0) return Errno(ENXIO);
   RefPtr<PipeFile> file = MakeRef<PipeFile>(pipe, std::move(inode), path, flags);
   if (access == O_RDONLY) TRY(AwaitWriter(task, *pipe, *file));
-  if (access == O_WRONLY) TRY(AwaitReader(task, *pipe));
+  if (access == O_WRONLY) TRY(AwaitReader(task, *pipe, *file));
   return RefPtr<File>(std::move(file));
 }
 

@@ -245,16 +245,18 @@ Result<size_t> Pipe::SetCapacity(uint64_t size) {
   return wanted;
 }
 
-void Pipe::AddEnds(bool reader, bool writer) {
-  if (reader) {
-    ++readers_;
-    ++reader_openings_;
-  }
-  if (writer) {
-    ++writers_;
-    ++writer_openings_;
+Pipe::Ends Pipe::AddEnds(bool reader, bool writer) {
+  Ends before;
+  {
+    std::lock_guard<std::mutex> lock(ends_mu_);
+    before = {readers_, writers_, reader_openings_, writer_openings_};
+    readers_ += reader;
+    writers_ += writer;
+    reader_openings_ += reader;
+    writer_openings_ += writer;
   }
   queue_.Notify(reader && writer ? EPOLLIN | EPOLLOUT : reader ? EPOLLOUT : EPOLLIN);
+  return before;
 }
 
 void Pipe::RemoveEnds(bool reader, bool writer) {

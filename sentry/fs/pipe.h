@@ -42,11 +42,17 @@ class Pipe : public RefCounted {
   // F_SETPIPE_SZ: rounds up. EBUSY when the content would not fit.
   Result<size_t> SetCapacity(uint64_t size);
 
-  void AddEnds(bool reader, bool writer);
+  // How many ends there are, and how many were ever made.
+  struct Ends {
+    int readers = 0, writers = 0;
+    uint32_t reader_openings = 0, writer_openings = 0;
+  };
+  // Returns the ends that were there when these came.
+  Ends AddEnds(bool reader, bool writer);
   void RemoveEnds(bool reader, bool writer);
   int readers() const { return readers_.load(); }
   int writers() const { return writers_.load(); }
-  // How many ends of the kind were ever made: a FIFO's opener waits for this to change.
+  // A FIFO's opener waits for the other kind's to change.
   uint32_t reader_openings() const { return reader_openings_.load(); }
   uint32_t writer_openings() const { return writer_openings_.load(); }
   EventMask ReadReadiness() const;  // without EPOLLHUP
@@ -102,6 +108,7 @@ class Pipe : public RefCounted {
   // The next byte to read: stored under read_mu_, or under write_mu_ while the pipe is empty.
   std::atomic<uint64_t> head_{0};
   std::atomic<uint64_t> tail_{0};  // next byte to write; stored under write_mu_
+  std::mutex ends_mu_;             // unranked leaf: ends come one after the other, each seen by the next
   std::atomic<int> readers_{0}, writers_{0};
   std::atomic<uint32_t> reader_openings_{0}, writer_openings_{0};
   WaitQueue queue_;

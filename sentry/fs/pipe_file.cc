@@ -26,9 +26,10 @@ class PipeInode : public AnonInode {
 }  // namespace
 
 PipeFile::PipeFile(RefPtr<Pipe> pipe, RefPtr<Inode> inode, const Path& path, int flags)
-    : File(path, flags), pipe_(std::move(pipe)), inode_(std::move(inode)) {
-  pipe_->AddEnds(readable(), writable());
-}
+    : File(path, flags),
+      pipe_(std::move(pipe)),
+      inode_(std::move(inode)),
+      met_(pipe_->AddEnds(readable(), writable())) {}
 
 PipeFile::~PipeFile() { pipe_->RemoveEnds(readable(), writable()); }
 

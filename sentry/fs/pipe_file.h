@@ -25,12 +25,15 @@ class PipeFile : public File {
   std::string Describe() const override;
 
   // A reader that came without waiting sees no hang-up before its first writer went (fifo(7)).
-  void IgnoreHangupUntilWriter() { quiet_at_ = pipe_->writer_openings(); }
+  void IgnoreHangupUntilWriter() { quiet_at_ = met_.writer_openings; }
+  // The ends that were there when this one came.
+  const Pipe::Ends& met() const { return met_; }
 
  private:
   static constexpr uint64_t kNotQuiet = ~uint64_t{0};
   const RefPtr<Pipe> pipe_;
   const RefPtr<Inode> inode_;
+  const Pipe::Ends met_;
   std::atomic<uint64_t> quiet_at_{kNotQuiet};
 };
 

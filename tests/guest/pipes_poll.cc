@@ -164,6 +164,36 @@ TEST(FifoRendezvous) {
   EXPECT_EQ(read(fd, buffer, 10), 0);
 }
 
+// A writer that waited for the reader may have written and gone before the reader looks for it.
+TEST(FifoWriterIsGoneBeforeItsReaderLooks) {
+  constexpr int kRounds = 2000;
+  ASSERT_OK(mkfifo("fifo", 0600));
+  Pipe next_round;
+  const pid_t writer = ASSERT_OK(fork());
+  if (writer == 0) {
+    close(next_round.writer());
+    for (char round; read(next_round.reader(), &round, 1) == 1;) {
+      const int fd = open("fifo", O_WRONLY);
+      if (write(fd, &round, 1) != 1) _exit(1);
+      close(fd);
+    }
+    _exit(0);
+  }
+  for (int i = 0; i < kRounds; ++i) {
+    char byte = static_cast<char>(i), got = 0;
+    EXPECT_EQ(write(next_round.writer(), &byte, 1), 1);
+    const int fd = EXPECT_OK(open("fifo", O_RDONLY));
+    EXPECT_EQ(read(fd, &got, 1), 1);
+    EXPECT_EQ(got, byte);
+    EXPECT_EQ(read(fd, &got, 1), 0);
+    close(fd);
+  }
+  close(next_round.writer());
+  int status;
+  EXPECT_EQ(waitpid(writer, &status, 0), writer);
+  EXPECT_EQ(status, 0);
+}
+
 TEST(EventfdCounts) {
   const int fd = ASSERT_OK(eventfd(3, EFD_NONBLOCK));
   uint64_t value = 4;

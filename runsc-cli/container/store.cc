@@ -15,11 +15,13 @@
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/container/container_id.h"
+#include "runsc-cli/oci/spec.h"
 
 namespace runsc {
 namespace {
 
 constexpr char kStateFile[] = "state.json";
+constexpr char kConfigFile[] = "config.json";
 constexpr size_t kMaxStateBytes = 4 << 20;
 
 absl::Status NoSuchContainer(std::string_view id) {
@@ -75,6 +77,14 @@ absl::StatusOr<ContainerState> StateDirectory::Read() const {
 
 absl::Status StateDirectory::Write(const ContainerState& state) const {
   return WriteFileAtomicAt(fd_.get(), kStateFile, StateToJson(state), 0600);
+}
+
+absl::Status StateDirectory::WriteConfig(const std::string& json) const {
+  return WriteFileAtomicAt(fd_.get(), kConfigFile, json, 0600);
+}
+
+absl::StatusOr<std::string> StateDirectory::ReadConfig() const {
+  return ReadFileAt(fd_.get(), kConfigFile, kMaxSpecBytes);
 }
 
 absl::Status StateDirectory::Remove() {

@@ -29,6 +29,9 @@ class StateDirectory {
 
   absl::StatusOr<ContainerState> Read() const;
   absl::Status Write(const ContainerState& state) const;
+  // config.json as the container was made of it, for later commands: the bundle may have changed, or be gone.
+  absl::StatusOr<std::string> ReadConfig() const;
+  absl::Status WriteConfig(const std::string& json) const;
   // Removes the directory; its contents are ours alone.
   absl::Status Remove();
   // Lets other commands in. Relock() fails with NotFound if the container was deleted meanwhile.

@@ -3,14 +3,11 @@
 #include <cstdio>
 
 #include "platform/host/status_util.h"
-#include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
 
 namespace runsc {
 namespace {
-
-constexpr char kKeptConfig[] = "config.json";
 
 HookPlace PlaceOf(const ContainerState& state, ContainerStatus status) {
   return {OciStateJson(state, status), state.bundle, ""};
@@ -26,11 +23,10 @@ std::string NetworkOf(const Spec& spec, const ContainerState& state) {
 
 // Of the kept config.json; none if there is none.
 SpecHooks KeptHooks(const StateDirectory& directory) {
-  const absl::StatusOr<std::string> json = ReadFileAt(directory.fd(), kKeptConfig, kMaxSpecBytes);
+  const absl::StatusOr<std::string> json = directory.ReadConfig();
   if (!json.ok()) return {};
   const absl::StatusOr<Spec> spec = ParseSpec(*json);
-  if (!spec.ok())
-    Log::ReportWarning(Cat("hooks: ", directory.path(), "/", kKeptConfig, ": ", MessageOf(spec.status())));
+  if (!spec.ok()) Log::ReportWarning(Cat("hooks: ", directory.path(), ": ", MessageOf(spec.status())));
   return spec.ok() ? spec->hooks : SpecHooks();
 }
 
@@ -55,11 +51,6 @@ absl::Status RunCreateHooks(const Spec& spec, const ContainerState& state, HookM
   RETURN_IF_ERROR(mounts.Enter());
   place.network = NetworkOf(spec, state);
   return RunHooks("createContainer", spec.hooks.create_container, place);
-}
-
-absl::Status KeepForHooks(const Spec& spec, const std::string& json, const StateDirectory& directory) {
-  if (spec.hooks.poststart.empty() && spec.hooks.poststop.empty()) return absl::OkStatus();
-  return WriteFileAtomicAt(directory.fd(), kKeptConfig, json, 0600);
 }
 
 absl::Status RunPoststartHooks(const StateDirectory& directory, const ContainerState& state) {

@@ -16,9 +16,6 @@ bool HasCreateHooks(const Spec& spec);
 // container is opened. `mounts`: entered for the last kind; the trees are to be opened in it.
 absl::Status RunCreateHooks(const Spec& spec, const ContainerState& state, HookMounts& mounts);
 
-// Puts aside config.json for the hooks that later commands run: the bundle may be gone by then.
-absl::Status KeepForHooks(const Spec& spec, const std::string& json, const StateDirectory& directory);
-
 // poststart. An error from version 1.3 of the specification on; before, failures are warnings.
 absl::Status RunPoststartHooks(const StateDirectory& directory, const ContainerState& state);
 

@@ -216,7 +216,7 @@ class Creation {
   absl::Status Record() {
     RETURN_IF_ERROR(directory_.Relock());
     state_.status = options_.start_now ? ContainerStatus::kRunning : ContainerStatus::kCreated;
-    RETURN_IF_ERROR(KeepForHooks(options_.bundle->spec, options_.bundle->json, directory_));
+    RETURN_IF_ERROR(directory_.WriteConfig(options_.bundle->json));
     RETURN_IF_ERROR(directory_.Write(state_));
     RETURN_IF_ERROR(SendPidfd(options_.pidfd_socket, monitor_.pid));
     if (options_.pid_file.empty()) return absl::OkStatus();

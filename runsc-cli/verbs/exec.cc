@@ -55,8 +55,8 @@ absl::StatusOr<std::string> ProcessText(const Invocation& invocation, StateStore
   const std::string& file = invocation.flags.GetString("process");
   if (!file.empty()) return ReadFileAt(AT_FDCWD, file, kMaxSpecBytes);
   if (invocation.args.size() < 2) return InvalidArgument("no command given, and no --process");
-  ASSIGN_OR_RETURN(const ContainerState state, store.Read(id));
-  ASSIGN_OR_RETURN(const std::string config, ReadFileAt(AT_FDCWD, Cat(state.bundle, "/config.json"), kMaxSpecBytes));
+  ASSIGN_OR_RETURN(const StateDirectory directory, store.OpenUnlocked(id));
+  ASSIGN_OR_RETURN(const std::string config, directory.ReadConfig());
   return ChangedProcess(config, ChangesOf(invocation));
 }
 

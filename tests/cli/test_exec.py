@@ -30,6 +30,12 @@ def test_runs_in_the_container(w):
     expect_success(w.run("exec", "c1", "cat", "/made"), "one\ntwo\n")
 
 
+def test_outlives_the_bundle(w):
+    start(w, env=["PATH=/bin", "A=kept"])
+    os.unlink(os.path.join(w.dir, "bundle", "config.json"))
+    expect_success(w.run("exec", "c1", "sh", "-c", "echo $A"), "kept\n")
+
+
 def test_exit_status(w):
     start(w)
     for script, code in (("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)):

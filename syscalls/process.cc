@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "sentry/fs/pidfd.h"
+#include "sentry/fs/proc_magic.h"
 #include "sentry/kernel/job_control.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
@@ -16,6 +17,7 @@
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/wait.h"
+#include "syscalls/copy_path.h"
 #include "syscalls/fd_util.h"
 #include "syscalls/handlers.h"
 #include "syscalls/identity.h"
@@ -258,7 +260,8 @@ SyscallResult SysExecve(Task& task, GuestAddr path, GuestAddr argv, GuestAddr en
 SyscallResult SysExecveat(Task& task, int dir_fd, GuestAddr path, GuestAddr argv, GuestAddr envp, int flags) {
   if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return Errno(EINVAL);
   std::string name = TRY(task.CopyInPath(path));
-  const Path start = TRY(StartOf(task, dir_fd, name));
+  const RefPtr<File> unnamed = TRY(UnnamedFile(task, dir_fd, name, flags));
+  const Path start = unnamed ? TRY(MagicPathOf(*unnamed)) : TRY(StartOf(task, dir_fd, name));
   return DoExec(task, start, std::move(name), argv, envp, flags);
 }
 

@@ -56,7 +56,7 @@ Result<void> MemfdInode::SetAttr(const AttrChange& change) {
 }
 
 Result<RefPtr<File>> MemfdInode::Open(Task& task, const Path& path, int flags) {
-  return RefPtr<File>(MakeRef<MemfdFile>(RefPtr<MemfdInode>(this), flags));
+  return RefPtr<File>(MakeRef<MemfdFile>(RefPtr<MemfdInode>(this), flags, path));
 }
 
 int MemfdInode::seals() const {
@@ -78,7 +78,8 @@ Result<void> MemfdInode::AddSeals(int seals) {
   return {};
 }
 
-MemfdFile::MemfdFile(RefPtr<MemfdInode> inode, int flags) : SeekableFile(Path(), flags), inode_(std::move(inode)) {}
+MemfdFile::MemfdFile(RefPtr<MemfdInode> inode, int flags, Path path)
+    : SeekableFile(std::move(path), flags), inode_(std::move(inode)) {}
 
 Result<void> MemfdFile::AddSeals(int seals) {
   if (!writable()) return Errno(EPERM);
@@ -129,6 +130,11 @@ Result<Mappable> MemfdFile::Mmap(uint64_t offset, uint64_t length, int prot, int
 Result<void> MemfdFile::Allocate(int mode, int64_t offset, int64_t length) {
   TRY(FromHost(fallocate(inode_->host_fd(), mode, offset, length)));
   return {};
+}
+
+RefPtr<File> NewProgramFile(Task& task, UniqueFd host_fd) {
+  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+  return MakeRef<MemfdFile>(MakeRef<MemfdInode>(task, std::move(host_fd), "program", 0555, kSeals), O_RDONLY);
 }
 
 constexpr int kLargeFile = 0100000;  // what F_GETFL shows of files opened by 64-bit programs

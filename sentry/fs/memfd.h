@@ -37,7 +37,8 @@ class MemfdInode : public AnonInode {
 
 class MemfdFile : public SeekableFile {
  public:
-  MemfdFile(RefPtr<MemfdInode> inode, int flags);
+  // `path`: how it was opened, through a magic link; none for the first one.
+  MemfdFile(RefPtr<MemfdInode> inode, int flags, Path path = Path());
 
   Result<Attr> GetAttr() override { return inode_->GetAttr(); }
   Result<void> SetAttr(const AttrChange& change) override { return inode_->SetAttr(change); }
@@ -57,6 +58,9 @@ class MemfdFile : public SeekableFile {
  private:
   const RefPtr<MemfdInode> inode_;
 };
+
+// A program that the runtime was given, in a sealed memfd of the host's.
+RefPtr<File> NewProgramFile(Task& task, UniqueFd host_fd);
 
 // `flags`: MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL, MFD_EXEC (validated by the caller).
 Result<RefPtr<File>> NewMemfd(Task& task, std::string name, unsigned flags);

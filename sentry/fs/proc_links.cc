@@ -13,10 +13,7 @@ class ProcLink : public ProcNode<SimpleNode> {
  public:
   ProcLink(SimpleFs& fs, const ProcTarget& target, ProcLinkKind kind, uint64_t ino)
       : ProcNode(target, fs, S_IFLNK | 0777, ino), kind_(kind) {}
-  Result<std::string> Readlink(Task& task) override {
-    const Path path = TRY(Find(task));
-    return task.vfs().PathName(path, task.fs().root());
-  }
+  Result<std::string> Readlink(Task& task) override { return NameOfTarget(TRY(Find(task)), task); }
   Result<std::optional<Path>> MagicLink(Task& task) override { return std::optional<Path>(TRY(Find(task))); }
   Result<RefPtr<File>> Open(Task&, const Path&, int) override { return Errno(ELOOP); }
 

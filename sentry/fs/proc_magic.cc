@@ -24,6 +24,8 @@ const Result<RefPtr<Mount>>& HiddenMount() {
   return *mount;
 }
 
+bool IsHidden(const Path& path) { return path.mount->fs()->type() == kHiddenType; }
+
 }  // namespace
 
 Result<Path> PathToUnnamed(RefPtr<Inode> inode, std::string name) {
@@ -32,10 +34,14 @@ Result<Path> PathToUnnamed(RefPtr<Inode> inode, std::string name) {
   return Path(std::move(mount), std::move(dentry));
 }
 
+std::string NameOfTarget(const Path& path, Task& reader) {
+  if (IsHidden(path)) return path.dentry->name();
+  return reader.vfs().PathName(path, reader.fs().root());
+}
+
 std::string NameOfFile(const File& file, Task& reader) {
   const Path& path = file.path();
-  const bool named = path && path.mount->fs()->type() != kHiddenType;
-  return named ? reader.vfs().PathName(path, reader.fs().root()) : file.Describe();
+  return path && !IsHidden(path) ? NameOfTarget(path, reader) : file.Describe();
 }
 
 Result<Path> MagicPathOf(File& file) {

@@ -262,6 +262,28 @@ TEST(ExecOfProcSelfExe) {
   EXPECT_EQ(WEXITSTATUS(status), 6);
 }
 
+HELPER(CheckMemoryProgram) {
+  char target[100] = {};
+  return readlink("/proc/self/exe", target, sizeof(target) - 1) > 0 && !strcmp(target, "/memfd:program (deleted)") ? 7
+                                                                                                                   : 8;
+}
+
+TEST(ExecOfAMemoryFile) {
+  const std::string self = ReadAll(SelfPath());
+  const int fd = ASSERT_OK(memfd_create("program", 0));
+  ASSERT(write(fd, self.data(), self.size()) == (ssize_t)self.size());
+  const std::string name = "/proc/self/fd/" + std::to_string(fd);
+  for (const bool by_name : {false, true}) {
+    const int status = RunInChild([&] {
+      char* argv[] = {(char*)"self", (char*)"--helper", (char*)"CheckMemoryProgram", nullptr};
+      if (by_name) execv(name.c_str(), argv);
+      syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+      return 99;
+    });
+    EXPECT_EQ(WEXITSTATUS(status), 7);
+  }
+}
+
 TEST(WritingARunningProgram) { EXPECT_ERRNO(open(SelfPath(), O_WRONLY), ETXTBSY); }
 
 TEST(SetIdBits) {

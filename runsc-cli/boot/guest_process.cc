@@ -10,6 +10,8 @@
 #include "runsc-cli/base/text.h"
 #include "runsc-cli/boot/guest_init.h"
 #include "runsc-cli/verbs/verb.h"
+#include "sentry/fs/memfd.h"
+#include "sentry/fs/proc_magic.h"
 #include "sentry/fs/stdio_file.h"
 #include "sentry/kernel/container_control.h"
 #include "sentry/kernel/pids.h"
@@ -58,22 +60,35 @@ absl::Status GuestProcess::TakeTerminal(UniqueFd host) {
   return absl::OkStatus();
 }
 
-absl::Status GuestProcess::TakeFds(std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited) {
-  if (spec_.terminal) {
-    RETURN_IF_ERROR(TakeTerminal(std::move(stdio[0])));
-  } else {
-    for (int number = 0; number < static_cast<int>(stdio.size()); ++number) {
-      inherited.push_back({number, std::move(stdio[static_cast<size_t>(number)])});
-    }
-  }
-  for (InheritedFd& fd : inherited) {
-    Result<RefPtr<File>> file = NewStdioFile(std::move(fd.host));
-    if (!file.ok()) return HostError(file.error().value(), "inherited descriptor %d", fd.number);
-    if (!init_.fds->InstallAt(fd.number, *file, false, RLIM_INFINITY).ok()) {
-      return absl::InternalError(Cat("inherited descriptor ", fd.number));
-    }
-  }
+absl::Status GuestProcess::TakeProgram(UniqueFd host) {
+  const RefPtr<File> file = NewProgramFile(task(), std::move(host));
+  const Result<Path> path = MagicPathOf(*file);
+  if (!path.ok()) return HostError(path.error().value(), "--exec-fd");
+  program_ = *path;
   return absl::OkStatus();
+}
+
+absl::Status GuestProcess::TakeInherited(InheritedFd fd) {
+  Result<RefPtr<File>> file = NewStdioFile(std::move(fd.host));
+  if (!file.ok()) return HostError(file.error().value(), "inherited descriptor %d", fd.number);
+  if (init_.fds->InstallAt(fd.number, *file, false, RLIM_INFINITY).ok()) return absl::OkStatus();
+  return absl::InternalError(Cat("inherited descriptor ", fd.number));
+}
+
+absl::Status GuestProcess::TakeFds(std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited) {
+  if (spec_.terminal) RETURN_IF_ERROR(TakeTerminal(std::move(stdio[0])));
+  for (int number = 0; !spec_.terminal && number < static_cast<int>(stdio.size()); ++number) {
+    RETURN_IF_ERROR(TakeInherited({number, std::move(stdio[static_cast<size_t>(number)])}));
+  }
+  UniqueFd program;
+  for (InheritedFd& fd : inherited) {
+    if (fd.number == kProgramNumber) {
+      program = std::move(fd.host);
+    } else {
+      RETURN_IF_ERROR(TakeInherited(std::move(fd)));
+    }
+  }
+  return program.valid() ? TakeProgram(std::move(program)) : absl::OkStatus();
 }
 
 absl::Status GuestProcess::FindProgram(std::string path) {
@@ -83,6 +98,7 @@ absl::Status GuestProcess::FindProgram(std::string path) {
   }
   AddHome(task(), init_);
   RETURN_IF_ERROR(CheckArgumentSize(init_, task().rlimit(RLIMIT_STACK)));
+  if (program_) return absl::OkStatus();
   ASSIGN_OR_RETURN(init_.path, runsc::FindProgram(task(), init_));
   return absl::OkStatus();
 }
@@ -101,7 +117,8 @@ void GuestProcess::OnLink(int signo) {
 }
 
 absl::Status GuestProcess::Run() {
-  RETURN_IF_ERROR(outside_->Exec(init_));
+  RETURN_IF_ERROR(program_ ? outside_->ExecProgram(init_, *program_) : outside_->Exec(init_));
+  program_.reset();
   return outside_->Start([self = shared_from_this()](int wait_status) { self->Ended(wait_status); });
 }
 

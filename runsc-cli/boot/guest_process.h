@@ -18,7 +18,7 @@
 
 namespace runsc {
 
-// A descriptor of the host, and the guest's number for it.
+// A descriptor of the host, and the guest's number for it (or kProgramNumber).
 struct InheritedFd {
   int number = -1;
   UniqueFd host;
@@ -37,7 +37,7 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   const SpecProcess& spec() const { return spec_; }
   // `stdio`: stdin, stdout, stderr; with process.terminal a host terminal, three times.
   absl::Status TakeFds(std::vector<UniqueFd> stdio, std::vector<InheritedFd> inherited);
-  // `path`: not to be looked for; "" means args[0].
+  // `path`: not to be looked for; "" means args[0], or the program that was among the descriptors.
   absl::Status FindProgram(std::string path = {});
   // Its monitor; it need not have one.
   void Attach(UniqueFd link);
@@ -58,6 +58,8 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   enum class Stage { kCreated, kStarting, kRunning, kExited };
 
   absl::Status TakeTerminal(UniqueFd host);
+  absl::Status TakeProgram(UniqueFd host);
+  absl::Status TakeInherited(InheritedFd fd);
   absl::Status Run();
   void OnLink(int signo);
   void Ended(int wait_status);
@@ -65,6 +67,7 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   MonitorLinks& links_;
   const SpecProcess spec_;
   InitProcess init_;
+  std::optional<Path> program_;              // instead of one that is looked for
   std::unique_ptr<OutsideProcess> outside_;  // until it runs
   RefPtr<ThreadGroup> group_;
   std::shared_ptr<Console> console_;

@@ -52,6 +52,9 @@ struct ControlHeader {
 };
 static_assert(sizeof(ControlHeader) == 20);
 
+// Instead of the guest's number of an inherited descriptor: it is the program to run, sealed, and not inherited.
+inline constexpr int32_t kProgramNumber = 0;
+
 struct ContainerRequest {
   std::string container;
   template <class V>

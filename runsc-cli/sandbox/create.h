@@ -19,6 +19,7 @@ struct CreateOptions {
   std::string console_socket;  // "" for none
   std::string pidfd_socket;    // gets a pidfd of the monitor; "" for none
   std::vector<FdMapping> inherited_fds;
+  UniqueFd program;         // as from TakeProgram
   bool start_now = false;   // run: start init as soon as the container is on record
   bool foreground = false;  // run: the caller stays, and the sandbox goes with it
 };

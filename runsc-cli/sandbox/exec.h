@@ -21,6 +21,7 @@ struct ExecOptions {
   std::string console_socket;     // "" for none
   std::string pidfd_socket;       // gets a pidfd of the monitor; "" for none
   std::vector<FdMapping> inherited_fds;
+  UniqueFd program;  // as from TakeProgram
 };
 
 struct ExecutedProcess {

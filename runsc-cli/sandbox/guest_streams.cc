@@ -4,6 +4,8 @@
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/text.h"
+#include "runsc-cli/control/protocol.h"
+#include "runsc-cli/sandbox/sealed_copy.h"
 
 namespace runsc {
 namespace {
@@ -35,6 +37,15 @@ absl::StatusOr<std::vector<FdMapping>> InheritedFds(int64_t preserved, const std
     RETURN_IF_ERROR(AddFd(list, "--pass-fd", {*host, *guest}));
   }
   return list;
+}
+
+absl::StatusOr<UniqueFd> TakeProgram(int64_t fd, std::vector<FdMapping>& list) {
+  if (fd < 0) return UniqueFd();
+  if (fd > kMost) return InvalidArgument("--exec-fd: there is no descriptor ", fd);
+  absl::StatusOr<UniqueFd> program = SealedCopyOfFile(static_cast<int>(fd));
+  if (!program.ok()) return absl::Status(program.status().code(), Cat("--exec-fd: ", MessageOf(program.status())));
+  list.push_back({program->get(), kProgramNumber});
+  return program;
 }
 
 absl::StatusOr<GuestStreams> GuestStreams::Open(const StreamOptions& options) {

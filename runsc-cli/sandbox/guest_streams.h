@@ -22,6 +22,10 @@ struct StreamOptions {
 // twice.
 absl::StatusOr<std::vector<FdMapping>> InheritedFds(int64_t preserved, const std::vector<std::string>& passed);
 
+// --exec-fd: a copy of the program behind descriptor `fd` is added to `list`, which does not own it. Nothing if `fd` is
+// negative.
+absl::StatusOr<UniqueFd> TakeProgram(int64_t fd, std::vector<FdMapping>& list);
+
 class GuestStreams {
  public:
   // As runc: a detached terminal needs a console socket, and nothing else may have one.

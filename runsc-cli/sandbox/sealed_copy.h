@@ -11,4 +11,7 @@ namespace runsc {
 // The bytes as a descriptor that nobody can change any more.
 absl::StatusOr<UniqueFd> SealedCopy(std::string_view bytes);
 
+// The same of all that is in a regular file, wherever its offset is.
+absl::StatusOr<UniqueFd> SealedCopyOfFile(int file);
+
 }  // namespace runsc

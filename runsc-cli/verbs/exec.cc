@@ -34,7 +34,7 @@ constexpr FlagDef kFlags[] = {
     {"cgroup", FlagKind::kList, "", "", "runc's", "", false},
     {"pidfd-socket", FlagKind::kString, "", "", "socket that gets a pidfd of the process"},
     {"pass-fd", FlagKind::kList, "", "", "M:N: host descriptor M as N in the container"},
-    {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run"},
+    {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run, instead of args[0]"},
 };
 
 ProcessChanges ChangesOf(const Invocation& invocation) {
@@ -74,11 +74,11 @@ absl::StatusOr<ExecOptions> OptionsOf(const Invocation& invocation, StateStore& 
   options.console_socket = flags.GetString("console-socket");
   options.pidfd_socket = flags.GetString("pidfd-socket");
   ASSIGN_OR_RETURN(options.inherited_fds, InheritedFds(flags.GetInt("preserve-fds"), flags.GetList("pass-fd")));
+  ASSIGN_OR_RETURN(options.program, TakeProgram(flags.GetInt("exec-fd"), options.inherited_fds));
   return options;
 }
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
-  if (invocation.flags.IsSet("exec-fd")) return absl::UnimplementedError("--exec-fd is not supported yet");
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ExecOptions options, OptionsOf(invocation, store));
   if (!options.detached) HoldForwardedSignals();

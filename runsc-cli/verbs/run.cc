@@ -14,11 +14,10 @@ constexpr FlagDef kFlags[] = {
     {"detach", FlagKind::kBool, "false", "", "do not wait for the container", "d"},
     {"keep", FlagKind::kBool, "false", "", "do not delete the container when its process ends"},
     {"no-subreaper", FlagKind::kBool, "false", "", "runc's", "", false},
-    {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run"},
+    {"exec-fd", FlagKind::kInt, "-1", "", "descriptor of the program to run, instead of args[0]"},
 };
 
 absl::StatusOr<int> Run(const Invocation& invocation) {
-  if (invocation.flags.IsSet("exec-fd")) return absl::UnimplementedError("--exec-fd is not supported yet");
   RETURN_IF_ERROR(CheckCreateFlags(invocation));
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(Bundle bundle, LoadBundle(invocation.flags.GetString("bundle")));
@@ -26,6 +25,7 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   CreateOptions options;
   options.bundle = &bundle;
   RETURN_IF_ERROR(SetCreateOptions(invocation, options));
+  ASSIGN_OR_RETURN(options.program, TakeProgram(invocation.flags.GetInt("exec-fd"), options.inherited_fds));
   options.start_now = true;
   if (!invocation.flags.GetBool("detach")) {
     return RunForeground(store, std::move(options), invocation.flags.GetBool("keep"));

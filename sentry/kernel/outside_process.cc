@@ -1,5 +1,7 @@
 #include "sentry/kernel/outside_process.h"
 
+#include <fcntl.h>
+
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +50,10 @@ RefPtr<ThreadGroup> NewGroup(Kernel& kernel, int pid, const InitProcess& init, c
   return group;
 }
 
+absl::Status ExecError(const InitProcess& init, Errno error) {
+  return absl::FailedPreconditionError(absl::StrCat("exec ", init.args[0], ": ", std::strerror(error.value())));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<OutsideProcess>> OutsideProcess::New(Kernel& kernel, const InitProcess& init,
@@ -94,13 +100,18 @@ void OutsideProcess::Withdraw() {
   group->leader = nullptr;
 }
 
-absl::Status OutsideProcess::Exec(const InitProcess& init) {
+absl::Status OutsideProcess::EnterDirectory(const InitProcess& init) {
   if (init.args.empty()) return absl::InvalidArgumentError("no command to run");
   const auto cwd = task_->vfs().Lookup(task_->resolver(), task_->fs().root(), init.cwd, Vfs::kDirectory);
   if (!cwd.ok()) {
     return absl::NotFoundError(absl::StrCat("working directory ", init.cwd, ": ", std::strerror(cwd.error().value())));
   }
   task_->fs().set_cwd(*cwd);
+  return absl::OkStatus();
+}
+
+absl::Status OutsideProcess::Exec(const InitProcess& init) {
+  if (absl::Status entered = EnterDirectory(init); !entered.ok()) return entered;
   Errno error(ENOENT);
   for (const std::string& candidate : Candidates(init)) {
     const auto result = task_->Exec(task_->fs().cwd(), candidate, init.args, init.env, 0);
@@ -111,7 +122,16 @@ absl::Status OutsideProcess::Exec(const InitProcess& init) {
     // As execvp: a refusal is remembered, absence is not.
     if (error == Errno(ENOENT) || !(result.error() == Errno(ENOENT))) error = result.error();
   }
-  return absl::FailedPreconditionError(absl::StrCat("exec ", init.args[0], ": ", std::strerror(error.value())));
+  return ExecError(init, error);
+}
+
+absl::Status OutsideProcess::ExecProgram(const InitProcess& init, const Path& program) {
+  if (absl::Status entered = EnterDirectory(init); !entered.ok()) return entered;
+  const auto result = task_->Exec(program, "", init.args, init.env, AT_EMPTY_PATH);
+  if (!result.ok()) return ExecError(init, result.error());
+  task_->run().registers_replaced = false;
+  task_->set_name(init.args[0].substr(init.args[0].rfind('/') + 1));
+  return absl::OkStatus();
 }
 
 Result<void> OutsideProcess::PublishLocked() {

@@ -30,11 +30,14 @@ class OutsideProcess {
 
   // Loads `init`'s program. The error names the cause ("exec /bin/x: no such file").
   absl::Status Exec(const InitProcess& init);
+  // The same with a program that need not have a name in the process' root.
+  absl::Status ExecProgram(const InitProcess& init, const Path& program);
   // `on_exit`: called once, with no lock held, by the last thread of the process.
   absl::Status Start(std::function<void(int wait_status)> on_exit);
 
  private:
   OutsideProcess(Kernel& kernel, RefPtr<Task> task) : kernel_(kernel), task_(std::move(task)) {}
+  absl::Status EnterDirectory(const InitProcess& init);
   Result<void> PublishLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
   void Withdraw();
 

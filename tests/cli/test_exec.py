@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 
-from harness import expect, expect_failure, expect_success, wait_until
+from harness import BUSYBOX, Outcome, expect, expect_failure, expect_success, wait_until
 
 
 def start(w, *args, **process):
@@ -112,6 +113,26 @@ def with_descriptor_3(w, path, *args):
     argv = ["/bin/sh", "-c", f'exec "$@" 3>>{path}', "sh", *w.command(*args)]
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.run(argv, timeout=60, **quiet).returncode
+
+
+def test_program_by_descriptor(w):
+    """A program that the container's root does not have."""
+    start(w)
+    program = os.path.join(w.dir, "program")
+    shutil.copy(BUSYBOX, program)
+    with open(program, "rb") as file, open(os.devnull) as device:
+        def run(verb, fd, *args):
+            argv = w.command(verb, f"--exec-fd={fd}", *args)
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=device, pass_fds=[file.fileno()])
+            return Outcome(argv, done.returncode, done.stdout, done.stderr, 0)
+
+        for user in ("0", "1000"):
+            expect_success(run("exec", file.fileno(), "--user", user, "c1", "/nowhere/echo", "hello"), "hello\n")
+        expect_success(run("exec", file.fileno(), "c1", "/nowhere/ls", "/proc/self/fd"), "0\n1\n2\n3\n")
+        bundle = w.bundle(w.spec("/nowhere/cat", "/proc/1/comm"), name="other")
+        expect_success(run("run", file.fileno(), "--bundle", bundle, w.id("c2")), "cat\n")
+        expect_failure(run("exec", 77, "c1", "true"), "--exec-fd: descriptor 77: Bad file descriptor")
+        expect_failure(run("exec", 0, "c1", "true"), "--exec-fd: not a regular file")
 
 
 def test_preserved_descriptors(w):

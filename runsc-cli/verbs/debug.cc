@@ -50,7 +50,8 @@ struct DirCloser {
   void operator()(DIR* dir) const { closedir(dir); }
 };
 
-// As the host's kernel sees them: where it is that they wait.
+// As the host's kernel sees them: where it is that they wait. Frames of the sentry's functions are not shown: a thread
+// would have to unwind its own stack, in a handler of a signal that ends host calls early in code that has no signals.
 std::string SandboxThreads(const ContainerState& state) {
   std::string out = Cat("sandbox, host pid ", state.sandbox.pid, ":\n");
   std::unique_ptr<DIR, DirCloser> tasks(opendir(Cat("/proc/", state.sandbox.pid, "/task").c_str()));

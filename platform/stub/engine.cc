@@ -173,6 +173,7 @@ absl::Status Engine::SpawnFirst() {
 // Spawns the first stub itself: the host ends a stub when the thread that made it ends.
 void Engine::WatcherMain(absl::Status* started, uint32_t* ready) {
   pthread_setname_np(pthread_self(), "stub-watcher");
+  maker_ = {getpid(), gettid()};
   *started = SpawnFirst();
   const bool ok = started->ok();
   __atomic_store_n(ready, 1, __ATOMIC_RELEASE);
@@ -243,22 +244,26 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent, std::span
        static_cast<uint64_t>(resources_.commands.read_only_fd()), static_cast<uint64_t>(resources_.commands.fd())},
       0};
   MutexLock lock(fork_mu_);
+  const Result<void> adopted = AdoptForked(parent, op, *child);
+  if (!adopted.ok()) {
+    SettleFailedFork(parent, std::move(child));
+    return adopted.error();
+  }
+  if (!Watch(child)) return Errno(EAGAIN);
+  return child;
+}
+
+Result<void> Engine::AdoptForked(StubProcess& parent, const HelperOp& fork, StubProcess& child) {
   std::vector<int64_t> results;
-  TRY(parent.helper().Run(std::span(&op, 1), &results));
+  TRY(parent.helper().Run(std::span(&fork, 1), &results));
   if (results.empty()) return Errno(ESRCH);
   if (results[0] < 0 && results[0] >= -4095) return Errno(static_cast<int>(-results[0]));
   // The number comes from memory the guest can write. Only a child of ours that we do not watch yet
   // can be the new one; with anything else the stub has disqualified itself.
   const pid_t pid = static_cast<pid_t>(results[0]);
-  siginfo_t unused;
-  const bool is_child =
-      pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
-  if (!is_child || !child->Adopt(pid, options_.traced)) {
-    parent.Kill();
-    return Errno(EAGAIN);
-  }
-  if (!Watch(child)) return Errno(EAGAIN);
-  return child;
+  if (IsChild(pid) && child.Adopt(pid, options_.traced)) return {};
+  parent.Kill();
+  return Errno(EAGAIN);
 }
 
 Result<std::unique_ptr<StubFamily>> Engine::NewFamily() {

@@ -64,6 +64,13 @@ class Engine {
   bool Watch(const std::shared_ptr<StubProcess>& process);
   void WatcherMain(absl::Status* started, uint32_t* ready);
   void HandleExit(int pidfd);
+  Result<void> AdoptForked(StubProcess& parent, const HelperOp& fork, StubProcess& child)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(fork_mu_);
+  // failed_fork.cc
+  void SettleFailedFork(StubProcess& parent, std::shared_ptr<StubProcess> child)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(fork_mu_);
+  bool HelperIsThrough(StubProcess& stub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(fork_mu_);
+  bool EndLostChildren() ABSL_EXCLUSIVE_LOCKS_REQUIRED(fork_mu_);
   void KillAll();
 
   const EngineOptions options_;
@@ -74,8 +81,13 @@ class Engine {
   uint64_t secret_ = 0;
   std::unique_ptr<StubFamily> first_;
   std::thread watcher_;
+  struct {
+    pid_t pid = 0, tid = 0;
+  } maker_;  // the watcher: stubs are its children
 
   Mutex fork_mu_{LockRank::kPlatformFork};  // one fork at a time, so a new child can be told
+  unsigned marks_ ABSL_GUARDED_BY(fork_mu_) = 0;
+  std::vector<std::shared_ptr<StubProcess>> unsettled_ ABSL_GUARDED_BY(fork_mu_);  // may have children nobody knows
   Mutex mu_{LockRank::kPlatformPool};
   std::unordered_map<int, std::shared_ptr<StubProcess>> watched_ ABSL_GUARDED_BY(mu_);  // by pidfd
 };

@@ -1,6 +1,8 @@
 // See helper.h.
 #include "platform/stub/helper.h"
 
+#include <sys/uio.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -35,12 +37,15 @@ void Helper::Wake() {
 
 // The results are the stub's word: bounded here, judged by whoever uses them.
 Result<void> Helper::Collect(std::vector<int64_t>* results) {
+  // The host may tell of its end only when other threads of the stub have been reaped, perhaps by who waits here; and
+  // as long as they run they can undo what MarkDead has written.
+  constexpr timespec kLookAgain = {1, 0};
   const uint32_t sequence = commands_->sequence;
-  for (;;) {
+  for (bool waited = false;; waited = true) {
     const uint32_t seen = __atomic_load_n(&ack_->sequence, __ATOMIC_ACQUIRE);
     if (seen == sequence) break;
-    if (dead_.load()) return Errno(ESRCH);
-    FutexWait(&ack_->sequence, seen);
+    if (dead_.load() || (waited && IsGone())) return Errno(ESRCH);
+    FutexWait(&ack_->sequence, seen, &kLookAgain);
   }
   if (results == nullptr) return {};
   const uint32_t done = __atomic_load_n(&ack_->done, __ATOMIC_RELAXED);
@@ -90,6 +95,12 @@ Result<int64_t> Helper::RunWithData(HelperOp op, int data_arg, std::span<const s
   TRY(Collect(&done));
   if (done.empty()) return Errno(ESRCH);
   return done[0];
+}
+
+bool Helper::IsGone() const {
+  char byte;
+  const iovec ours{&byte, 1}, theirs{reinterpret_cast<void*>(STUB_COMMAND), 1};
+  return tid_ != 0 && process_vm_readv(tid_, &ours, 1, &theirs, 1, 0) < 0 && errno == ESRCH;
 }
 
 void Helper::MarkDead() {

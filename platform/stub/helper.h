@@ -30,6 +30,8 @@ class Helper {
 
   // The stub is gone: ends every wait, now and later.
   void MarkDead();
+  // Its host thread has no memory any more: it does and says nothing.
+  bool IsGone() const;
 
   stub::InfoPage& info() const { return *info_; }
   // The helper thread, once it exists.

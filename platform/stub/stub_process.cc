@@ -25,12 +25,22 @@ void PidTable::Remove(pid_t pid) {
   pids_.erase(pid);
 }
 
+bool PidTable::Contains(pid_t pid) {
+  MutexLock lock(mu_);
+  return pids_.count(pid) > 0;
+}
+
+bool IsChild(pid_t pid) {
+  siginfo_t unused;
+  return pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+}
+
 StubProcess::StubProcess(StubResources& resources, uint32_t command_index)
     : resources_(resources), command_index_(command_index), helper_(resources.commands.piece(command_index)) {}
 
 StubProcess::~StubProcess() {
   if (pid_ > 0) {
-    if (alive()) kill(pid_, SIGKILL);
+    kill(pid_, SIGKILL);  // also one that could not be watched
     siginfo_t info;
     while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | __WALL) != 0 && errno == EINTR) {
     }

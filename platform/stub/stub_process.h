@@ -35,11 +35,15 @@ class PidTable {
  public:
   bool Insert(pid_t pid);  // false if it is there already
   void Remove(pid_t pid);
+  bool Contains(pid_t pid);
 
  private:
   Mutex mu_{LockRank::kPlatformPool};
   std::unordered_set<pid_t> pids_ ABSL_GUARDED_BY(mu_);
 };
+
+// A child of ours that was not reaped.
+bool IsChild(pid_t pid);
 
 // What stubs are made of; outlives them all.
 struct StubResources {

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -121,6 +122,27 @@ TEST_P(EngineTest, JumpsIntoTheStub) {
   ExpectOk("jumps", step ? step : "23");
 }
 TEST_P(EngineTest, ScribblesOverItsSlot) { ExpectOk("scribbles"); }
+// Of any thread of this process.
+size_t CountChildren() {
+  size_t count = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream list(task.path() / "children");
+    for (pid_t pid; list >> pid;) ++count;
+  }
+  return count;
+}
+
+// They fork as fast as they can, and have the engine believe what it likes of it.
+TEST_P(EngineTest, LiesAboutForks) {
+  ExpectOk("hello");
+  const size_t usual = CountChildren();
+  ExpectOk("lies");
+  constexpr size_t kReady = 4;  // made ahead, and those of the last processes, on their way out
+  for (int i = 0; i < 3000 && CountChildren() > usual + kReady; ++i) usleep(10'000);
+  EXPECT_LE(CountChildren(), usual + kReady);
+  ExpectOk("forks");
+}
+
 // The engine binds threads to CPUs by the number it was given.
 TEST_P(EngineTest, LiesAboutThreads) {
   if (GetParam() == EngineKind::kPtrace) GTEST_SKIP() << "a tracer looks at the thread itself";
@@ -251,6 +273,35 @@ TEST_P(EngineTest, StartsWithASealedVdso) {
   waitpid(child, &status, 0);
   if (status == 77 << 8) GTEST_SKIP() << "the host has no mseal";
   EXPECT_EQ(status, 0);
+}
+
+// A directory like /proc whose self/maps has nothing of the vDSO.
+std::filesystem::path ProcWithoutVdso() {
+  std::string made = testing::TempDir() + "proc-XXXXXX";
+  if (mkdtemp(made.data()) == nullptr) return {};
+  const std::filesystem::path self = std::filesystem::path(made) / "self";
+  std::filesystem::create_directory(self);
+  std::filesystem::create_symlink("/proc/self/fd", self / "fd");
+  std::ifstream maps("/proc/self/maps");
+  std::ofstream shown(self / "maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("[v") == line.npos) shown << line << '\n';
+  }
+  return made;
+}
+
+// As on a host that was started with vdso=0.
+TEST_P(EngineTest, StartsWithoutAVdso) {
+  ExpectOk("clocks");
+  const std::filesystem::path made = ProcWithoutVdso();
+  const UniqueFd proc(open(made.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(proc.valid());
+  platform_ = NewEngine(GetParam(), proc.get());
+  std::filesystem::remove_all(made);
+  ASSERT_NE(platform_, nullptr);
+  EXPECT_EQ(platform_->layout().vdso_addr, 0u);
+  ExpectOk("clocks");
+  ExpectOk("forks");
 }
 
 std::string NameOf(const testing::TestParamInfo<EngineKind>& info) {

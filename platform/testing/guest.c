@@ -148,6 +148,16 @@ static int spin(void) {  // interrupted from outside all the time
   return 0;
 }
 
+static int clocks(void) {  // by the vDSO, or by calls where there is none
+  double last = now();
+  for (int i = 0; i < 1000; i++) {
+    const double next = now();
+    EXPECT(next >= last && next > 0);
+    last = next;
+  }
+  return 0;
+}
+
 static int faults(void) {
   struct {
     int signal;
@@ -292,33 +302,57 @@ static int scribbles(void) {
   return 0;
 }
 
-// A thread answers in the helper's place that the new thread is number 1: not one of ours.
-static void* thread_liar(void* x) {
-  volatile uint32_t* command = (void*)(STUB + 0x100000);
-  volatile uint32_t* ack = (void*)(STUB + 0x103000);
-  volatile int64_t* result = (void*)(STUB + 0x103040);
-  while (!__atomic_load_n((int*)x, __ATOMIC_ACQUIRE)) {
-    *result = 1;
-    ack[1] = 1;
-    ack[0] = *command;
+// A thread answers in the helper's place while another forks. Nothing it says may leave a child behind.
+struct helper_pages {
+  uint32_t sequence, count;
+  char rest[0x3000 - 8];
+  uint32_t ack, done, pad[14];
+  int64_t results[400];
+};
+static void* liar(void* x) {
+  volatile struct helper_pages* pages = (void*)(STUB + 0x100000);
+  const int64_t answers[] = {-EAGAIN, 1, -ENOMEM, 1 << 30};
+  for (unsigned i = 0;; i++) {
+    pages->results[0] = answers[i % 4];
+    pages->done = 1;
+    if (i % 8 < 4) pages->ack = pages->sequence;
   }
   return x;
 }
-static void* waits(void* x) {
-  while (!__atomic_load_n((int*)x, __ATOMIC_ACQUIRE)) usleep(1000);
+static void lie(unsigned at) {
+  pthread_t t;
+  if (pthread_create(&t, 0, liar, 0) != 0) _exit(8);
+  for (;;) {
+    if (fork() == 0) _exit(0);
+  }
+}
+static int lies(void) {
+  run_attackers(lie, 0, 1, 4, 150000);
+  return 0;
+}
+// A thread answers in the helper's place that the new thread is number 1: not one of ours.
+static void* thread_liar(void* x) {
+  volatile struct helper_pages* pages = (void*)(STUB + 0x100000);
+  while (!__atomic_load_n((int*)x, __ATOMIC_ACQUIRE)) {
+    pages->results[0] = 1;
+    pages->done = 1;
+    pages->ack = pages->sequence;
+  }
   return x;
 }
-// Threads that stay: one that ended would be used again, without a question to the helper.
+static void* does_nothing(void* x) { return x; }
 static int lies_about_threads(void) {
-  enum { MOST = 1000 };
-  static pthread_t threads[MOST];
   static int stop;
-  int count = 0;
-  EXPECT(pthread_create(&threads[count++], 0, thread_liar, &stop) == 0);
-  while (count < MOST && pthread_create(&threads[count], 0, waits, &stop) == 0) count++;
+  int refused = 0;
+  pthread_t t, other;
+  EXPECT(pthread_create(&t, 0, thread_liar, &stop) == 0);
+  for (int i = 0; i < 100000 && !refused; i++) {
+    refused = pthread_create(&other, 0, does_nothing, 0) != 0;
+    if (!refused) pthread_join(other, 0);
+  }
   __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-  for (int i = 0; i < count; i++) EXPECT(pthread_join(threads[i], 0) == 0);
-  EXPECT(count < MOST);
+  EXPECT(pthread_join(t, 0) == 0);
+  EXPECT(refused);
   return 0;
 }
 
@@ -495,6 +529,7 @@ int main(int argc, char** argv) {
   if (!strcmp(what, "fp")) r = fp();
   if (!strcmp(what, "spin")) r = spin();
   if (!strcmp(what, "faults")) r = faults();
+  if (!strcmp(what, "clocks")) r = clocks();
   if (!strcmp(what, "memory")) r = memory();
   if (!strcmp(what, "odd_entries")) r = odd_entries();
   if (!strcmp(what, "futexes")) r = futexes();
@@ -504,6 +539,7 @@ int main(int argc, char** argv) {
   }
   if (!strcmp(what, "jumps")) r = jumps(atoi(argv[2]));
   if (!strcmp(what, "scribbles")) r = scribbles();
+  if (!strcmp(what, "lies")) r = lies();
   if (!strcmp(what, "lies_about_threads")) r = lies_about_threads();
   if (!strcmp(what, "rogue_helper")) r = rogue_helper(strtoul(argv[2], 0, 16));
   if (!strcmp(what, "fork_and_hang")) {

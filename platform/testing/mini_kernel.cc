@@ -388,6 +388,11 @@ int64_t MiniKernel::Dispatch(Task& task, uint64_t number, Args a, bool* gone) {
       std::string data(std::min<uint64_t>(a[2], 1 << 20), static_cast<char>('a' + a[3] % 26));
       return CopyOut(task, a[1], data.data(), data.size()) ? static_cast<int64_t>(data.size()) : -EFAULT;
     }
+    case SYS_clock_gettime: {
+      timespec now{};
+      if (clock_gettime(static_cast<clockid_t>(a[0]), &now) != 0) return -errno;
+      return CopyOut(task, a[1], &now, sizeof now) ? 0 : -EFAULT;
+    }
     case SYS_clock_nanosleep:
       usleep(1000);
       return 0;

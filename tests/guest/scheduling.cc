@@ -217,15 +217,16 @@ TEST(KcmpNeedsRightsOverBoth) {
 }
 
 TEST(PersonalityOfOtherSystemsIsTaken) {
+  constexpr unsigned kOther = unsigned{PER_LINUX32} | STICKY_TIMEOUTS;
   EXPECT_EQ(personality(PER_BSD), 0);
-  EXPECT_EQ(personality(PER_LINUX32 | STICKY_TIMEOUTS), PER_BSD);
-  EXPECT_EQ(personality(0xffffffff), PER_LINUX32 | STICKY_TIMEOUTS);
+  EXPECT_EQ(personality(kOther), PER_BSD);
+  EXPECT_EQ(personality(0xffffffff), static_cast<int>(kOther));
 }
 
 TEST(PersonalityMayClaimAnOldRelease) {
   utsname now, old;
   EXPECT_OK(uname(&now));
-  EXPECT_EQ(personality(PER_LINUX | UNAME26), 0);
+  EXPECT_EQ(personality(unsigned{PER_LINUX} | UNAME26), 0);
   EXPECT_OK(uname(&old));
   unsigned minor = 0;
   EXPECT_EQ(sscanf(now.release, "%*u.%u", &minor), 1);

@@ -288,6 +288,89 @@ TEST(TcpPortsConflictByTheRules) {
   EXPECT_ERRNO(bind(third, Generic(foreign), sizeof(foreign)), EADDRNOTAVAIL);
 }
 
+namespace {
+
+int BindTo(int port, bool reuse = false) {
+  const int fd = ASSERT_OK(socket(AF_INET, SOCK_STREAM, 0));
+  EXPECT_OK(SetOption(fd, SOL_SOCKET, SO_REUSEADDR, reuse));
+  const sockaddr_in at = Loopback(port);
+  const int result = bind(fd, Generic(at), sizeof(at));
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
+// Whether /proc/net/tcp has a socket that nobody has open, from this port, in the state.
+bool LeftBehind(int port, const char* state) {
+  char start[64];
+  snprintf(start, sizeof(start), ": 0100007F:%04X ", port);
+  const std::string text = guest::ReadAll("/proc/net/tcp");
+  for (size_t at = text.find(start); at != text.npos; at = text.find(start, at + 1)) {
+    unsigned shown, timer, uid, timeout, ino;
+    const char* fields = text.c_str() + at + strlen(start) + strlen("0100007F:FFFF ");
+    if (sscanf(fields, "%x %*x:%*x %x:%*x %*x %u %u %u", &shown, &timer, &uid, &timeout, &ino) != 5) continue;
+    if (shown == strtoul(state, nullptr, 16) && timer == 3 && ino == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST(TcpTimeWaitIsOfTheSideThatClosesFirst) {
+  Pair pair = Connected();
+  const int client_port = PortOf(pair.client), server_port = PortOf(pair.server);
+  close(pair.client);
+  EXPECT(guest::Eventually([&] { return LeftBehind(client_port, "05"); }));  // FIN_WAIT2
+  EXPECT_EQ(Receive(pair.server), "");
+  close(pair.server);
+  EXPECT(guest::Eventually([&] { return LeftBehind(client_port, "06"); }));  // TIME_WAIT
+  EXPECT_ERRNO(BindTo(client_port), EADDRINUSE);
+  EXPECT_OK(BindTo(server_port));
+}
+
+TEST(TcpTimeWaitOfAServerAllowsReuse) {
+  const int listener = Listener();
+  EXPECT_OK(SetOption(listener, SOL_SOCKET, SO_REUSEADDR, 1));
+  const int port = PortOf(listener), client = ConnectTo(port);
+  const int server = ASSERT_OK(accept(listener, nullptr, nullptr));
+  close(listener);
+  shutdown(server, SHUT_WR);
+  EXPECT_EQ(Receive(client), "");
+  close(client);
+  EXPECT(guest::Eventually([&] { return LeftBehind(port, "06"); }));
+  EXPECT_EQ(Receive(server), "");
+  close(server);
+  EXPECT_ERRNO(BindTo(port), EADDRINUSE);
+  EXPECT_OK(BindTo(port, true));
+}
+
+TEST(TcpResetLeavesNothingBehind) {
+  Pair pair = Connected();
+  const int port = PortOf(pair.client);
+  const linger at_once{1, 0};
+  EXPECT_OK(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
+  close(pair.client);
+  EXPECT_OK(BindTo(port));
+
+  pair = Connected();
+  const int second = PortOf(pair.client);
+  close(pair.client);
+  EXPECT_EQ(Receive(pair.server), "");
+  EXPECT_EQ(send(pair.server, "x", 1, MSG_NOSIGNAL), 1);  // to nobody, who resets the connection
+  EXPECT(guest::Eventually([&] { return BindTo(second) == 0; }));
+}
+
+TEST(TcpFinWaitEndsWithItsTime) {
+  Pair pair = Connected();
+  const int port = PortOf(pair.client);
+  EXPECT_OK(SetOption(pair.client, IPPROTO_TCP, TCP_LINGER2, 1));
+  close(pair.client);
+  EXPECT_ERRNO(BindTo(port), EADDRINUSE);
+  EXPECT(guest::Eventually([&] { return BindTo(port) == 0; }, 30000));
+  close(pair.server);
+}
+
 TEST(TcpReusePortSharesConnections) {
   int listeners[2];
   int port = 0;

@@ -160,6 +160,34 @@ TEST(PortsAreChosenFromTheRange) {
   EXPECT_OK(Bind(Stream(), Loopback(0)));
 }
 
+TEST(ConnectionsToElsewhereShareAPort) {
+  EnterNew();
+  int listeners[2];
+  for (int& listener : listeners) {
+    listener = Stream();
+    EXPECT_OK(Bind(listener, Loopback(0)));
+    EXPECT_OK(listen(listener, 5));
+  }
+  EXPECT_EQ(Set("ipv4/ip_local_port_range", "5000 5001"), 0);
+  for (const int listener : listeners) {
+    for (int i = 0; i < 2; ++i) EXPECT_OK(Connect(Stream(), Loopback(PortOf(listener))));
+    EXPECT_ERRNO(Connect(Stream(), Loopback(PortOf(listener))), EADDRNOTAVAIL);
+  }
+}
+
+TEST(NoMoreTimeWaitsThanAllowed) {
+  EnterNew();
+  EXPECT_EQ(Set("ipv4/tcp_max_tw_buckets", "0"), 0);
+  const int listener = Stream(), client = Stream();
+  EXPECT_OK(Bind(listener, Loopback(0)));
+  EXPECT_OK(listen(listener, 5));
+  EXPECT_OK(Connect(client, Loopback(PortOf(listener))));
+  const int server = EXPECT_OK(accept(listener, nullptr, nullptr)), port = PortOf(client);
+  close(client);
+  close(server);
+  EXPECT(Eventually([port] { return Bind(Stream(), Loopback(port)) == 0; }));
+}
+
 TEST(PortRangesThatAreNone) {
   EnterNew();
   EXPECT_EQ(Set("ipv4/ip_local_port_range", "6000 5000"), EINVAL);

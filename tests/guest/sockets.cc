@@ -491,3 +491,95 @@ TEST(PidfdOfTheSenderComesAlong) {
   EXPECT_OK(getsockopt(pair.a(), SOL_SOCKET, kPeerPidfd, &peer, &size));
   EXPECT(peer >= 0);
 }
+
+// --- the byte out of band of streams
+
+namespace {
+
+struct UrgentPair : Pair {
+  UrgentPair() : Pair(SOCK_STREAM | SOCK_NONBLOCK) {}
+  void Send(const char* text, int flags = 0) {
+    EXPECT_EQ(send(a(), text, strlen(text), flags), static_cast<ssize_t>(strlen(text)));
+  }
+  std::string Receive(int flags = 0) {
+    char text[64];
+    const ssize_t n = recv(b(), text, sizeof(text), flags);
+    return n < 0 ? strerrorname_np(errno) : std::string(text, static_cast<size_t>(n));
+  }
+  bool AtMark() {
+    int at = -1;
+    EXPECT_OK(ioctl(b(), SIOCATMARK, &at));
+    return at == 1;
+  }
+  int Poll() {
+    pollfd p{b(), POLLIN | POLLPRI, 0};
+    poll(&p, 1, 0);
+    return p.revents;
+  }
+};
+
+}  // namespace
+
+TEST(UrgentByteIsReceivedOnItsOwn) {
+  UrgentPair pair;
+  EXPECT_EQ(pair.Receive(MSG_OOB), "EINVAL");
+  pair.Send("hello", MSG_OOB);
+  EXPECT_EQ(pair.Poll(), POLLIN | POLLPRI);
+  EXPECT_EQ(pair.Receive(MSG_OOB | MSG_PEEK), "o");
+  EXPECT_EQ(pair.Receive(MSG_OOB), "o");
+  EXPECT_EQ(pair.Receive(MSG_OOB), "EINVAL");
+  EXPECT_EQ(pair.Poll(), POLLIN);
+  EXPECT(!pair.AtMark());
+  EXPECT_EQ(pair.Receive(), "hell");
+  EXPECT(pair.AtMark());
+  EXPECT_EQ(pair.Receive(), "EAGAIN");
+  EXPECT(!pair.AtMark());
+}
+
+TEST(ReadsStopAtTheUrgentByteAndPassIt) {
+  UrgentPair pair;
+  pair.Send("abc", MSG_OOB);
+  pair.Send("de");
+  EXPECT_EQ(pair.Receive(MSG_PEEK), "ab");
+  EXPECT_EQ(pair.Receive(), "ab");
+  EXPECT(pair.AtMark());
+  EXPECT_EQ(pair.Receive(MSG_PEEK), "de");
+  EXPECT_EQ(pair.Receive(MSG_OOB | MSG_PEEK), "c");
+  EXPECT_EQ(pair.Receive(), "de");
+  EXPECT(!pair.AtMark());
+  EXPECT_EQ(pair.Receive(MSG_OOB), "EINVAL");
+}
+
+TEST(UrgentByteMayBeInLine) {
+  UrgentPair pair;
+  const int on = 1;
+  EXPECT_OK(setsockopt(pair.b(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
+  pair.Send("abc", MSG_OOB);
+  pair.Send("de");
+  EXPECT_EQ(pair.Receive(MSG_OOB), "EINVAL");
+  EXPECT_EQ(pair.Receive(), "ab");
+  EXPECT(pair.AtMark());
+  EXPECT_EQ(pair.Receive(), "cde");
+  EXPECT(!pair.AtMark());
+}
+
+TEST(LaterUrgentByteTakesThePlace) {
+  UrgentPair pair;
+  pair.Send("ab", MSG_OOB);
+  pair.Send("cd", MSG_OOB);
+  EXPECT_EQ(pair.Receive(), "abc");
+  EXPECT(pair.AtMark());
+  EXPECT_EQ(pair.Receive(MSG_OOB), "d");
+  EXPECT_EQ(pair.Receive(), "EAGAIN");
+}
+
+TEST(UrgentByteOfNoStream) {
+  UrgentPair stream;
+  EXPECT_ERRNO(send(stream.a(), "", 0, MSG_OOB), EOPNOTSUPP);
+  const Pair pair(SOCK_DGRAM);
+  char byte;
+  int at;
+  EXPECT_ERRNO(send(pair.a(), "x", 1, MSG_OOB), EOPNOTSUPP);
+  EXPECT_ERRNO(recv(pair.b(), &byte, 1, MSG_OOB | MSG_DONTWAIT), EOPNOTSUPP);
+  EXPECT_ERRNO(ioctl(pair.b(), SIOCATMARK, &at), EOPNOTSUPP);
+}

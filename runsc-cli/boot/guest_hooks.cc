@@ -50,7 +50,7 @@ SpecProcess ProcessOf(const Spec& spec, const SpecHook& hook) {
   process.terminal = false;
   process.args = hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
   process.env = hook.env;
-  process.cwd = "/";
+  process.cwd = std::string("/");
   return process;
 }
 

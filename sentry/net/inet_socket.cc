@@ -38,6 +38,11 @@ PortClaim InetSocket::Claim(Task& task, const IpEndpoint& local) const {
   return claim;
 }
 
+void InetSocket::UpdateReuse(int level, int name, PortTable& ports, PortOwner& owner) const {
+  if (level != SOL_SOCKET || (name != SO_REUSEADDR && name != SO_REUSEPORT)) return;
+  ports.SetReuse(owner, option(SOL_SOCKET, SO_REUSEADDR), option(SOL_SOCKET, SO_REUSEPORT));
+}
+
 Result<PortClaim> InetSocket::ParseBind(Task& task, const SocketAddress& address) const {
   SocketAddress given = address;
   // An unspecified family with the unspecified address is IPv4, for old programs.

@@ -25,6 +25,8 @@ class InetSocket : public Socket {
   virtual bool bound() const = 0;
   virtual bool has_peer() const = 0;
   virtual void OptionChanged(int level, int name) {}
+  // Tells `ports` if it is an option that they look at.
+  void UpdateReuse(int level, int name, PortTable& ports, PortOwner& owner) const;
   // Options of the protocol alone; nothing: unknown.
   virtual std::optional<std::string> GetOwnOption(int level, int name) { return std::nullopt; }
   virtual Result<void> SetOwnOption(int level, int name, std::string_view value) { return Errno(ENOPROTOOPT); }

@@ -140,6 +140,13 @@ void PortTable::Unbind(PortOwner& owner) {
   owner.record_.reset();
 }
 
+void PortTable::SetReuse(PortOwner& owner, bool address, bool port) {
+  MutexLock l(mu_);
+  if (!owner.record_) return;
+  owner.record_->claim.reuse_address = address;
+  owner.record_->claim.reuse_port = port;
+}
+
 Result<void> PortTable::SetListening(PortOwner& owner) {
   MutexLock l(mu_);
   if (!owner.record_) return Errno(EINVAL);

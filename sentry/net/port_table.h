@@ -43,6 +43,8 @@ class PortTable {
   // A connection of a listener's has its port.
   void BindChild(PortOwner& child, const PortOwner& listener, const IpEndpoint& local, const IpEndpoint& remote);
   void Unbind(PortOwner& owner);
+  // SO_REUSEADDR and SO_REUSEPORT of one that has a port already count from now on.
+  void SetReuse(PortOwner& owner, bool address, bool port);
   // EADDRINUSE: somebody listens there already.
   Result<void> SetListening(PortOwner& owner);
   void StopListening(PortOwner& owner);  // keeps the port

@@ -106,6 +106,7 @@ Result<int64_t> TcpSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
 }
 
 void TcpSocket::OptionChanged(int level, int name) {
+  UpdateReuse(level, name, stack_->tcp(), *endpoint_);
   if (level != SOL_SOCKET) return;
   if (name == SO_OOBINLINE) endpoint_->urgent_inline = option(SOL_SOCKET, SO_OOBINLINE);
   if (name == SO_RCVLOWAT) {

@@ -335,6 +335,7 @@ Result<int64_t> UdpSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
 }
 
 void UdpSocket::OptionChanged(int level, int name) {
+  UpdateReuse(level, name, endpoint_->ports(), *endpoint_);
   if (level == SOL_SOCKET && name == SO_RCVBUF) endpoint_->receive_buffer = options_.receive_buffer.load();
   if (level == IPPROTO_IP && name == IP_MULTICAST_ALL) endpoint_->hears_all_groups = option(level, name);
 }

@@ -126,7 +126,7 @@ def expect_success(outcome, stdout=None):
         expect(outcome.stdout == stdout, f"expected {stdout!r}: {outcome}")
 
 
-def wait_until(condition, what, seconds=10):
+def wait_until(condition, what, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

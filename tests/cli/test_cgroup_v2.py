@@ -71,7 +71,7 @@ def test_from_create_to_delete(w):
     expect_success(w.run("create", "--bundle", bundle, w.id()))
     expect_success(w.run("start", "c1"))
     expect_success(w.run("exec", "--detach", "c1", "/bin/sleep", "600"))
-    wait_until(lambda: len(json.loads(w.run("ps", "--format", "json", "c1").stdout)) == 3, "three processes", 60)
+    wait_until(lambda: len(json.loads(w.run("ps", "--format", "json", "c1").stdout)) == 3, "three processes")
     expect(w.state("c1")["pid"] in members(w), "the monitor is in it")
     for process in processes_of(w):
         expect(process in members(w) and own_line(process).endswith(group_of(w)), f"{process}: {own_line(process)}")
@@ -81,7 +81,7 @@ def test_from_create_to_delete(w):
     expect(w.state("c1")["status"] == "paused", "paused")
     expect_success(w.run("resume", "c1"))
     expect_success(w.run("kill", "c1", "KILL"))
-    wait_until(lambda: w.state("c1")["status"] == "stopped", "the end", 60)
+    wait_until(lambda: w.state("c1")["status"] == "stopped", "the end")
     expect_success(w.run("delete", "c1"))
     expect(read(w, "cgroup.procs") is None, "the cgroup is gone")
 

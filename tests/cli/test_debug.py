@@ -71,7 +71,7 @@ def test_usage(w):
     expect_success(w.run("create", "--bundle", w.bundle(spec), w.id()))
     before = usage(w)
     expect_success(w.run("start", "c1"))
-    wait_until(lambda: w.run("exec", "c1", "cat", "/dev/shm/done").stdout == "made\n", "its memory", 30)
+    wait_until(lambda: w.run("exec", "c1", "cat", "/dev/shm/done").stdout == "made\n", "its memory")
     after = usage(w)
     expect(after["Tmpfs"] >= 20 << 20 and before["Tmpfs"] < 2 << 20, f"{before} {after}")
     expect(after["Anonymous"] >= 12_000_000 > before["Anonymous"], f"{before} {after}")

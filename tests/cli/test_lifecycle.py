@@ -116,13 +116,13 @@ def test_kill_process_group(w):
     bundle = w.bundle(w.spec("/bin/sh", "-c", f"busybox setsid sh -c '{inner}'; echo $? >/told; sleep 600"))
     expect_success(w.run("run", "--detach", "--bundle", bundle, w.id()))
     pids = lambda: json.loads(w.run("ps", "--format", "json", "c1").stdout)
-    wait_until(lambda: len(pids()) == 4, "the group", 60)
+    wait_until(lambda: len(pids()) == 4, "the group")
     group = w.run("exec", "c1", "cat", "/group").stdout.strip()
     expect_failure(w.run("kill", "--pgid", "12345", "c1"), "no such process")
     expect_failure(w.run("kill", "--pgid", group, "--pid", "1", "c1"), "one of --all, --pid and --pgid")
     expect_success(w.run("kill", "--pgid", group, "c1", "KILL"))
-    wait_until(lambda: w.run("exec", "c1", "cat", "/told").stdout == "137\n", "init's word", 60)
-    wait_until(lambda: len(pids()) <= 2, "the end of the others", 60)
+    wait_until(lambda: w.run("exec", "c1", "cat", "/told").stdout == "137\n", "init's word")
+    wait_until(lambda: len(pids()) <= 2, "the end of the others")
 
 
 def test_wait_prints_the_status(w):

@@ -60,7 +60,7 @@ def test_running_out_of_memory_ends_one_process(w):
     limited_member(w, "a", pod, "/bin/sh", "-c", script, path=group + "/a", memory=limit)
     stream = w.popen("events", "--interval", "1h", "a")
     expect(json.loads(stream.stdout.readline())["type"] == "stats", "the first sample")
-    wait_until(lambda: w.run("exec", "a", "cat", "/told").stdout == "ended 137\n", "the death of the hog", 30)
+    wait_until(lambda: w.run("exec", "a", "cat", "/told").stdout == "ended 137\n", "the death of the hog")
     expect(json.loads(stream.stdout.readline()) == {"type": "oom", "id": "a"}, "the news")
     stream.kill()
     stream.wait()

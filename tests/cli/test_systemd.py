@@ -72,7 +72,7 @@ def systemd():
         return int(pids[0]) if pids else 0
 
     try:
-        wait_until(lambda: inner() and inside(inner(), "busctl", "--system", "list").returncode == 0, "the bus", 30)
+        wait_until(lambda: inner() and inside(inner(), "busctl", "--system", "list").returncode == 0, "the bus")
         yield inner()
     finally:
         outer.kill()

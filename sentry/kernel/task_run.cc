@@ -119,7 +119,8 @@ void Task::RunOnce() {
 // come to run. Not where something must be done to the child before.
 void Task::Launch() {
   RecalculatePending();
-  if (run_->trace_mode != 0 || !EnterGuest()) return;
+  const bool bound = run_->cpus.version() != 0;  // its thread takes the guest to its CPUs
+  if (bound || run_->trace_mode != 0 || !EnterGuest()) return;
   TellForwarded();
   run_->launched = context_->Launch();
   if (!run_->launched) run_->in_guest.store(false);

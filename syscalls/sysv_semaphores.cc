@@ -12,9 +12,12 @@ namespace {
 
 Semaphores& Sets(Task& task) { return IpcOf(task).semaphores; }
 
+constexpr uint32_t kMaxOperations = 1 << 20;  // whatever the namespace's limit is: they are kept in our memory
+
 SyscallResult Operate(Task& task, int id, GuestAddr ops_addr, uint32_t count, Deadline deadline) {
   if (count < 1 || id < 0) return Errno(EINVAL);
   if (count > IpcOf(task).limits.sem_opm.load()) return Errno(E2BIG);
+  if (count > kMaxOperations) return Errno(ENOMEM);
   std::vector<sembuf> ops(count);
   TRY(task.CopyIn(ops_addr, ops.data(), count * sizeof(sembuf)));
   TRY(Sets(task).Operate(task, id, ops, deadline));

@@ -95,6 +95,7 @@ Result<size_t> Tty::Write(IoSource& src) {
 
 // In packet mode with the byte that says what it is; a status alone, before any data.
 Result<std::string> Tty::TakePacketLocked(size_t size) {
+  if (size == 0) return std::string();
   if (packet_status_ != 0) return std::string(1, static_cast<char>(std::exchange(packet_status_, 0)));
   if (ShownLocked() == 0) return slaves_closed_ ? Errno(EIO) : Errno(EAGAIN);
   std::string taken(packets_ ? 1 : 0, TIOCPKT_DATA);

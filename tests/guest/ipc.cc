@@ -668,6 +668,10 @@ TEST(IpcLimitsOfSemaphores) {
     const sembuf up[3] = {{0, 1, 0}, {0, 1, 0}, {0, 1, 0}};
     EXPECT_ERRNO(semop(first.id, const_cast<sembuf*>(up), 3), E2BIG);
   });
+  WithSetting("sem", "10\t15\t2147483647\t3", [] {
+    const Set set(1);
+    EXPECT_ERRNO(semop(set.id, nullptr, 2'000'000'000), ENOMEM);
+  });
 }
 
 TEST(IpcLimitsOfSharedMemory) {

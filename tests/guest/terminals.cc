@@ -209,6 +209,7 @@ TEST(PacketsOfData) {
   EXPECT_EQ(write(pair.slave, "abc", 3), 3);
   char two[2];
   EXPECT(pair.Poll() == POLLIN);
+  EXPECT_EQ(read(pair.master, two, 0), 0);
   EXPECT_EQ(read(pair.master, two, 2), 2);
   EXPECT(two[0] == 0 && two[1] == 'a');
   EXPECT_EQ(pair.Next(), "0:bc");

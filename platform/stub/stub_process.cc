@@ -73,6 +73,9 @@ bool StubProcess::Adopt(pid_t pid, bool traced) {
 void StubProcess::Kill() {
   if (killed_.exchange(true) || pid_ <= 0) return;
   kill(pid_, SIGKILL);  // not reaped before our destructor: the pid is ours
+  // Who waits for the helper may be the tracer of another thread of the stub, and the host tells of the stub's end only
+  // when that one has been reaped.
+  helper_.MarkDead();
 }
 
 uint64_t StubProcess::CpuTimeNs() const {

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include <cstring>
+#include <cstdio>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -29,7 +29,7 @@ bool AwaitEnd(const Helper& helper) {
 
 void GiveName(StubProcess& stub, const std::string& name) {
   stub::InfoPage& info = stub.helper().info();
-  strncpy(info.name, name.c_str(), sizeof info.name - 1);
+  snprintf(info.name, sizeof info.name, "%s", name.c_str());
   const HelperOp op = NameOp();
   (void)stub.helper().Run(std::span(&op, 1), nullptr);
 }

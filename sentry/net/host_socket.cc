@@ -63,9 +63,7 @@ void TakeControl(msghdr& message, ControlData& control) {
 
 RefPtr<HostSocket> Wrap(Task& task, RefPtr<NetStack> stack, UniqueFd fd, int domain, int type, int protocol,
                         int flags) {
-  const uint64_t ino = task.kernel().NextSocketCookie();
-  RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  return MakeRef<HostSocket>(std::move(inode), std::move(stack), std::move(fd), domain, type, protocol,
+  return MakeRef<HostSocket>(NewSocketInode(task), std::move(stack), std::move(fd), domain, type, protocol,
                              flags & O_NONBLOCK);
 }
 

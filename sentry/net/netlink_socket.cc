@@ -253,9 +253,8 @@ Result<RefPtr<Socket>> NewNetlinkSocket(Task& task, int type, int protocol) {
   type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (type != SOCK_RAW && type != SOCK_DGRAM) return Errno(ESOCKTNOSUPPORT);
   if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG) return Errno(EPROTONOSUPPORT);
-  const uint64_t ino = task.kernel().NextSocketCookie();
-  RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  return RefPtr<Socket>(MakeRef<NetlinkSocket>(std::move(inode), NetStackOf(task), type, protocol, flags & O_NONBLOCK));
+  return RefPtr<Socket>(
+      MakeRef<NetlinkSocket>(NewSocketInode(task), NetStackOf(task), type, protocol, flags & O_NONBLOCK));
 }
 
 }  // namespace runsc

@@ -14,9 +14,8 @@ namespace runsc {
 namespace {
 
 RefPtr<TcpSocket> Wrap(Task& task, RefPtr<NetStack> stack, RefPtr<TcpEndpoint> endpoint, int domain, int flags) {
-  const uint64_t ino = task.kernel().NextSocketCookie();
-  RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  endpoint->ino = ino;
+  RefPtr<AnonInode> inode = NewSocketInode(task);
+  endpoint->ino = inode->ino();
   return MakeRef<TcpSocket>(std::move(inode), std::move(stack), std::move(endpoint), domain, flags & O_NONBLOCK);
 }
 

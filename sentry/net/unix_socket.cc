@@ -23,9 +23,7 @@ Result<int> CheckType(int type, int protocol) {
 }
 
 RefPtr<UnixSocket> Wrap(Task& task, RefPtr<UnixEndpoint> endpoint, int flags) {
-  const uint64_t ino = task.kernel().NextSocketCookie();
-  RefPtr<AnonInode> inode = MakeRef<AnonInode>(AnonFs::Sockets(), ino, S_IFSOCK | 0777, *task.creds());
-  return MakeRef<UnixSocket>(std::move(inode), std::move(endpoint), 0, flags & O_NONBLOCK);
+  return MakeRef<UnixSocket>(NewSocketInode(task), std::move(endpoint), 0, flags & O_NONBLOCK);
 }
 
 Result<RefPtr<UnixEndpoint>> FindByPath(Task& task, const std::string& name) {

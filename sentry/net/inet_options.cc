@@ -67,6 +67,7 @@ InetOptions::InetOptions(const NetSettings& settings, int protocol)
       settings_(settings) {
   static_assert(std::size(kRows) == kCount);
   for (int i = 0; i < kCount; ++i) values_[i] = kRows[i].initial;
+  // What the namespace has now, for good.
   values_[Find(IPPROTO_IPV6, IPV6_V6ONLY)] = settings.at(NetSetting::kV6Only);
 }
 

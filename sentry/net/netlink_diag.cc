@@ -37,7 +37,6 @@ void DescribeInet(NetlinkRequest& request, const SocketListing& s) {
   info.idiag_wqueue = static_cast<uint32_t>(s.send_queue);
   info.idiag_uid = s.uid;
   if (s.left_ns > 0) {
-    constexpr uint8_t kWaitTimer = 3;
     info.idiag_timer = kWaitTimer;
     info.idiag_expires = static_cast<uint32_t>(s.left_ns / 1'000'000);
   }

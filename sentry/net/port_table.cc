@@ -17,6 +17,8 @@ bool Overlap(const PortClaim& a, const PortClaim& b) {
   return (a.TakesV4() && b.TakesV4()) || (a.TakesV6() && b.TakesV6());
 }
 
+uint32_t CountOf(const LocalPorts::Range& range) { return range.second - range.first + 1u; }
+
 size_t Hash(const IpEndpoint& from) { return (size_t{from.port} * 0x9e3779b97f4a7c15u) >> 32; }
 
 }  // namespace
@@ -63,16 +65,21 @@ bool PortTable::CanShareLocked(const IpEndpoint& local, const IpEndpoint& remote
   });
 }
 
-// Ports in turn from a start nobody guesses, as long as nobody has anything there.
-Result<uint16_t> PortTable::PickLocked(PortClaim claim, const LocalPorts& ports) {
-  const uint32_t first = ports.range.first, count = ports.range.second - first + 1u;
+// Ports in turn from a start nobody guesses.
+uint16_t PortTable::NextPortLocked(const LocalPorts::Range& range) {
   if (next_pick_ == 0) FillRandom(&next_pick_, sizeof(next_pick_));
+  return static_cast<uint16_t>(range.first + ++next_pick_ % CountOf(range));
+}
+
+// One where nobody has anything, or one that can be shared.
+Result<uint16_t> PortTable::PickLocked(PortClaim claim, const LocalPorts& ports) {
+  const uint32_t count = CountOf(ports.range);
   for (uint32_t tries = 0; tries < count; ++tries) {
-    const auto port = static_cast<uint16_t>(first + ++next_pick_ % count);
+    const uint16_t port = NextPortLocked(ports.range);
     if (IsUnusedLocked(port) && !ports.IsReserved(port)) return port;
   }
   for (uint32_t i = 0; i < count; ++i) {
-    claim.local.port = static_cast<uint16_t>(first + i);
+    claim.local.port = static_cast<uint16_t>(ports.range.first + i);
     if (!ports.IsReserved(claim.local.port) && IsFreeLocked(claim, nullptr)) return claim.local.port;
   }
   return Errno(EADDRINUSE);
@@ -103,13 +110,11 @@ Result<IpEndpoint> PortTable::Bind(PortOwner& owner, const PortClaim& claim) {
 
 Result<IpEndpoint> PortTable::BindToConnect(PortOwner& owner, PortClaim claim, const IpEndpoint& remote) {
   const std::shared_ptr<const LocalPorts> ports = settings_.local_ports();
-  const uint32_t first = ports->range.first, count = ports->range.second - first + 1u;
   MutexLock l(mu_);
   time_waits_.Expire(Kernel::MonotonicNs());
   if (owner.record_) return Errno(EINVAL);
-  if (next_pick_ == 0) FillRandom(&next_pick_, sizeof(next_pick_));
-  for (uint32_t tries = 0; tries < count; ++tries) {
-    claim.local.port = static_cast<uint16_t>(first + ++next_pick_ % count);
+  for (uint32_t tries = 0; tries < CountOf(ports->range); ++tries) {
+    claim.local.port = NextPortLocked(ports->range);
     if (ports->IsReserved(claim.local.port) || !CanShareLocked(claim.local, remote)) continue;
     claim.automatic = true;
     Record record{claim};

@@ -74,6 +74,7 @@ class PortTable {
 
   bool Conflict(const PortClaim& a, const PortClaim& b, bool listening, bool waiting) const;
   bool IsFreeLocked(const PortClaim& claim, const PortOwner* except) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  uint16_t NextPortLocked(const LocalPorts::Range& range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<uint16_t> PickLocked(PortClaim claim, const LocalPorts& ports) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether the port can be shared for a connection from there to `remote`.
   bool CanShareLocked(const IpEndpoint& local, const IpEndpoint& remote) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

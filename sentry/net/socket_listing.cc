@@ -13,7 +13,6 @@
 namespace runsc {
 namespace {
 
-constexpr int kWaitTimer = 3;  // of TIME_WAIT, among the timers of a line
 constexpr int64_t kUserHz = 100;
 
 // Addresses are shown as the words they are in memory.

@@ -5,6 +5,8 @@
 
 namespace runsc {
 
+inline constexpr uint8_t kWaitTimer = 3;  // of TIME_WAIT, among the timers that lines and diagnoses have
+
 struct SocketListing {
   int family;
   int state;  // TCP_*; a UDP socket's is TCP_CLOSE, or TCP_ESTABLISHED with a peer

@@ -86,6 +86,8 @@ size_t MountTable::CountLocked(uint64_t ns) const {
 
 // For one mount, and what it becomes at the receivers.
 Result<void> MountTable::CheckRoomLocked(const Path& target) const {
+  // Each mount gets one more at most: far from the limit nothing need be counted.
+  if (2 * (mounted_.size() + roots_.size()) + 1 <= max_mounts) return {};
   std::map<uint64_t, size_t> more{{target.mount->namespace_, 1}};
   for (const RefPtr<Mount>& receiver : ReceiversLocked(*target.mount, *target.dentry)) ++more[receiver->namespace_];
   for (const auto& [ns, count] : more) {

@@ -45,7 +45,7 @@ class Engine {
   // the results).
   Result<std::shared_ptr<StubProcess>> Fork(StubProcess& parent, std::span<const stub::HelperOp> first_batch);
 
-  // Reads a file of the host's /proc/PID. Empty without a proc directory.
+  // A file of the host's /proc/PID, and what it says. ENOSYS without a proc directory.
   Result<UniqueFd> OpenProc(pid_t pid, const std::string& file) const;
   Result<std::string> ReadProc(pid_t pid, const std::string& file) const;
   // CPU time of a host thread of a stub since it was made; 0 if that cannot be known.

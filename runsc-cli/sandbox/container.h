@@ -13,7 +13,7 @@ namespace runsc {
 ContainerStatus QueryStatus(StateStore& store, const ContainerState& state);
 
 absl::Status StartContainer(StateStore& store, const std::string& id);
-// `pid`: the guest process, 0 its init; with `all`, every one.
+// A container that has stopped has nothing to signal: an error, but for `all`.
 absl::Status SignalContainer(StateStore& store, const SignalRequest& request);
 absl::Status PauseContainer(StateStore& store, const std::string& id, bool paused);
 // Removes every trace; with `force` also of a living, damaged or missing container.

@@ -355,7 +355,7 @@ TEST_F(HostileClientTest, SymlinkRace) {
     }
   });
   int links = 0, dirs = 0;
-  for (int i = 0; i < 3000; i++) {
+  for (int i = 0; i < 3000 || links == 0 || dirs == 0; i++) {  // both must be met, however long a busy host takes
     if (Handle(Walk(root_, {"swap", "secret"})) != 0) continue;
     auto reply = ReplyBody<WalkReply>();
     ASSERT_LT(reply.count, 2u) << "reached a file outside";
@@ -371,8 +371,6 @@ TEST_F(HostileClientTest, SymlinkRace) {
   }
   stop = true;
   swapper.join();
-  EXPECT_GT(links, 0);
-  EXPECT_GT(dirs, 0);
 }
 
 TEST_F(HostileClientTest, DeletedDirectoriesStayHarmless) {

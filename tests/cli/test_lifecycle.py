@@ -91,7 +91,7 @@ def test_kill_by_name_and_number(w):
         run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id(), stdout=out)
         wait_until(lambda: os.path.getsize(out.name) > 0, "the guest")
         expect_success(w.run("kill", "c1", name))
-        expect(run.wait(20) == 9, f"{name}: {run.returncode}")
+        expect(run.wait(60) == 9, f"{name}: {run.returncode}")
 
 
 def test_kill_created_container(w):
@@ -108,7 +108,7 @@ def test_kill_all(w):
     run = w.popen("run", "--bundle", bundle, w.id())
     wait_until(lambda: w.run("kill", "c1", "0").code == 0 and status(w, "c1") == "running", "the guest")
     expect_success(w.run("kill", "--all", "c1", "KILL"))
-    expect(run.wait(20) == 137, run.returncode)
+    expect(run.wait(60) == 137, run.returncode)
 
 
 def test_kill_process_group(w):
@@ -152,7 +152,7 @@ def test_foreground_forwards_signals(w):
         run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
         expect(run.stdout.readline() == b"up\n", "the guest starts")
         run.send_signal(signo)
-        expect(run.wait(20) == code, f"{signo}: {run.returncode}")
+        expect(run.wait(60) == code, f"{signo}: {run.returncode}")
 
 
 def test_unhandled_signal_to_init_from_outside(w):
@@ -160,7 +160,7 @@ def test_unhandled_signal_to_init_from_outside(w):
     run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", "echo up; exec sleep 60")), w.id())
     expect(run.stdout.readline() == b"up\n", "the guest starts")
     expect_success(w.run("kill", "c1", "KILL"))
-    expect(run.wait(20) == 137, run.returncode)
+    expect(run.wait(60) == 137, run.returncode)
 
 
 def test_files_of_the_root_are_not_written(w):
@@ -275,7 +275,7 @@ def test_two_containers_append_to_one_file(w):
     runs = [w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", f"for i in 1 2 3; do echo {n}; done"), name=n),
                     w.id(n), stdout=out, stderr=out) for n in ("aa", "bb")]
     for run in runs:
-        expect(run.wait(30) == 0, run.returncode)
+        expect(run.wait(60) == 0, run.returncode)
     with open(path) as file:
         lines = file.read().splitlines()
     expect(lines[0] == "before" and sorted(lines[1:]) == ["aa"] * 3 + ["bb"] * 3, lines)
@@ -286,7 +286,7 @@ def test_output_to_a_file_keeps_the_offset(w):
     with open(path, "w") as out:  # not O_APPEND
         for text in ("one", "two"):
             run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/echo", text)), w.id(), stdout=out)
-            expect(run.wait(30) == 0, run.returncode)
+            expect(run.wait(60) == 0, run.returncode)
     with open(path) as file:
         expect(file.read() == "one\ntwo\n", "the second container overwrote the first one's output")
 

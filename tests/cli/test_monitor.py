@@ -146,8 +146,8 @@ def test_of_exec(w):
     expect(reap(executed) == -signal.SIGKILL, "killed")
     wait_until(lambda: "sleep" not in w.run("exec", "c1", "ps").stdout.replace("sleep 60", "sleep", 1).split("\n", 2)[2]
                or w.run("exec", "c1", "ps").stdout.count("sleep") == 1, "the end of the guest process")
-    executed = exec_detached(w, "/bin/sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.02; done")
-    time.sleep(0.3)
+    executed = exec_detached(w, "/bin/sh", "-c", "trap 'exit 5' TERM; touch /trapped; while :; do sleep 0.02; done")
+    wait_until(lambda: w.run("exec", "c1", "ls", "/trapped").code == 0, "the trap")
     os.kill(executed, signal.SIGTERM)
     expect(reap(executed) == 5, "signal passed on")
 

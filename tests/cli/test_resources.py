@@ -81,7 +81,7 @@ def test_events_stream_ends_with_the_container(w):
     expect(all(line["type"] == "stats" for line in lines), lines)
     w.run("kill", "c1", "KILL")
     stream.stdout.read()
-    expect(stream.wait(10) == 0, "the stream ends")
+    expect(stream.wait(60) == 0, "the stream ends")
 
 
 def test_events_oom(w):
@@ -100,7 +100,7 @@ def test_events_oom(w):
     expect(w.state("c1")["status"] == "running", "the container lives")
     w.run("kill", "c1", "KILL")
     stream.stdout.read()
-    expect(stream.wait(10) == 0, "the stream ends")
+    expect(stream.wait(60) == 0, "the stream ends")
     os.close(go)
 
 

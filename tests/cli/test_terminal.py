@@ -30,7 +30,7 @@ class Screen:
         self.text += data.decode()
         return bool(data)
 
-    def expect(self, text, seconds=10):
+    def expect(self, text, seconds=60):
         deadline = time.monotonic() + seconds
         while text not in self.text:
             if not self.read() and text not in self.text:
@@ -104,11 +104,12 @@ def test_interrupt_and_job_control(w):
     screen = create(w, "/bin/sh", "-i", env=["PATH=/bin", "PS1=$((40+2))> "])
     screen.expect("42> ")
     screen.type("sleep 60\n")
-    time.sleep(0.3)
+    wait_until(lambda: "sleep" in w.run("ps", "c1").stdout, "the program")
     screen.type("\x03")
     screen.expect("42> ")
+    wait_until(lambda: "sleep" not in w.run("ps", "c1").stdout, "its end")
     screen.type("sleep 61\n")
-    time.sleep(0.3)
+    wait_until(lambda: "sleep" in w.run("ps", "c1").stdout, "the second program")
     screen.type("\x1a")
     screen.expect("Stopped")
     screen.type("jobs; bg; kill %1; wait; echo do''ne\n")
@@ -164,7 +165,7 @@ def test_run_in_a_terminal(w):
     screen.expect("20 50")
     screen.type("z\n")
     screen.expect("got z")
-    expect(run.wait(20) == 6, run.returncode)
+    expect(run.wait(60) == 6, run.returncode)
     expect(restored(), "the terminal is as it was")
 
 
@@ -175,7 +176,7 @@ def test_exec_in_a_terminal(w):
     screen.expect("33 77")
     screen.type("z\n")
     screen.expect("got z")
-    expect(run.wait(20) == 4 and restored(), run.returncode)
+    expect(run.wait(60) == 4 and restored(), run.returncode)
 
 
 def test_rules_about_console_sockets(w):

@@ -141,7 +141,7 @@ absl::Status GuestContainer::Start() {
 
 absl::StatusOr<ExecReply> GuestContainer::Exec(SpecProcess spec, std::vector<UniqueFd> stdio,
                                                std::vector<InheritedFd> inherited, UniqueFd link) {
-  if (init_->phase() != ContainerPhase::kRunning) return absl::FailedPreconditionError("container not running");
+  if (init_->phase() == ContainerPhase::kExited) return absl::FailedPreconditionError("container not running");
   auto process = std::make_shared<GuestProcess>(sandbox_.links, std::move(spec), sandbox_.keep_net_raw);
   RETURN_IF_ERROR(process->Make(*sandbox_.kernel, place_));
   RETURN_IF_ERROR(process->TakeFds(std::move(stdio), std::move(inherited)));
@@ -178,14 +178,15 @@ int GuestContainer::FromGuestPid(int pid) {
 
 absl::Status GuestContainer::Signal(const SignalRequest& request) {
   const int pid = request.pid, signo = request.signo;
-  if (init_->phase() != ContainerPhase::kCreated) {
-    if (request.all) return SentSignal(SignalContainer(*sandbox_.kernel, parts_.number, signo));
-    if (request.group != 0)
-      return SentSignal(SignalGroup(*sandbox_.kernel, parts_.number, FromGuestPid(request.group), signo));
-  } else if (request.group != 0 && request.group != init_->pid()) {
-    return NoSuchProcess();
+  const bool created = init_->phase() == ContainerPhase::kCreated;  // the kernel does not know its init yet
+  if (request.all) {
+    const absl::Status sent = SentSignal(SignalContainer(*sandbox_.kernel, parts_.number, signo));
+    return created ? init_->Signal(signo) : sent;
   }
-  if (request.all || request.group != 0 || pid == 0 || pid == init_->pid()) return init_->Signal(signo);
+  const bool whole_init = created && request.group == init_->pid();
+  if (request.group != 0 && !whole_init)
+    return SentSignal(SignalGroup(*sandbox_.kernel, parts_.number, FromGuestPid(request.group), signo));
+  if (whole_init || pid == 0 || pid == init_->pid()) return init_->Signal(signo);
   RefPtr<Task> task = sandbox_.kernel->FindTask(FromGuestPid(pid));
   if (!task || task->thread_group().container != parts_.number) return NoSuchProcess();
   return SentSignal(SignalFromOutside(task->thread_group(), signo));

@@ -60,7 +60,7 @@ TEST(Lifecycle, AllowsExactlyTheSpecsTransitions) {
     bool creating, created, running, paused, stopped;
   } rows[] = {
       {Operation::kStart, false, true, false, false, false},  {Operation::kSignal, false, true, true, true, false},
-      {Operation::kExec, false, false, true, false, false},   {Operation::kPause, false, false, true, false, false},
+      {Operation::kExec, false, true, true, false, false},    {Operation::kPause, false, false, true, false, false},
       {Operation::kResume, false, false, false, true, false}, {Operation::kDelete, false, false, false, false, true}};
   for (const auto& row : rows) {
     EXPECT_EQ(CheckTransition(row.operation, "x", S::kCreating).ok(), row.creating);

@@ -62,7 +62,7 @@ absl::Status CheckTransition(Operation operation, std::string_view id, Container
       }
       return NotRunning(id);
     case Operation::kExec:
-      if (status == ContainerStatus::kRunning) return absl::OkStatus();
+      if (status == ContainerStatus::kCreated || status == ContainerStatus::kRunning) return absl::OkStatus();
       if (status == ContainerStatus::kPaused) {
         return Refuse(
             Cat("container \"", id, "\": cannot exec in a paused container (use --ignore-paused to override)"));

@@ -165,8 +165,10 @@ void Task::ReleaseMemory() {
 
 void Task::DoExit() {
   StopAtEvent(*this, PTRACE_EVENT_EXIT, static_cast<uint64_t>(ExitStatusOf(*this)), StopPlace::kExit);
-  WalkRobustList(*this, PidToGuest(*this, tid()));
-  ReleaseMemory();
+  if (context_) {  // else it had no program yet
+    WalkRobustList(*this, PidToGuest(*this, tid()));
+    ReleaseMemory();
+  }
   ReleaseVforkParent();
   ReleaseFiles();
   SetNamespaces(*this, nullptr);

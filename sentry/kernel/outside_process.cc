@@ -1,14 +1,18 @@
 #include "sentry/kernel/outside_process.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <future>
 
 #include "absl/strings/str_cat.h"
 #include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
 #include "sentry/kernel/run_state.h"
+#include "sentry/kernel/signal_send.h"
 
 namespace runsc {
 namespace {
@@ -84,20 +88,55 @@ Result<std::unique_ptr<OutsideProcess>> OutsideProcess::New(Kernel& kernel, cons
 }
 
 OutsideProcess::~OutsideProcess() {
-  if (!started_) Withdraw();
+  if (started_) return;
+  const RefPtr<ThreadGroup> group(&task_->thread_group());
+  RefPtr<Task> from_table;  // goes without the lock
+  bool others;
+  {
+    MutexLock l(kernel_.task_set_mu());
+    others = IsNamespaceInitLocked(*group) && CloseNamespaceLocked();
+    if (!others) from_table = WithdrawLocked();
+  }
+  if (others) EndNamespace();
 }
 
-void OutsideProcess::Withdraw() {
-  const RefPtr<ThreadGroup> group(&task_->thread_group());
-  RefPtr<Task> from_table;
-  MutexLock l(kernel_.task_set_mu());
-  from_table = kernel_.RemoveTaskLocked(task_->tid());
-  kernel_.RemoveThreadGroupLocked(group->pid());
-  RemoveFromPidNamespacesLocked(group->pid_ns.get(), task_->tid());
-  if (group->pid_ns && group->pid_ns->init == group.get()) group->pid_ns->init = nullptr;
-  if (kernel_.init() == group.get()) kernel_.init_.reset();
-  group->tasks.clear();
-  group->leader = nullptr;
+// Whether others are in the namespace of which it is the init. No more will come.
+bool OutsideProcess::CloseNamespaceLocked() {
+  PidNamespace* const ns = task_->thread_group().pid_ns.get();
+  (ns != nullptr ? ns->dead : kernel_.shutting_down_) = true;
+  const std::vector<ThreadGroup*> groups = kernel_.ThreadGroupsLocked();
+  return std::any_of(groups.begin(), groups.end(), [ns](ThreadGroup* other) { return SeesProcess(ns, *other); });
+}
+
+RefPtr<Task> OutsideProcess::WithdrawLocked() {
+  ThreadGroup& group = task_->thread_group();
+  RefPtr<Task> from_table = kernel_.RemoveTaskLocked(task_->tid());
+  kernel_.RemoveThreadGroupLocked(group.pid());
+  RemoveFromPidNamespacesLocked(group.pid_ns.get(), task_->tid());
+  if (group.pid_ns && group.pid_ns->init == &group) group.pid_ns->init = nullptr;
+  if (kernel_.init() == &group) kernel_.init_.reset();
+  group.tasks.clear();
+  group.leader = nullptr;
+  return from_table;
+}
+
+// It runs after all, but only to its end, which is any init's: it kills the others and waits for them.
+void OutsideProcess::EndNamespace() {
+  const auto ended = std::make_shared<std::promise<void>>();
+  {
+    MutexLock l(kernel_.task_set_mu());
+    KillGroupLocked(task_->thread_group(), SIGKILL);
+    task_->thread_group().on_exit = [ended](int) { ended->set_value(); };
+  }
+  for (;;) {
+    ReservedThread thread("task", kTaskStackSize);
+    if (thread.valid()) {
+      task_->StartThread(std::move(thread));
+      break;
+    }
+    usleep(10'000);  // another one ends
+  }
+  ended->get_future().wait();
 }
 
 absl::Status OutsideProcess::EnterDirectory(const InitProcess& init) {

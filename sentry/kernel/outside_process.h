@@ -23,7 +23,9 @@ class OutsideProcess {
  public:
   // EAGAIN, ENOMEM (the pid namespace is dead).
   static Result<std::unique_ptr<OutsideProcess>> New(Kernel& kernel, const InitProcess& init, OutsidePlace place);
-  ~OutsideProcess();  // not started: as if it had never been
+  // Not started: as if it had never been, but if it is the init of its pid namespace, that ends with it, and it waits
+  // for the end of those in it.
+  ~OutsideProcess();
   Task& task() const { return *task_; }
   // Its controlling terminal, from the start.
   void set_terminal(RefPtr<Terminal> terminal) { terminal_ = std::move(terminal); }
@@ -39,7 +41,9 @@ class OutsideProcess {
   OutsideProcess(Kernel& kernel, RefPtr<Task> task) : kernel_(kernel), task_(std::move(task)) {}
   absl::Status EnterDirectory(const InitProcess& init);
   Result<void> PublishLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
-  void Withdraw();
+  bool CloseNamespaceLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  RefPtr<Task> WithdrawLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+  void EndNamespace();
 
   Kernel& kernel_;
   RefPtr<Task> task_;

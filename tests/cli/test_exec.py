@@ -89,9 +89,52 @@ def test_failures(w):
     expect_failure(w.run("exec", "c1", "true"), "cannot exec in a stopped container")
 
 
-def test_not_before_start(w):
-    expect_success(w.run("create", "--bundle", w.bundle(w.spec("/bin/sleep", "60")), w.id()))
-    expect_failure(w.run("exec", "c1", "true"), "not running")
+def create(w, *args):
+    expect_success(w.run("create", "--bundle", w.bundle(w.spec(*args)), w.id()))
+
+
+def test_before_start(w):
+    """What is run in a created container is in it when its init comes, as its first process."""
+    create(w, "/bin/sh", "-c", "cat /made; exec sleep 600")
+    expect_success(w.run("exec", "c1", "sh", "-c", "echo early > /made; echo $$ $PPID; hostname"), "2 0\ntester\n")
+    expect_success(w.run("exec", "-d", "c1", "sh", "-c", "sleep 600 & echo $! > /orphan; exec sleep 601"))
+    wait_until(lambda: w.run("exec", "c1", "cat", "/orphan").stdout.strip().isdigit(), "the orphan")
+    orphan = w.run("exec", "c1", "cat", "/orphan").stdout.strip()
+    expect(w.state("c1")["status"] == "created", "still created")
+    expect_failure(w.run("pause", "c1"), "not running")
+    expect_success(w.run("start", "c1"))
+    wait_until(lambda: w.run("exec", "c1", "cat", "/proc/1/comm").stdout == "sleep\n", "init's second program")
+    expect_success(w.run("exec", "c1", "cat", f"/proc/{orphan}/comm"), "sleep\n")
+
+
+def test_orphans_of_before_start_are_inits(w):
+    create(w, "/bin/sleep", "600")
+    expect_success(w.run("exec", "c1", "sh", "-c", "sleep 600 & echo $! > /orphan"))
+    expect_success(w.run("start", "c1"))
+    status = w.run("exec", "c1", "sh", "-c", "cat /proc/$(cat /orphan)/status").stdout
+    expect("\nPPid:\t1\n" in status, status)
+
+
+def test_a_killed_created_container_takes_them_along(w):
+    for signals in (["kill", "c1", "KILL"], ["kill", "--all", "c1", "KILL"], ["delete", "--force", "c1"]):
+        create(w, "/bin/true")
+        inside = w.popen("exec", "c1", "sh", "-c", "sleep 600 & echo here; exec sleep 601")
+        expect(inside.stdout.readline() == b"here\n", "it runs")
+        expect_success(w.run(*signals))
+        expect(inside.wait(timeout=60) == 137, inside.returncode)
+        inside.stdout.close()
+        inside.stderr.close()
+        expect_success(w.run("delete", "--force", "c1"))
+
+
+def test_a_start_that_fails_takes_them_along(w):
+    create(w, "/bin/sh")
+    inside = w.popen("exec", "c1", "/bin/busybox", "sh", "-c", "rm -f /bin/sh; echo here; exec sleep 600")
+    expect(inside.stdout.readline() == b"here\n", "it runs")
+    expect_failure(w.run("start", "c1"), "/bin/sh", "no such file")
+    expect(inside.wait(timeout=60) == 137, inside.returncode)
+    wait_until(lambda: w.state("c1")["status"] == "stopped", "the end")
+    expect_failure(w.run("exec", "c1", "true"), "cannot exec in a stopped container")
 
 
 def test_detached(w):

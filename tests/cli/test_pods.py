@@ -105,6 +105,19 @@ def test_crash_of_a_member(w):
     expect_success(w.run("exec", "pod", "true"), "")
 
 
+def test_exec_into_a_created_member(w):
+    """A member that is killed before its start ends what was run in it, and nothing else."""
+    pod = sandbox(w)
+    create(w, "a", member_spec(w, pod, "/bin/sleep", "600"))
+    inside = w.popen("exec", "a", "sh", "-c", "echo $$; exec sleep 600")
+    expect(inside.stdout.readline() == b"2\n", "it runs in the member's pid namespace")
+    expect_success(w.run("kill", "a", "KILL"))
+    expect(inside.wait(timeout=60) == 137, inside.returncode)
+    wait_until(lambda: w.state("a")["status"] == "stopped", "the member's end")
+    expect_success(w.run("exec", "pod", "true"), "")
+    expect_success(w.run("delete", "a"))
+
+
 def test_end_of_the_pod_ends_its_members(w):
     pod = sandbox(w)
     a = member(w, "a", pod, "/bin/sleep", "600")

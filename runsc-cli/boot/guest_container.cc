@@ -10,6 +10,7 @@
 #include "runsc-cli/boot/guest_files.h"
 #include "runsc-cli/boot/guest_hooks.h"
 #include "runsc-cli/boot/process_attributes.h"
+#include "sentry/fs/proc_entries.h"
 #include "sentry/kernel/container_control.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/vfs/mount_namespace.h"
@@ -55,8 +56,9 @@ std::string DoingOf(const TaskActivity& task) {
   return Cat("call ", task.call);
 }
 
-// A reply has room for so many.
+// A reply has room for so many, and for so many bytes of their arguments.
 constexpr size_t kMaxProcesses = 65536;
+constexpr size_t kMaxArgumentsOfOne = 4096, kMaxArgumentsOfAll = 2 << 20;
 
 }  // namespace
 
@@ -204,26 +206,39 @@ StateReply GuestContainer::State() {
   return {init_->phase(), paused_};
 }
 
+std::optional<ProcessInfo> GuestContainer::DescribeProcess(const ThreadGroup& group, size_t most_arguments) {
+  const RefPtr<Task> leader = sandbox_.kernel->FindTask(group.pid());
+  if (!leader) return std::nullopt;
+  ProcessInfo info;
+  if (const RefPtr<MemoryManager> mm = leader->MmSnapshot()) {
+    info.stub = mm->address_space().host_pid();
+    info.arguments = ArgumentsOf(*mm, std::min(most_arguments, kMaxArgumentsOfOne));
+  }
+  MutexLock l(sandbox_.kernel->task_set_mu());
+  const PidNamespace* ns = place_.pid_ns.get();
+  const auto number = [&](int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+    return ns == nullptr ? pid : ns->NumberLocked(pid);
+  };
+  info.pid = number(group.pid());
+  info.parent = group.parent != nullptr ? number(group.parent->pid()) : 0;
+  info.uid = leader->CredsSnapshot()->ruid;
+  info.cpu_ns = static_cast<int64_t>(leader->CpuTimeNs());
+  info.start_ns = group.start_time_ns;
+  info.name = leader->name();
+  info.terminal = group.terminal ? group.terminal->rdev : 0;
+  info.zombie = group.zombie;
+  return info;
+}
+
 ProcessesReply GuestContainer::Processes() {
   ProcessesReply reply;
+  size_t room = kMaxArgumentsOfAll;
   for (const RefPtr<ThreadGroup>& group : ProcessesOf(*sandbox_.kernel, parts_.number)) {
     if (reply.processes.size() == kMaxProcesses) break;
-    ProcessInfo info;
-    RefPtr<Task> leader = sandbox_.kernel->FindTask(group->pid());
-    if (!leader) continue;
-    if (const RefPtr<MemoryManager> mm = leader->MmSnapshot()) info.stub = mm->address_space().host_pid();
-    MutexLock l(sandbox_.kernel->task_set_mu());
-    const PidNamespace* ns = place_.pid_ns.get();
-    const auto number = [&](int pid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
-      return ns == nullptr ? pid : ns->NumberLocked(pid);
-    };
-    info.pid = number(group->pid());
-    info.parent = group->parent != nullptr ? number(group->parent->pid()) : 0;
-    info.uid = leader->CredsSnapshot()->ruid;
-    info.cpu_ns = static_cast<int64_t>(leader->CpuTimeNs());
-    info.start_ns = group->start_time_ns;
-    info.name = leader->name();
-    reply.processes.push_back(std::move(info));
+    std::optional<ProcessInfo> info = DescribeProcess(*group, room);
+    if (!info) continue;
+    room -= info->arguments.size();
+    reply.processes.push_back(*std::move(info));
   }
   return reply;
 }

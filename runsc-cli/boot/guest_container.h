@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,7 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   absl::StatusOr<RefPtr<FileSystem>> OpenRoot();
   absl::Status Create();
   int FromGuestPid(int pid);
+  std::optional<ProcessInfo> DescribeProcess(const ThreadGroup& group, size_t most_arguments);
   std::shared_ptr<GuestProcess> FindExec(int pid);
   void ForgetExec(int pid);
 

@@ -117,9 +117,12 @@ struct ProcessInfo {
   uint32_t uid = 0;
   int64_t cpu_ns = 0, start_ns = 0;  // used; monotonic time of the start
   std::string name;
+  std::string arguments;  // a NUL after each; empty if it has none any more, cut if they are many
+  uint64_t terminal = 0;  // the controlling one's device; 0: none
+  bool zombie = false;
   template <class V>
   void Visit(V& v) {
-    v(pid, parent, stub, uid, cpu_ns, start_ns, name);
+    v(pid, parent, stub, uid, cpu_ns, start_ns, name, arguments, terminal, zombie);
   }
 };
 

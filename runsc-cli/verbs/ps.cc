@@ -1,5 +1,8 @@
 // runsc ps: the processes of a container.
+#include <sys/sysmacros.h>
 #include <time.h>
+
+#include <algorithm>
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/global_flags.h"
@@ -20,6 +23,18 @@ constexpr FlagDef kFlags[] = {
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
 
+struct Clocks {
+  time_t wall;
+  int64_t monotonic_ns;
+};
+
+Clocks Now() {
+  timespec wall, monotonic;
+  clock_gettime(CLOCK_REALTIME, &wall);
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
+  return {wall.tv_sec, monotonic.tv_sec * kNsPerSecond + monotonic.tv_nsec};
+}
+
 std::string PadTo(std::string text, size_t width) {
   text.resize(std::max(width, text.size() + 1), ' ');
   return text;
@@ -27,13 +42,28 @@ std::string PadTo(std::string text, size_t width) {
 
 std::string TwoDigits(int64_t number) { return Cat(number / 10, number % 10); }
 
-// Hours and minutes of the day at which it started, in UTC.
-std::string StartOf(const ProcessInfo& process) {
-  timespec now, monotonic;
-  clock_gettime(CLOCK_REALTIME, &now);
-  clock_gettime(CLOCK_MONOTONIC, &monotonic);
-  const int64_t seconds = now.tv_sec - monotonic.tv_sec + process.start_ns / kNsPerSecond;
-  return Cat(TwoDigits(seconds / 3600 % 24), ":", TwoDigits(seconds / 60 % 60));
+// As ps(1): the time of day, or the day of an earlier one.
+std::string StartOf(const ProcessInfo& process, const Clocks& now) {
+  const time_t seconds = now.wall - now.monotonic_ns / kNsPerSecond + process.start_ns / kNsPerSecond;
+  tm start, today;
+  localtime_r(&seconds, &start);
+  localtime_r(&now.wall, &today);
+  const bool is_today = start.tm_yday == today.tm_yday && start.tm_year == today.tm_year;
+  char text[16];
+  strftime(text, sizeof(text), is_today ? "%H:%M" : "%b%d", &start);
+  return text;
+}
+
+// In percent of the time since it began.
+int64_t ShareOf(const ProcessInfo& process, const Clocks& now) {
+  return process.cpu_ns * 100 / std::max<int64_t>(now.monotonic_ns - process.start_ns, 1);
+}
+
+std::string TerminalOf(const ProcessInfo& process) {
+  constexpr unsigned kPts = 136;
+  if (process.terminal == 0) return "?";
+  const unsigned kind = major(process.terminal), number = minor(process.terminal);
+  return kind == kPts ? Cat("pts/", number) : Cat(kind, ":", number);
 }
 
 std::string CpuTimeOf(const ProcessInfo& process) {
@@ -41,12 +71,22 @@ std::string CpuTimeOf(const ProcessInfo& process) {
   return Cat(TwoDigits(seconds / 3600), ":", TwoDigits(seconds / 60 % 60), ":", TwoDigits(seconds % 60));
 }
 
+std::string CommandOf(const ProcessInfo& process) {
+  std::string text = process.arguments;
+  while (!text.empty() && text.back() == '\0') text.pop_back();
+  std::replace(text.begin(), text.end(), '\0', ' ');
+  if (text.empty()) text = Cat("[", process.name, "]");
+  return Printable(process.zombie ? text + " <defunct>" : text);
+}
+
+// The columns of `ps -ef`, which runc prints, but with the container's own numbers.
 std::string AsTable(const ProcessesReply& reply) {
-  std::string out =
-      Cat(PadTo("UID", 10), PadTo("PID", 8), PadTo("PPID", 8), PadTo("STIME", 8), PadTo("TIME", 10), "CMD\n");
+  const Clocks now = Now();
+  std::string out = Cat(PadTo("UID", 10), PadTo("PID", 8), PadTo("PPID", 8), PadTo("C", 4), PadTo("STIME", 7),
+                        PadTo("TTY", 8), PadTo("TIME", 10), "CMD\n");
   for (const ProcessInfo& p : reply.processes) {
-    out += Cat(PadTo(Cat(p.uid), 10), PadTo(Cat(p.pid), 8), PadTo(Cat(p.parent), 8), PadTo(StartOf(p), 8),
-               PadTo(CpuTimeOf(p), 10), Printable(p.name), "\n");
+    out += Cat(PadTo(Cat(p.uid), 10), PadTo(Cat(p.pid), 8), PadTo(Cat(p.parent), 8), PadTo(Cat(ShareOf(p, now)), 4),
+               PadTo(StartOf(p, now), 7), PadTo(TerminalOf(p), 8), PadTo(CpuTimeOf(p), 10), CommandOf(p), "\n");
   }
   return out;
 }

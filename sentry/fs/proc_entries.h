@@ -39,6 +39,8 @@ Result<std::string> ProcTimers(const ProcTarget& target, Task& reader);
 Result<std::string> ProcIo(const ProcTarget& target, Task& reader);
 
 // proc_memory.cc
+// What a process was started with, a NUL after each word; not more than `most` bytes.
+std::string ArgumentsOf(MemoryManager& mm, uint64_t most);
 Result<std::string> ProcCmdline(const ProcTarget& target, Task& reader);
 Result<std::string> ProcEnviron(const ProcTarget& target, Task& reader);
 Result<std::string> ProcAuxv(const ProcTarget& target, Task& reader);

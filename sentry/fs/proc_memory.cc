@@ -17,22 +17,12 @@ namespace {
 // More than the kernel lets exec pass.
 constexpr uint64_t kMaxArguments = 8 << 20;
 
-// Guest bytes from `start` to `end`, as far as they are there.
-std::string CopyRange(MemoryManager& mm, GuestAddr start, GuestAddr end) {
+// Guest bytes from `start` to `end`, as far as they are there, at most so many.
+std::string CopyRange(MemoryManager& mm, GuestAddr start, GuestAddr end, uint64_t most = kMaxArguments) {
   if (end <= start) return {};
-  std::string text(std::min(end - start, kMaxArguments), '\0');
+  std::string text(std::min(end - start, most), '\0');
   text.resize(mm.address_space().CopyIn(start, text.data(), text.size()));
   return text;
-}
-
-// A process that overwrote its arguments with something longer (setproctitle) has taken the environment's
-// place too: then the text ends at the first NUL.
-std::string Arguments(MemoryManager& mm) {
-  const MemoryManager::Image image = mm.image();
-  std::string text = CopyRange(mm, image.arg_start, image.arg_end);
-  if (text.empty() || text.back() == '\0' || image.env_start != image.arg_end) return text;
-  text += CopyRange(mm, image.env_start, image.env_end);
-  return std::string(text.c_str());
 }
 
 // What `reader` calls the mapped file; memory without one has a name of its own, or none.
@@ -180,9 +170,19 @@ class MemNode : public ProcNode<SimpleNode> {
 
 }  // namespace
 
+// A process that overwrote its arguments with something longer (setproctitle) has taken the environment's
+// place too: then the text ends at the first NUL.
+std::string ArgumentsOf(MemoryManager& mm, uint64_t most) {
+  const MemoryManager::Image image = mm.image();
+  std::string text = CopyRange(mm, image.arg_start, image.arg_end, most);
+  if (text.size() == most || text.empty() || text.back() == '\0' || image.env_start != image.arg_end) return text;
+  text += CopyRange(mm, image.env_start, image.env_end, most - text.size());
+  return std::string(text.c_str());
+}
+
 Result<std::string> ProcCmdline(const ProcTarget& target, Task&) {
   RefPtr<MemoryManager> mm = TRY(target.mm());
-  return mm ? Arguments(*mm) : std::string();
+  return mm ? ArgumentsOf(*mm, kMaxArguments) : std::string();
 }
 
 Result<std::string> ProcEnviron(const ProcTarget& target, Task& reader) {

@@ -240,16 +240,33 @@ def test_ps(w):
     for pid in json.loads(w.run("ps", "-f", "json", "c1").stdout):
         os.kill(pid, 0)  # of the host
     lines = w.run("ps", "c1").stdout.splitlines()
-    expect(lines[0].split() == ["UID", "PID", "PPID", "STIME", "TIME", "CMD"] and len(lines) == 3, lines)
-    expect(lines[1].split()[1] == "1" and lines[1].split()[-1] == "sh", lines)
-    expect(lines[2].split()[2] == "1" and lines[2].split()[-1] == "sleep", lines)
+    expect(lines[0].split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"] and len(lines) == 3, lines)
+    sh, sleep = (line.split(maxsplit=7) for line in lines[1:])
+    expect((sh[1:3], sh[5], sh[7]) == (["1", "0"], "?", "/bin/sh -c sleep 60 & wait"), lines)
+    expect((sleep[0], sleep[2], sleep[7]) == ("0", "1", "sleep 60"), lines)
+
+
+def test_ps_shows_who_has_ended_and_who_has_a_terminal(w):
+    start(w, "/bin/sh", "-c", "sleep 0 & exec sleep 600")
+    wait_until(lambda: "[sleep] <defunct>" in w.run("ps", "c1").stdout, "a process that nobody waits for")
+    leader, terminal = os.openpty()
+    inside = w.popen("exec", "--tty", "c1", "sleep", "601", stdin=terminal, stdout=terminal, stderr=terminal)
+    wait_until(lambda: any(line.split()[5:6] == ["pts/0"] and line.endswith("sleep 601")
+                           for line in w.run("ps", "c1").stdout.splitlines()), "its terminal")
+    inside.kill()
+    inside.wait()
+    os.close(leader)
+    os.close(terminal)
 
 
 def test_ps_shows_no_control_characters(w):
-    start(w, "/bin/sh", "-c", r"printf '\033[2J\nx' > /proc/$$/comm; sleep 60; :")
-    wait_until(lambda: "sleep" in w.run("ps", "c1").stdout, "the process")
+    start(w, "/bin/sh", "-c", "exec sleep 600", env=["PATH=/bin"])
+    inside = w.popen("exec", "c1", "sh", "-c", "sleep 600; : \033[2J\nx")
+    wait_until(lambda: w.run("ps", "c1").stdout.count("sleep") == 3, "the processes")
     lines = w.run("ps", "c1").stdout.splitlines()
-    expect(len(lines) == 3 and lines[1].split()[-1] == "?[2J?x", lines)
+    expect(len(lines) == 4 and lines[2].endswith("sh -c sleep 600; : ?[2J?x"), lines)
+    inside.kill()
+    inside.wait()
 
 
 def test_kill_all(w):

@@ -11,6 +11,13 @@ namespace {
 constexpr size_t kMaxPrefetched = 128;
 constexpr size_t kMaxWaste = 8;
 
+std::vector<std::string> NamesOf(const std::vector<DirEntry>& entries) {
+  std::vector<std::string> names;
+  names.reserve(entries.size());
+  for (const DirEntry& entry : entries) names.push_back(entry.name);
+  return names;
+}
+
 std::vector<std::string_view> SplitForWalk(std::string_view path) {
   std::vector<std::string_view> names;
   while (!path.empty() && names.size() < GoferClient::kMaxWalkNames) {
@@ -54,10 +61,12 @@ uint64_t GoferInode::NameChanges() const {
 }
 
 void GoferInode::NameChanged(std::string_view name) {
-  Ahead old;  // released after the lock
+  Ahead old;  // both released after the lock
+  std::shared_ptr<const GoferKeptListing> listing;
   MutexLock l(mu_);
   ++name_changes_;
   stale_ = true;
+  listing.swap(listing_);
   const auto it = prefetched_.find(name);
   if (it == prefetched_.end()) return;
   old = std::move(it->second);
@@ -107,6 +116,8 @@ Result<RefPtr<GoferInode>> GoferInode::LookupOnHost(std::string_view name) {
   uint64_t changes = 0;
   {
     MutexLock l(mu_);
+    if (std::exchange(listed_, false) && listing_)
+      ahead_.Listed(NamesOf(listing_->entries()), gofer_fs_.ahead_window());
     names = ahead_.Take(name, GoferClient::kMaxWalkNames);
     gofer_fs_.set_ahead_window(std::max(gofer_fs_.ahead_window(), ahead_.window()));
     changes = name_changes_;
@@ -219,12 +230,31 @@ Result<void> GoferInode::Rename(std::string_view old_name, Inode& child, Inode& 
   return {};
 }
 
-void GoferInode::NoteListing(const std::vector<DirEntry>& entries) {
-  if (gofer_fs_.shared()) return;
-  std::vector<std::string> names;
-  for (const DirEntry& entry : entries) names.push_back(entry.name);
+bool GoferFs::TakeListingRoom(size_t names) {
+  if (listed_.fetch_add(names, std::memory_order_relaxed) + names <= kMaxListed) return true;
+  GiveListingRoom(names);
+  return false;
+}
+
+std::shared_ptr<const GoferKeptListing> GoferKeptListing::Make(GoferFs& fs, const std::vector<DirEntry>& entries) {
+  if (!fs.TakeListingRoom(entries.size())) return nullptr;
+  return std::shared_ptr<const GoferKeptListing>(new GoferKeptListing(fs, entries));
+}
+
+std::shared_ptr<const GoferKeptListing> GoferInode::KnownListing() {
   MutexLock l(mu_);
-  ahead_.Listed(std::move(names), gofer_fs_.ahead_window());
+  listed_ = listing_ != nullptr;
+  return listing_;
+}
+
+// Is remembered unless a name changed since there were `changes`.
+void GoferInode::NoteListing(const std::vector<DirEntry>& entries, uint64_t changes) {
+  if (gofer_fs_.shared()) return;
+  auto kept = GoferKeptListing::Make(gofer_fs_, entries);
+  MutexLock l(mu_);
+  if (name_changes_ == changes) listing_.swap(kept);
+  listed_ = listing_ != nullptr;
+  if (!listed_) ahead_.Listed(NamesOf(entries), gofer_fs_.ahead_window());
 }
 
 // At the end: names that nobody came for.
@@ -233,8 +263,7 @@ void GoferInode::NoteWaste() {
   if (prefetched_.size() > kMaxWaste) gofer_fs_.set_ahead_window(1);
 }
 
-Result<std::vector<DirEntry>> GoferInode::Entries() {
-  if (!S_ISDIR(type_)) return Errno(ENOTDIR);
+Result<std::vector<DirEntry>> GoferInode::ReadEntries() {
   std::vector<DirEntry> all;
   for (GoferListing batch; !batch.at_end;) {
     batch = TRY(gofer_fs_.client().ReadDir(handle_, batch.entries.empty() ? 0 : batch.entries.back().cursor));
@@ -246,7 +275,15 @@ Result<std::vector<DirEntry>> GoferInode::Entries() {
                      .name = std::move(entry.name)});
     }
   }
-  NoteListing(all);
+  return all;
+}
+
+Result<std::vector<DirEntry>> GoferInode::Entries() {
+  if (!S_ISDIR(type_)) return Errno(ENOTDIR);
+  if (const auto known = KnownListing()) return known->entries();
+  const uint64_t changes = NameChanges();
+  std::vector<DirEntry> all = TRY(ReadEntries());
+  NoteListing(all, changes);
   return all;
 }
 

@@ -1,6 +1,8 @@
 // Names of host files over a real gofer in a thread: what is fetched ahead stays true.
 #include <linux/fs.h>
 
+#include <set>
+
 #include "gofer/testing/test_gofer.h"
 #include "sentry/fs/gofer_fs.h"
 #include "sentry/fs/testing/tree_fixture.h"
@@ -23,6 +25,13 @@ class GoferFsTest : public TreeTest {
   static std::string Name(int i) { return "f" + std::to_string(i); }
   static std::string PathOf(const DirEntry& entry) { return "/" + entry.name; }
 
+  std::set<std::string> Names() {
+    std::set<std::string> names;
+    const std::vector<DirEntry> entries = *Find("/")->dentry->inode()->Entries();
+    for (const DirEntry& entry : entries) names.insert(entry.name);
+    return names;
+  }
+
   // Lists the directory and looks up two names: those that follow have been fetched ahead.
   std::vector<DirEntry> ListAndBegin() {
     std::vector<DirEntry> entries = *Find("/")->dentry->inode()->Entries();
@@ -36,6 +45,26 @@ class GoferFsTest : public TreeTest {
   TempTree tree_;
   TestGofer gofer_{tree_};
 };
+
+TEST_F(GoferFsTest, AListingIsRememberedUntilANameChanges) {
+  EXPECT_EQ(Names().size(), size_t{kFiles});
+  tree_.Write("behind", "");  // the guest's alone, so nobody asks the host again
+  EXPECT_EQ(Names().size(), size_t{kFiles});
+  EXPECT_EQ(Mkfile("/new"), 0);
+  EXPECT_EQ(Names().size(), size_t{kFiles} + 2);
+  EXPECT_EQ(Rename("/new", "/newer"), 0);
+  EXPECT_TRUE(Names().contains("newer"));
+  EXPECT_FALSE(Names().contains("new"));
+  EXPECT_EQ(Unlink("/newer"), 0);
+  EXPECT_FALSE(Names().contains("newer"));
+}
+
+TEST_F(GoferFsTest, AListingOfASharedMountIsTheHosts) {
+  Mount(true);
+  EXPECT_EQ(Names().size(), size_t{kFiles});
+  tree_.Write("behind", "");
+  EXPECT_TRUE(Names().contains("behind"));
+}
 
 TEST_F(GoferFsTest, EveryListedNameIsFound) {
   for (const DirEntry& entry : ListAndBegin()) {

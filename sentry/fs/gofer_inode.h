@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 
@@ -46,6 +47,9 @@ class GoferFs final : public FileSystem {
   // How many names the first lookup after a listing brings along: what lookups in other directories came to use.
   size_t ahead_window() const { return ahead_window_.load(std::memory_order_relaxed); }
   void set_ahead_window(size_t names) { ahead_window_.store(names, std::memory_order_relaxed); }
+  // Directories remember their names as long as there is room for all of them. False: there is none.
+  bool TakeListingRoom(size_t names);
+  void GiveListingRoom(size_t names) { listed_.fetch_sub(names, std::memory_order_relaxed); }
   // Inode number shown to the guest: the host's own are not its business, but must stay distinct.
   uint64_t GuestIno(uint64_t host_dev, uint64_t host_ino) const;
   Attr ToGuest(const FileAttr& attr) const;
@@ -57,6 +61,7 @@ class GoferFs final : public FileSystem {
   };
 
   static constexpr int kCrowd = 4096;
+  static constexpr size_t kMaxListed = 65536;
 
   RefPtr<GoferInode> FindOrMake(GoferNode& node, GoferPlace place, bool* found);
 
@@ -66,9 +71,25 @@ class GoferFs final : public FileSystem {
   uint64_t root_dev_ = 0;  // the host's
   std::atomic<size_t> ahead_window_{1};
   std::atomic<int> handles_{0};
+  std::atomic<size_t> listed_{0};  // names in listings that are remembered
   RefPtr<GoferInode> root_;
   mutable Mutex table_mu_{LockRank::kOverlay};
   std::unordered_map<Key, GoferInode*, KeyHash> inodes_ ABSL_GUARDED_BY(table_mu_);
+};
+
+// All names of a directory, as long as nobody changes them.
+class GoferKeptListing {
+ public:
+  // Null if there is no room.
+  static std::shared_ptr<const GoferKeptListing> Make(GoferFs& fs, const std::vector<DirEntry>& entries);
+  ~GoferKeptListing() { fs_.GiveListingRoom(entries_.size()); }
+  const std::vector<DirEntry>& entries() const { return entries_; }
+
+ private:
+  GoferKeptListing(GoferFs& fs, const std::vector<DirEntry>& entries) : fs_(fs), entries_(entries) {}
+
+  GoferFs& fs_;
+  const std::vector<DirEntry> entries_;
 };
 
 class GoferInode final : public Inode {
@@ -136,7 +157,9 @@ class GoferInode final : public Inode {
   void StoreAhead(std::string_view name, GoferNode node, uint64_t changes);
   uint64_t NameChanges() const;
   void NameChanged(std::string_view name);
-  void NoteListing(const std::vector<DirEntry>& entries);
+  Result<std::vector<DirEntry>> ReadEntries();
+  std::shared_ptr<const GoferKeptListing> KnownListing();
+  void NoteListing(const std::vector<DirEntry>& entries, uint64_t changes);
   void NoteWaste();
 
   GoferFs& gofer_fs_;
@@ -154,6 +177,8 @@ class GoferInode final : public Inode {
   UniqueFd write_fd_ ABSL_GUARDED_BY(mu_);  // likewise
   std::map<std::string, Ahead, std::less<>> prefetched_ ABSL_GUARDED_BY(mu_);  // used up by the lookup
   LookupAhead ahead_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const GoferKeptListing> listing_ ABSL_GUARDED_BY(mu_);  // exclusive mounts: until a name changes
+  bool listed_ ABSL_GUARDED_BY(mu_) = false;                              // ahead_ has not heard of the last listing
   uint64_t name_changes_ ABSL_GUARDED_BY(mu_) = 0;  // how often a name of this directory was changed
 };
 

@@ -31,7 +31,9 @@ Result<void> ParseRights(Task& task, std::span<const std::byte> data, ControlDat
   }
   const bool privileged = task.creds()->Has(CAP_SYS_RESOURCE) || task.creds()->Has(CAP_SYS_ADMIN);
   const size_t limit = privileged ? kMaxInFlight : std::min<size_t>(task.rlimit(RLIMIT_NOFILE), kMaxInFlight);
-  return InFlightCount() + control.files.size() > limit ? Result<void>(Errno(ETOOMANYREFS)) : Result<void>();
+  const auto too_many = [&] { return InFlightCount() + control.files.size() > limit; };
+  if (too_many()) CollectUnixGarbage(true);
+  return too_many() ? Result<void>(Errno(ETOOMANYREFS)) : Result<void>();
 }
 
 // Who the sender says he is: himself, unless he may lie.

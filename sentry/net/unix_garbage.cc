@@ -1,5 +1,9 @@
 // Cycle collection over sockets in flight, as Linux's classic algorithm: a socket all of whose references
 // are in flight is a candidate; candidates that are reachable only from candidates are garbage.
+//
+// A collection looks at all sockets in flight, so two things keep the cost of many closes linear: there is none until
+// a socket went into the queue of one that was itself in flight, without which there is no cycle; and with many in
+// flight there is one for a share of as many closes only.
 #include "sentry/net/unix_garbage.h"
 
 #include <map>
@@ -12,7 +16,8 @@ namespace {
 struct InFlight {
   Mutex mu{LockRank::kFileWatch};
   std::map<File*, size_t> sockets;  // guarded by mu: references to unix sockets that are in queues
-  std::atomic<size_t> socket_count{0};
+  std::atomic<bool> maybe_cyclic{false};
+  size_t closes = 0;  // guarded by mu: of sockets, since the last collection
   std::atomic<size_t> total{0};
 };
 
@@ -59,9 +64,18 @@ void Revive(Candidates& candidates) {
   }
 }
 
-std::deque<UnixPacket> TakeGarbage() {
+// Few sockets in flight are looked at whenever one closes.
+bool WorthALook(InFlight& in_flight) {
+  constexpr size_t kFew = 256, kShare = 32;
+  if (in_flight.sockets.size() > kFew && ++in_flight.closes < in_flight.sockets.size() / kShare) return false;
+  in_flight.closes = 0;
+  return true;
+}
+
+std::deque<UnixPacket> TakeGarbage(bool now) {
   std::deque<UnixPacket> garbage;
   InFlightLock l;
+  if (!WorthALook(TheInFlight()) && !now) return garbage;
   Candidates candidates = FindCandidates(TheInFlight());
   Subtract(candidates);
   Revive(candidates);
@@ -82,7 +96,7 @@ thread_local std::vector<std::deque<UnixPacket>>* dropping = nullptr;
 InFlightLock::InFlightLock() ABSL_NO_THREAD_SAFETY_ANALYSIS { TheInFlight().mu.Lock(); }
 InFlightLock::~InFlightLock() ABSL_NO_THREAD_SAFETY_ANALYSIS { TheInFlight().mu.Unlock(); }
 
-void AddInFlight(const std::vector<RefPtr<File>>& files) {
+void AddInFlight(const std::vector<RefPtr<File>>& files, const UnixEndpoint& receiver) {
   if (files.empty()) return;
   InFlight& in_flight = TheInFlight();
   InFlightLock l;
@@ -90,7 +104,8 @@ void AddInFlight(const std::vector<RefPtr<File>>& files) {
   for (const RefPtr<File>& file : files) {
     if (FileAs<UnixSocket>(*file) != nullptr) ++in_flight.sockets[file.get()];
   }
-  in_flight.socket_count = in_flight.sockets.size();
+  File* const into = receiver.file.load();  // null: in a listener's backlog, which may be in flight
+  if (into == nullptr || in_flight.sockets.contains(into)) in_flight.maybe_cyclic = true;
 }
 
 void RemoveInFlight(const InFlightLock&, const std::vector<RefPtr<File>>& files) {
@@ -100,7 +115,7 @@ void RemoveInFlight(const InFlightLock&, const std::vector<RefPtr<File>>& files)
     auto it = in_flight.sockets.find(file.get());
     if (it != in_flight.sockets.end() && --it->second == 0) in_flight.sockets.erase(it);
   }
-  in_flight.socket_count = in_flight.sockets.size();
+  if (in_flight.sockets.empty()) in_flight.maybe_cyclic = false;
 }
 
 void RemoveInFlight(const std::vector<RefPtr<File>>& files) {
@@ -129,9 +144,9 @@ void DropPackets(std::deque<UnixPacket> packets) {
 
 size_t InFlightCount() { return TheInFlight().total.load(); }
 
-void CollectUnixGarbage() {
-  if (TheInFlight().socket_count.load() == 0 || dropping != nullptr) return;
-  std::deque<UnixPacket> garbage = TakeGarbage();
+void CollectUnixGarbage(bool now) {
+  if (!TheInFlight().maybe_cyclic.load() || dropping != nullptr) return;
+  std::deque<UnixPacket> garbage = TakeGarbage(now);
   for (UnixPacket& packet : garbage) packet.sender->Refund(packet.charge);
   DropPackets(std::move(garbage));
 }

@@ -16,8 +16,8 @@ class ABSL_SCOPED_LOCKABLE InFlightLock {
   InFlightLock(const InFlightLock&) = delete;
 };
 
-// Bookkeeping of files that sit in a receive queue.
-void AddInFlight(const std::vector<RefPtr<File>>& files);
+// Bookkeeping of files that sit in a receive queue, that of `receiver`.
+void AddInFlight(const std::vector<RefPtr<File>>& files, const UnixEndpoint& receiver);
 void RemoveInFlight(const std::vector<RefPtr<File>>& files);
 void RemoveInFlight(const InFlightLock&, const std::vector<RefPtr<File>>& files);
 // Drops packets that will never be read; their files may be sockets with packets of their own.
@@ -26,7 +26,8 @@ void DropPackets(std::deque<UnixPacket> packets);
 // All descriptors in flight in the sandbox, for the sender's limit.
 size_t InFlightCount();
 
-// Frees sockets reachable only from queues that are themselves unreachable. Cheap when none are in flight.
-void CollectUnixGarbage();
+// Frees sockets reachable only from queues that are themselves unreachable: called whenever a socket closes, and
+// cheap unless there may be some. `now`: whatever it costs.
+void CollectUnixGarbage(bool now);
 
 }  // namespace runsc

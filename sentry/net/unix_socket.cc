@@ -59,7 +59,7 @@ UnixSocket::UnixSocket(RefPtr<AnonInode> inode, RefPtr<UnixEndpoint> endpoint, i
 
 UnixSocket::~UnixSocket() {
   endpoint_->Close();
-  CollectUnixGarbage();
+  CollectUnixGarbage(false);
 }
 
 Result<void> UnixSocket::Bind(Task& task, const SocketAddress& address) {

@@ -87,7 +87,7 @@ Result<void> UnixEndpoint::Enqueue(UnixEndpoint& receiver, UnixPacket& packet) {
   packet.charge = packet.size + kOverhead;
   packet.sender = RefPtr<UnixEndpoint>(this);
   packet.came_with_files = !packet.files.empty();
-  AddInFlight(packet.files);
+  AddInFlight(packet.files, receiver);
   in_flight_ += packet.charge;
   Errno refused{0};
   const bool urgent = packet.urgent == UnixPacket::Urgent::kFresh;

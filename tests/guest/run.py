@@ -18,7 +18,7 @@ PLACES = {"tmpfs": "/tmp", "root": "/root"}
 
 # What some programs test needs more than a container usually has.
 EXTRA_CAPABILITIES = {"guest_file_attrs": ["SYS_ADMIN"], "guest_file_ops": ["LINUX_IMMUTABLE"],
-                      "guest_terminals": ["SYS_ADMIN"]}
+                      "guest_sockets": ["SYS_RESOURCE"], "guest_terminals": ["SYS_ADMIN"]}
 
 
 def known_failures(program):

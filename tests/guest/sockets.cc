@@ -274,6 +274,52 @@ TEST(SocketsCanCarryThemselves) {
   }
 }
 
+// A chain of `length` sockets, each in the queue of the next one, with `first` in the innermost; the outermost.
+int Chain(int first, int length) {
+  for (int i = 0; i < length && !Failed(); i++) {
+    Pair pair(SOCK_STREAM);
+    EXPECT_EQ(SendFds(pair.a(), {first}, "x"), 1);
+    close(first);
+    close(pair.a());
+    first = pair.b();
+  }
+  return first;
+}
+
+// Whether the last writer of a pipe is gone.
+bool IsOver(int reader) {
+  pollfd end = {reader, POLLIN, 0};
+  return poll(&end, 1, 30'000) == 1 && end.revents == POLLHUP;
+}
+
+// In linear time: what is quadratic does not end within the time that a test has.
+TEST(SixtyThousandNested) {
+  int fds[2];
+  EXPECT_OK(pipe(fds));
+  close(Chain(fds[1], 60'000));
+  EXPECT(IsOver(fds[0]));
+}
+
+TEST(CyclesBesideManyInFlight) {
+  int fds[2], kept[2];
+  EXPECT_OK(pipe(kept));
+  EXPECT_OK(pipe(fds));
+  const int chain = Chain(kept[1], 5'000);
+  for (int i = 0; i < 2'000 && !Failed(); i++) {
+    Pair pair(SOCK_STREAM);
+    EXPECT_EQ(SendFds(pair.a(), {pair.a(), pair.b(), fds[1]}, "x"), 1);
+    close(pair.a());
+    close(pair.b());
+  }
+  close(fds[1]);
+  pollfd alive = {kept[0], POLLIN, 0};
+  EXPECT_EQ(poll(&alive, 1, 0), 0);
+  close(chain);
+  EXPECT(IsOver(kept[0]));
+  for (int i = 0; i < 1000; i++) close(ASSERT_OK(socket(AF_UNIX, SOCK_STREAM, 0)));
+  EXPECT(IsOver(fds[0]));
+}
+
 TEST(Credentials) {
   Pair pair(SOCK_STREAM);
   ucred peer;

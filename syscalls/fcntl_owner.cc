@@ -2,6 +2,7 @@
 #include "syscalls/fcntl_owner.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 
 #include "sentry/fs/file_owner.h"
 #include "sentry/kernel/kernel.h"
@@ -29,6 +30,8 @@ SyscallResult SetOwner(Task& task, File& file, Kind kind, int id) {
   ChangeOwner(task.kernel(), file, [&](FileOwner& owner) {
     owner.kind = wanted.kind;
     owner.id = wanted.id;
+    owner.set_ruid = task.creds()->ruid;
+    owner.set_euid = task.creds()->euid;
   });
   return 0;
 }
@@ -37,6 +40,13 @@ SyscallResult SetOwnerBySign(Task& task, File& file, int id) {
   if (id == INT_MIN) return Errno(EINVAL);
   return id < 0 ? SetOwner(task, file, Kind::kGroup, PidFromGuest(task, -id))
                 : SetOwner(task, file, Kind::kProcess, id == 0 ? 0 : PidFromGuest(task, id));
+}
+
+// A process, or a group as a negative number.
+int OwnerBySign(Task& task, File& file) {
+  const FileOwner owner = OwnerOf(file);
+  const int id = owner.id == 0 ? 0 : PidToGuest(task, owner.id);
+  return owner.kind == Kind::kGroup ? -id : id;
 }
 
 SyscallResult SetOwnerEx(Task& task, File& file, GuestAddr addr) {
@@ -71,15 +81,24 @@ SyscallResult SetSignal(Task& task, File& file, uint64_t signo) {
 
 }  // namespace
 
+bool IsOwnerIoctl(uint32_t request) {
+  return request == FIOSETOWN || request == SIOCSPGRP || request == FIOGETOWN || request == SIOCGPGRP;
+}
+
+SyscallResult OwnerIoctl(Task& task, File& file, uint32_t request, GuestAddr arg) {
+  if (request == FIOSETOWN || request == SIOCSPGRP) {
+    return SetOwnerBySign(task, file, TRY(task.CopyInObject<int>(arg)));
+  }
+  TRY(task.CopyOutObject(arg, OwnerBySign(task, file)));
+  return 0;
+}
+
 SyscallResult OwnerCommand(Task& task, File& file, int command, uint64_t arg) {
   switch (command) {
     case F_SETOWN:
       return SetOwnerBySign(task, file, static_cast<int>(arg));
-    case F_GETOWN: {
-      const FileOwner owner = OwnerOf(file);
-      const int id = owner.id == 0 ? 0 : PidToGuest(task, owner.id);
-      return owner.kind == Kind::kGroup ? -id : id;
-    }
+    case F_GETOWN:
+      return OwnerBySign(task, file);
     case F_SETOWN_EX:
       return SetOwnerEx(task, file, arg);
     case F_GETOWN_EX:

@@ -355,6 +355,7 @@ SyscallResult SysIoctl(Task& task, int fd, uint32_t request, uint64_t arg) {
       return file->Ioctl(task, request, arg);
     }
     default:
+      if (file->socket() != nullptr && IsOwnerIoctl(request)) return OwnerIoctl(task, *file, request, arg);
       return file->Ioctl(task, request, arg);
   }
 }

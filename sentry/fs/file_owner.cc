@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <deque>
+#include <optional>
 #include <unordered_map>
 
 #include "sentry/kernel/host_thread.h"
@@ -22,6 +23,7 @@ struct Notice {
   Kernel* kernel;
   FileOwner owner;
   EventMask events;
+  bool urgent = false;
 };
 
 // What waits to be signalled. Bounded: a file that is told of again before it was signalled is told once.
@@ -68,6 +70,7 @@ class NoticeQueue {
 
 siginfo_t SignalFor(const Notice& notice) {
   siginfo_t info = {};
+  if (notice.urgent) return KernelSignal(SIGURG);
   if (notice.owner.signo == 0) return KernelSignal(SIGIO);
   info.si_signo = notice.owner.signo;
   info.si_fd = notice.owner.fd;
@@ -86,20 +89,36 @@ siginfo_t SignalFor(const Notice& notice) {
   return info;
 }
 
-void Deliver(const Notice& notice) {
-  const siginfo_t info = SignalFor(notice);
-  Kernel& kernel = *notice.kernel;
-  if (notice.owner.kind == FileOwner::Kind::kGroup) {
-    (void)SendToProcessGroup(kernel, notice.owner.id, info);
+// Who named the owner must be one who may signal it, whoever makes the file ready.
+bool MaySignal(const FileOwner& owner, const Task& target) {
+  if (owner.set_euid == 0) return true;
+  const CredentialsRef to = target.CredsSnapshot();
+  const auto is_target = [&](uid_t uid) { return uid == to->suid || uid == to->ruid; };
+  return is_target(owner.set_euid) || is_target(owner.set_ruid);
+}
+
+void DeliverLocked(const Notice& notice, const siginfo_t& info) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
+  const FileOwner& owner = notice.owner;
+  if (owner.kind == FileOwner::Kind::kGroup) {
+    for (ThreadGroup* group : notice.kernel->ThreadGroupsLocked()) {
+      const bool told = group->pgid == owner.id && group->leader != nullptr && MaySignal(owner, *group->leader);
+      if (told) (void)SendToGroupLocked(*group, info);
+    }
     return;
   }
-  const RefPtr<Task> task = kernel.FindTask(notice.owner.id);
-  if (!task) return;
-  if (notice.owner.kind == FileOwner::Kind::kThread) {
-    (void)task->SendSignal(info);
+  Task* const task = notice.kernel->FindTaskLocked(owner.id);
+  if (task == nullptr || !MaySignal(owner, *task)) return;
+  if (owner.kind == FileOwner::Kind::kThread) {
+    (void)task->SendSignalLocked(info);
   } else {
-    (void)SendToGroup(task->thread_group(), info);
+    (void)SendToGroupLocked(task->thread_group(), info);
   }
+}
+
+void Deliver(const Notice& notice) {
+  const siginfo_t info = SignalFor(notice);
+  MutexLock l(notice.kernel->task_set_mu());
+  DeliverLocked(notice, info);
 }
 
 void NoticeQueue::Loop() {
@@ -110,6 +129,18 @@ void NoticeQueue::Loop() {
     FutexWaitHost(&word_, seen, kNever);
   }
 }
+
+// Hears of bytes out of band, for SIGURG.
+class UrgentWaiter final : public Waiter {
+ public:
+  explicit UrgentWaiter(std::function<void()> on_urgent) : Waiter(EPOLLPRI), on_urgent_(std::move(on_urgent)) {}
+  void OnNotify(EventMask events) override {
+    if (events & EPOLLPRI) on_urgent_();  // called for errors and ends too
+  }
+
+ private:
+  const std::function<void()> on_urgent_;
+};
 
 // The record of one file; goes with it.
 class Record final : public FileWatch, public Waiter, public OwnerSignal {
@@ -135,6 +166,17 @@ class Record final : public FileWatch, public Waiter, public OwnerSignal {
     MutexLock l(mu_);
     change(owner_);
   }
+  void TellUrgent() {
+    const FileOwner now = owner();
+    if (now.kind != FileOwner::Kind::kNone) NoticeQueue::Get().Push({&kernel_, now, EPOLLPRI, true});
+  }
+  // Of a socket, with O_ASYNC or without.
+  void ListenForUrgent() {
+    WaitQueue* queue = file_.wait_queue();
+    if (urgent_ || file_.socket() == nullptr || queue == nullptr || !NoticeQueue::Get().Start()) return;
+    urgent_.emplace([this] { TellUrgent(); });
+    queue->Add(*urgent_);
+  }
   void Listen(bool on) {
     WaitQueue* queue = file_.wait_queue();
     if (queue == nullptr || on == listening_ || (on && !NoticeQueue::Get().Start())) return;
@@ -149,7 +191,8 @@ class Record final : public FileWatch, public Waiter, public OwnerSignal {
  private:
   Kernel& kernel_;
   File& file_;
-  bool listening_ = false;  // guarded by the lists' lock
+  bool listening_ = false;  // guarded by the lists' lock, as is the next
+  std::optional<UrgentWaiter> urgent_;
   mutable Mutex mu_{LockRank::kEpollReady};
   FileOwner owner_ ABSL_GUARDED_BY(mu_);
 };
@@ -162,6 +205,7 @@ std::unordered_map<File*, Record*>& Records() {
 
 void Record::OnFileGone() {
   Listen(false);
+  if (urgent_) file_.wait_queue()->Remove(*urgent_);
   Records().erase(&file_);
   delete this;
 }
@@ -185,7 +229,9 @@ FileOwner OwnerOf(File& file) {
 
 void ChangeOwner(Kernel& kernel, File& file, const std::function<void(FileOwner&)>& change) {
   MutexLock l(FileWatch::Lists());
-  RecordLocked(kernel, file).Change(change);
+  Record& record = RecordLocked(kernel, file);
+  record.Change(change);
+  record.ListenForUrgent();
 }
 
 void SetAsync(Kernel& kernel, File& file, int fd, bool on) {
@@ -203,6 +249,8 @@ OwnerSignal& SignalOfLocked(Task& caller, File& file) {
     if (owner.kind != FileOwner::Kind::kNone) return;
     owner.kind = FileOwner::Kind::kProcess;
     owner.id = caller.pid();
+    owner.set_ruid = caller.creds()->ruid;
+    owner.set_euid = caller.creds()->euid;
   });
   return record;
 }

@@ -291,6 +291,27 @@ TEST(SignalsOnInput) {
   EXPECT_ERRNO(fcntl(p[0], F_SETOWN, 999999), ESRCH);
 }
 
+// As if kill(2) were called by the one who named the owner.
+TEST(OwnersAreSignalledByWhoMay) {
+  Catch(SIGIO);
+  int p[2];
+  ASSERT_OK(pipe(p));
+  const int target = getpid();
+  EXPECT_OK(fcntl(p[0], F_SETFL, O_ASYNC | O_NONBLOCK));
+  const int status = RunInChild([&] {
+    if (setresuid(1234, 1234, 1234) != 0) return 1;
+    return fcntl(p[0], F_SETOWN, target) == 0 && write(p[1], "x", 1) == 1 ? 0 : 2;
+  });
+  EXPECT_EQ(status, 0);
+  SleepMs(50);
+  EXPECT_EQ(signals_seen, 0);
+  EXPECT_OK(fcntl(p[0], F_SETOWN, target));
+  char c;
+  EXPECT_EQ(read(p[0], &c, 1), 1);
+  EXPECT_EQ(write(p[1], "x", 1), 1);
+  EXPECT(Eventually([] { return signals_seen == 1; }, 30'000));
+}
+
 TEST(InotifyNames) {
   const int in = ASSERT_OK(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   mkdir("d", 0755);

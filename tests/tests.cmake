@@ -41,7 +41,7 @@ endfunction()
 
 if(NOT RUNSC_SANITIZE)
   foreach(topic process signals scheduling terminals threads pipes_poll splice timers registers system inet multicast ipc aio futexes net_namespaces
-                net_settings pidfd seccomp namespaces jobs ptrace ptrace_events proc_files)
+                net_settings tcp_delays pidfd seccomp namespaces jobs ptrace ptrace_events proc_files)
     runsc_guest_test(guest_${topic} tests/guest/${topic}.cc guest tmpfs)
   endforeach()
   foreach(topic files file_ops error_order file_watch file_attrs memory sockets exec limits mappings)

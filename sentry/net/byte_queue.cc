@@ -12,20 +12,38 @@ size_t ByteQueue::available() const {
   return tail > head ? tail - head : 0;
 }
 
+size_t ByteQueue::used() const {
+  const uint64_t head = head_.load(std::memory_order_seq_cst);
+  const uint64_t end = end_.load(std::memory_order_seq_cst);
+  return end > head ? end - head : 0;
+}
+
+size_t ByteQueue::held() const {
+  const uint64_t tail = tail_.load(std::memory_order_seq_cst);
+  const uint64_t end = end_.load(std::memory_order_seq_cst);
+  return end > tail ? end - tail : 0;
+}
+
+size_t ByteQueue::available_to(bool urgent_inline) const {
+  const uint64_t head = head_.load(std::memory_order_seq_cst), at = urgent_at_.load();
+  const size_t all = available();
+  const bool ahead = !urgent_inline && urgent_state_.load() != kNone && at >= head;
+  return ahead ? std::min<size_t>(all, at - head) : all;
+}
+
 void ByteQueue::set_limit(size_t limit) {
   limit_.store(std::clamp<size_t>(limit, 2048, kMaxSize), std::memory_order_relaxed);
 }
 
 // Makes the ring large enough for `wanted` more bytes, within the limit. Called with write_mu_.
 void ByteQueue::GrowFor(size_t wanted) {
-  const size_t used = available();
-  const size_t size = std::bit_ceil(std::clamp(used + wanted, kFirstSize, std::max(limit(), kFirstSize)));
+  const size_t size = std::bit_ceil(std::clamp(used() + wanted, kFirstSize, std::max(limit(), kFirstSize)));
   if (size <= size_) return;
   std::unique_ptr<std::byte[]> ring(new std::byte[size]);
   std::lock_guard l(read_mu_);
-  const uint64_t head = head_.load(std::memory_order_relaxed), tail = tail_.load(std::memory_order_relaxed);
-  for (uint64_t at = head; at < tail;) {
-    const size_t run = std::min({tail - at, size_ - (at & (size_ - 1)), size - (at & (size - 1))});
+  const uint64_t head = head_.load(std::memory_order_relaxed), end = end_.load(std::memory_order_relaxed);
+  for (uint64_t at = head; at < end;) {
+    const size_t run = std::min({end - at, size_ - (at & (size_ - 1)), size - (at & (size - 1))});
     std::memcpy(ring.get() + (at & (size - 1)), ring_.get() + (at & (size_ - 1)), run);
     at += run;
   }
@@ -37,32 +55,54 @@ void ByteQueue::GrowFor(size_t wanted) {
 // readers see an empty queue all along.
 void ByteQueue::StartAfresh() {
   const uint64_t tail = tail_.load(std::memory_order_relaxed);
+  if (end_.load(std::memory_order_relaxed) != tail) return;
   if (size_ == 0 || (tail & (size_ - 1)) < size_ / 2 || urgent_state_.load() != kNone) return;
   if (head_.load(std::memory_order_seq_cst) < tail) return;
   const uint64_t next = (tail + size_ - 1) & ~uint64_t{size_ - 1};
   head_.store(next, std::memory_order_seq_cst);
+  end_.store(next, std::memory_order_seq_cst);
   tail_.store(next, std::memory_order_seq_cst);
 }
 
-Result<size_t> ByteQueue::Write(IoSource& src, bool urgent) {
+// Bytes up to `end` are in the ring.
+void ByteQueue::ShowLocked(uint64_t end, bool hold) {
+  const uint64_t tail = tail_.load(std::memory_order_relaxed);
+  end_.store(end, std::memory_order_seq_cst);
+  const uint64_t shown = hold ? end - (end - tail) % kSegment : end;
+  if (shown != tail) tail_.store(shown, std::memory_order_seq_cst);
+}
+
+bool ByteQueue::Flush() {
+  std::lock_guard l(write_mu_);
+  if (held() == 0) return false;
+  ShowLocked(end_.load(), false);
+  return true;
+}
+
+void ByteQueue::Close() {
+  Flush();
+  closed_.store(true, std::memory_order_seq_cst);
+}
+
+Result<size_t> ByteQueue::Write(IoSource& src, WriteMode mode) {
   std::lock_guard l(write_mu_);
   StartAfresh();
   GrowFor(src.remaining());
   size_t done = 0;
   while (src.remaining() > 0) {
-    const uint64_t tail = tail_.load(std::memory_order_relaxed);
-    const size_t used = available(), bound = std::min(size_, limit());
-    const size_t room = used < bound ? bound - used : 0;
-    const size_t run = std::min({room, src.remaining(), size_ - (tail & (size_ - 1))});
+    const uint64_t end = end_.load(std::memory_order_relaxed);
+    const size_t taken = used(), bound = std::min(size_, limit());
+    const size_t room = taken < bound ? bound - taken : 0;
+    const size_t run = std::min({room, src.remaining(), size_ - (end & (size_ - 1))});
     if (run == 0) break;
-    const auto n = src.Read({ring_.get() + (tail & (size_ - 1)), run});
+    const auto n = src.Read({ring_.get() + (end & (size_ - 1)), run});
     if (!n.ok()) return done > 0 ? Result<size_t>(done) : n;
     done += *n;
-    if (urgent && src.remaining() == 0) {
-      urgent_at_ = tail + *n - 1;
+    if (mode.urgent && src.remaining() == 0) {
+      urgent_at_ = end + *n - 1;
       urgent_state_ = kFresh;
     }
-    tail_.store(tail + *n, std::memory_order_seq_cst);
+    ShowLocked(end + *n, mode.hold);
     if (*n < run) break;
   }
   return done > 0 || src.remaining() == 0 ? Result<size_t>(done) : Errno(EAGAIN);
@@ -111,7 +151,7 @@ Result<size_t> ByteQueue::Read(IoSink& dst, const ReadMode& mode, bool* made_roo
   const auto n = Copy(dst, mode, &head, tail);
   if (mode.peek || head == old_head) return n;
   head_.store(head, std::memory_order_seq_cst);
-  const uint64_t now = tail_.load(std::memory_order_seq_cst);
+  const uint64_t now = end_.load(std::memory_order_seq_cst);
   *made_room = now - old_head > Threshold() && now - head <= Threshold();
   // Only an urgent byte was there, and it was passed over.
   if (n.ok() && *n == 0 && dst.remaining() > 0 && !closed) return Errno(EAGAIN);
@@ -120,7 +160,8 @@ Result<size_t> ByteQueue::Read(IoSink& dst, const ReadMode& mode, bool* made_roo
 
 void ByteQueue::Reopen() {
   std::scoped_lock l(write_mu_, read_mu_);
-  head_ = tail_.load();
+  head_ = end_.load();
+  tail_ = end_.load();
   urgent_state_ = kNone;
   closed_ = false;
 }

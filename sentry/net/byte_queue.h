@@ -16,11 +16,19 @@ class ByteQueue {
  public:
   static constexpr size_t kFirstSize = 16384;
   static constexpr size_t kMaxSize = 1 << 19;
+  static constexpr size_t kSegment = 32741;  // of a new connection over lo, on Linux
 
-  // EAGAIN: no room. With `urgent`, the last byte is.
-  Result<size_t> Write(IoSource& src, bool urgent);
+  struct WriteMode {
+    bool urgent = false;  // the last byte is
+    bool hold = false;    // what does not fill a segment stays out of the reader's sight
+  };
+  // EAGAIN: no room.
+  Result<size_t> Write(IoSource& src, WriteMode mode);
+  // Shows the reader what is held. True if something was.
+  bool Flush();
+  size_t held() const;
   // The writer is done: readers get 0 once all is read.
-  void Close() { closed_.store(true, std::memory_order_seq_cst); }
+  void Close();
 
   // Empty and open, for another connection.
   void Reopen();
@@ -37,10 +45,12 @@ class ByteQueue {
   Result<size_t> ReadUrgent(IoSink& dst, bool peek);
 
   size_t available() const;
+  // What FIONREAD says: up to the urgent byte, unless that is in line.
+  size_t available_to(bool urgent_inline) const;
   bool AtMark() const;  // the next byte is the urgent one, or the one after it
   bool HasUrgent() const { return urgent_state_.load() == kFresh; }
   bool closed() const { return closed_.load(std::memory_order_seq_cst); }
-  bool writable() const { return available() <= Threshold(); }
+  bool writable() const { return used() <= Threshold(); }
   size_t limit() const { return limit_.load(std::memory_order_relaxed); }
   void set_limit(size_t limit);
 
@@ -48,6 +58,8 @@ class ByteQueue {
   enum : int { kNone, kFresh, kTaken };
   static constexpr uint64_t kNowhere = ~uint64_t{0};
 
+  size_t used() const;  // with what is held
+  void ShowLocked(uint64_t end, bool hold);
   size_t Threshold() const { return limit() - limit() / 3; }
   void GrowFor(size_t wanted);
   size_t UrgentBound(uint64_t head, size_t size) const;
@@ -59,6 +71,7 @@ class ByteQueue {
   std::unique_ptr<std::byte[]> ring_;
   size_t size_ = 0;  // a power of two; changed with both locks
   std::atomic<uint64_t> head_{0}, tail_{0};
+  std::atomic<uint64_t> end_{0};  // where the next byte goes: the tail, and what is held
   std::atomic<bool> closed_{false};
   std::atomic<size_t> limit_{262144};
   std::atomic<uint64_t> urgent_at_{kNowhere};

@@ -10,7 +10,7 @@ namespace {
 
 size_t Put(ByteQueue& queue, const std::string& text, bool urgent = false) {
   BufferSource source(std::as_bytes(std::span(text)));
-  const auto n = queue.Write(source, urgent);
+  const auto n = queue.Write(source, {.urgent = urgent});
   return n.ok() ? *n : 0;
 }
 

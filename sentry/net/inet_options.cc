@@ -59,6 +59,18 @@ int OrphanTimeout(int seconds) {
   return seconds == 0 ? kUnset : std::clamp(seconds, -1, kMost);
 }
 
+// A time to wait for bytes, as that of so many repeated answers to the other side.
+int DeferTime(int seconds) {
+  constexpr int kMostRepeats = 255, kLongestPause = 120;
+  if (seconds <= 0) return 0;
+  int pause = 1, total = 1;
+  for (int repeats = 1; total < seconds && repeats < kMostRepeats; ++repeats) {
+    pause = std::min(pause * 2, kLongestPause);
+    total += pause;
+  }
+  return total;
+}
+
 }  // namespace
 
 InetOptions::InetOptions(const NetSettings& settings, int protocol)
@@ -104,6 +116,7 @@ Result<bool> InetOptions::Set(int level, int name, int family, int protocol, int
   const Row& row = kRows[i];
   const bool reset = value == -1 && DefaultsOnMinusOne(row);
   if (row.level == IPPROTO_TCP && row.name == TCP_LINGER2) value = OrphanTimeout(value);
+  if (row.level == IPPROTO_TCP && row.name == TCP_DEFER_ACCEPT) value = DeferTime(value);
   if (row.least == 0 && row.most == 1) value = value != 0;
   if (!reset && (value < row.least || value > row.most)) return Errno(EINVAL);
   if (reset) value = row.initial;

@@ -1,6 +1,7 @@
 // Binding, listening, connecting and shutting down TCP over loopback.
 #include <algorithm>
 
+#include "sentry/kernel/kernel.h"
 #include "sentry/net/tcp_endpoint.h"
 
 namespace runsc {
@@ -87,8 +88,8 @@ Result<TcpEndpoint::Joined> TcpEndpoint::StartConnect(const IpEndpoint& to, cons
 TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener,
                                             const RefPtr<TcpEndpoint>& server) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (listener.phase_ != Phase::kListening || phase_ != Phase::kConnecting) return Joined::kRefused;
-  if (listener.backlog_.size() > listener.max_backlog_) {
-    listener.waiting_.push_back(RefPtr<TcpEndpoint>(this));
+  if (listener.heard_.backlog.size() > listener.max_backlog_) {
+    listener.heard_.waiting.push_back(RefPtr<TcpEndpoint>(this));
     return Joined::kPending;
   }
   server->peer_ = RefPtr<TcpEndpoint>(this);
@@ -96,7 +97,10 @@ TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener,
   server->phase_ = phase_ = Phase::kConnected;
   server->step_ = Step::kConnected;
   peer_ = server;
-  listener.backlog_.push_back(server);
+  const bool defer = listener.defer_accept_s.load() > 0 && listener.heard_.deferred.size() <= listener.max_backlog_;
+  (defer ? listener.heard_.deferred : listener.heard_.backlog).push_back(server);
+  server->is_deferred_ = defer;
+  if (defer) server->deferred_by_ = RefPtr<TcpEndpoint>(&listener);
   return Joined::kEstablished;
 }
 
@@ -117,8 +121,65 @@ TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener
   server->UpdateLimit();
   client.UpdateLimit();
   client.queue_.Notify(kConnected);
-  listener.queue_.Notify(EPOLLIN | EPOLLRDNORM);
+  if (server->is_deferred_.load()) {
+    server->DeferUntilBytes(listener.defer_accept_s.load());
+  } else {
+    listener.queue_.Notify(EPOLLIN | EPOLLRDNORM);
+  }
   return joined;
+}
+
+// Not longer than this.
+void TcpEndpoint::DeferUntilBytes(int seconds) {
+  SetDelay(Kernel::MonotonicNs() + seconds * kNsPerSecond, &TcpEndpoint::OnDeferralDue);
+  if (!is_deferred_.load()) CancelDelay();  // they came meanwhile
+}
+
+RefPtr<TcpEndpoint> TcpEndpoint::TakeDeferred(const TcpEndpoint& child, bool accept) {
+  MutexLock l(mu_);
+  const auto it = std::find_if(heard_.deferred.begin(), heard_.deferred.end(),
+                               [&](const auto& other) { return other.get() == &child; });
+  if (it == heard_.deferred.end()) return nullptr;
+  RefPtr<TcpEndpoint> found = std::move(*it);
+  heard_.deferred.erase(it);
+  if (accept) heard_.backlog.push_back(found);
+  return found;
+}
+
+// The listener's owner may have the connection now, or never.
+void TcpEndpoint::EndDeferral(bool accept) {
+  if (!is_deferred_.exchange(false)) return;
+  CancelDelay();
+  RefPtr<TcpEndpoint> listener;
+  {
+    MutexLock l(mu_);
+    listener = std::exchange(deferred_by_, nullptr);
+  }
+  const RefPtr<TcpEndpoint> self = listener ? listener->TakeDeferred(*this, accept) : nullptr;
+  if (self && accept) listener->queue_.Notify(EPOLLIN | EPOLLRDNORM);
+}
+
+// --- what happens later
+
+void TcpEndpoint::SetDelay(Deadline when, void (TcpEndpoint::*action)()) {
+  const auto run = [self = RefPtr<TcpEndpoint>(this), action] { (self.get()->*action)(); };
+  const TcpDelays::Id id = TcpDelays::Get().Add(when, run);
+  bool over;
+  {
+    MutexLock l(mu_);
+    over = phase_ != Phase::kConnected;
+    if (!over) delay_ = id;
+  }
+  if (over) TcpDelays::Get().Cancel(id);
+}
+
+void TcpEndpoint::CancelDelay() {
+  std::optional<TcpDelays::Id> id;
+  {
+    MutexLock l(mu_);
+    id = std::exchange(delay_, std::nullopt);
+  }
+  if (id) TcpDelays::Get().Cancel(*id);
 }
 
 // Nobody there, or no longer.
@@ -162,9 +223,9 @@ Result<RefPtr<TcpEndpoint>> TcpEndpoint::Accept() {
   {
     MutexLock l(mu_);
     if (phase_ != Phase::kListening) return Errno(EINVAL);
-    if (backlog_.empty()) return Errno(EAGAIN);
-    accepted = std::move(backlog_.front());
-    backlog_.pop_front();
+    if (heard_.backlog.empty()) return Errno(EAGAIN);
+    accepted = std::move(heard_.backlog.front());
+    heard_.backlog.pop_front();
   }
   ServeWaiting();
   return accepted;
@@ -176,9 +237,9 @@ void TcpEndpoint::ServeWaiting() {
     RefPtr<TcpEndpoint> client;
     {
       MutexLock l(mu_);
-      if (waiting_.empty() || backlog_.size() > max_backlog_) return;
-      client = std::move(waiting_.front());
-      waiting_.pop_front();
+      if (heard_.waiting.empty() || heard_.backlog.size() > max_backlog_) return;
+      client = std::move(heard_.waiting.front());
+      heard_.waiting.pop_front();
     }
     if (Join(*client, *this) == Joined::kRefused) client->Refuse(ECONNREFUSED);
   }

@@ -14,21 +14,32 @@ TcpEndpoint::TcpEndpoint(RefPtr<NetStack> stack, int family, uid_t uid)
 TcpEndpoint::~TcpEndpoint() { stack_->tcp().Unbind(*this); }
 
 // Takes everything others are told about, and moves on to `phase`.
-RefPtr<TcpEndpoint> TcpEndpoint::TakePeer(Phase phase, Endpoints* backlog, Endpoints* waiting) {
+RefPtr<TcpEndpoint> TcpEndpoint::TakePeer(Phase phase, Heard* heard) {
   MutexLock l(mu_);
   phase_ = phase;
-  backlog->swap(backlog_);
-  waiting->swap(waiting_);
+  *heard = std::exchange(heard_, {});
   return std::exchange(peer_, nullptr);
 }
 
-void TcpEndpoint::StopListening(Endpoints backlog, Endpoints waiting) {
-  for (const RefPtr<TcpEndpoint>& child : backlog) child->Close(true);
-  for (const RefPtr<TcpEndpoint>& client : waiting) client->Refuse(ECONNREFUSED);
+void TcpEndpoint::StopListening(const Heard& heard) {
+  for (const RefPtr<TcpEndpoint>& child : heard.backlog) child->Close(true);
+  for (const RefPtr<TcpEndpoint>& child : heard.deferred) child->Vanish();
+  for (const RefPtr<TcpEndpoint>& client : heard.waiting) client->Refuse(ECONNREFUSED);
+}
+
+// Nobody remembers the connection: the other side learns of that when it sends.
+void TcpEndpoint::Vanish() {
+  Heard none;
+  const RefPtr<TcpEndpoint> peer = TakePeer(Phase::kClosed, &none);
+  EndDeferral(false);
+  stack_->tcp().Unbind(*this);
+  if (!peer) return;
+  MutexLock l(peer->mu_);
+  peer->peer_ = nullptr;  // never the last reference: the caller has one
 }
 
 // The addresses stay taken: by what this side leaves behind until the other one ends, or by what that one left.
-void TcpEndpoint::LeaveBehind(bool reset) {
+void TcpEndpoint::LeaveBehind(bool reset, int fin_timeout_s) {
   bool sent_fin, got_fin, orphan;
   {
     MutexLock l(mu_);
@@ -37,29 +48,30 @@ void TcpEndpoint::LeaveBehind(bool reset) {
     got_fin = got_fin_;
     orphan = !peer_;
   }
-  const int seconds = fin_timeout_s.load(std::memory_order_relaxed);
   if (orphan && reset) {
     stack_->tcp().ResetOther(*this);
   } else if (orphan && !sent_fin) {
     stack_->tcp().EndOther(*this);
-  } else if (!got_fin && !reset && seconds > 0) {
-    stack_->tcp().LeaveBehind(*this, TCP_FIN_WAIT2, seconds * kNsPerSecond);
+  } else if (!got_fin && !reset && fin_timeout_s > 0) {
+    stack_->tcp().LeaveBehind(*this, TCP_FIN_WAIT2, fin_timeout_s * kNsPerSecond);
   }
 }
 
 // Unread bytes mean that the other side's were lost: it gets a reset, as from Linux.
-void TcpEndpoint::EndConnection(bool reset, Phase phase) {
-  Endpoints backlog, waiting;
+void TcpEndpoint::EndConnection(bool reset, Phase phase, int fin_timeout_s) {
+  Heard heard;
   reset = reset || incoming_.available() > 0;
-  LeaveBehind(reset);
-  const RefPtr<TcpEndpoint> peer = TakePeer(phase, &backlog, &waiting);
+  LeaveBehind(reset, fin_timeout_s);
+  const RefPtr<TcpEndpoint> peer = TakePeer(phase, &heard);
   if (peer) peer->OnPeerClosed(reset);
-  StopListening(std::move(backlog), std::move(waiting));
+  StopListening(heard);
+  CancelDelay();
+  EndDeferral(false);
   stack_->CountPackets(2, bytes_sent() + 104);
 }
 
-void TcpEndpoint::Close(bool reset) {
-  EndConnection(reset, Phase::kClosed);
+void TcpEndpoint::Close(bool reset, int fin_timeout_s) {
+  EndConnection(reset, Phase::kClosed, fin_timeout_s);
   stack_->tcp().Unbind(*this);
 }
 
@@ -90,6 +102,7 @@ void TcpEndpoint::OnPeerFin() {
   }
   if (over) events |= EPOLLHUP;
   if (over) stack_->tcp().LeaveBehind(*this, TCP_TIME_WAIT, TimeWait::kLengthNs);
+  EndDeferral(true);
   queue_.Notify(events);
 }
 
@@ -112,6 +125,7 @@ void TcpEndpoint::OnPeerClosed(bool reset) {
     if (reset) events |= EPOLLERR;
   }
   if (over) stack_->tcp().LeaveBehind(*this, TCP_TIME_WAIT, TimeWait::kLengthNs);
+  EndDeferral(!reset);
   queue_.Notify(events);
 }
 
@@ -136,6 +150,7 @@ int TcpEndpoint::StateLocked() const {
   if (phase_ == Phase::kListening) return TCP_LISTEN;
   if (phase_ == Phase::kConnecting) return TCP_SYN_SENT;
   if (phase_ != Phase::kConnected || reset_ || (sent_fin_ && got_fin_)) return TCP_CLOSE;
+  if (is_deferred_.load()) return TCP_SYN_RECV;
   if (sent_fin_) return TCP_FIN_WAIT2;
   return got_fin_ ? TCP_CLOSE_WAIT : TCP_ESTABLISHED;
 }
@@ -165,7 +180,7 @@ TcpEndpoint::Status TcpEndpoint::status() const {
   MutexLock l(mu_);
   out.state = StateLocked();
   out.remote = out.state == TCP_LISTEN ? IpEndpoint{IpAddress::AnyOf(family_), 0} : remote_;
-  out.receive_queue = out.state == TCP_LISTEN ? backlog_.size() : incoming_.available();
+  out.receive_queue = out.state == TCP_LISTEN ? heard_.backlog.size() : incoming_.available();
   out.send_queue = out.state == TCP_LISTEN ? max_backlog_ : unread;
   return out;
 }
@@ -176,7 +191,7 @@ EventMask TcpEndpoint::Readiness() const {
   EventMask ready = 0;
   MutexLock l(mu_);
   const int state = StateLocked();
-  if (state == TCP_LISTEN) return backlog_.empty() ? 0 : EPOLLIN | EPOLLRDNORM;
+  if (state == TCP_LISTEN) return heard_.backlog.empty() ? 0 : EPOLLIN | EPOLLRDNORM;
   if (error_ != 0) ready |= EPOLLERR;
   if (state == TCP_CLOSE) ready |= EPOLLHUP;
   if (got_fin_ || no_receive_ || reset_) ready |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;

@@ -8,6 +8,7 @@
 
 #include "sentry/net/byte_queue.h"
 #include "sentry/net/net_stack.h"
+#include "sentry/net/tcp_delays.h"
 
 namespace runsc {
 
@@ -19,8 +20,10 @@ class TcpEndpoint : public PortOwner {
   int family() const { return family_; }
   uid_t uid() const { return uid_; }
   WaitQueue& queue() { return queue_; }
-  // The description went. With `reset`, the peer is told so (SO_LINGER of 0).
-  void Close(bool reset);
+  // The description went. With `reset`, the peer is told so (SO_LINGER of 0). What is closed first waits for the other
+  // end as long as TCP_LINGER2 says; negative: not at all.
+  static constexpr int kFinTimeout = 60;
+  void Close(bool reset, int fin_timeout_s = kFinTimeout);
 
   // Connections (tcp_connection.cc).
   Result<void> Bind(const PortClaim& claim);
@@ -34,7 +37,10 @@ class TcpEndpoint : public PortOwner {
   // Data (tcp_transfer.cc). EAGAIN: would block.
   Result<size_t> Send(SendRequest& request);
   Result<size_t> Receive(ReceiveRequest& request);
-  size_t ReadableBytes() const { return incoming_.available(); }
+  size_t ReadableBytes() const { return incoming_.available_to(urgent_inline.load()); }
+  size_t HeldBytes() const;
+  void SetCork(bool on);  // TCP_CORK
+  void FlushHeld();
   size_t UnreadByPeer() const;
   bool AtMark() const { return incoming_.AtMark(); }
   EventMask Readiness() const;
@@ -55,7 +61,7 @@ class TcpEndpoint : public PortOwner {
 
   std::atomic<bool> urgent_inline{false};
   std::atomic<size_t> low_water{1};
-  std::atomic<int> fin_timeout_s{60};  // TCP_LINGER2: how long the closed end waits for the other's
+  std::atomic<int> defer_accept_s{0};  // TCP_DEFER_ACCEPT of a listener; 0: off
   std::atomic<uint64_t> ino{0};        // 0: not accepted yet
 
  private:
@@ -63,6 +69,11 @@ class TcpEndpoint : public PortOwner {
   enum class Step { kUnconnected, kConnecting, kConnected };  // what connect(2) knows
   enum class Joined { kEstablished, kPending, kRefused };
   using Endpoints = std::deque<RefPtr<TcpEndpoint>>;
+  struct Heard {         // of a listener
+    Endpoints backlog;   // established, not accepted
+    Endpoints deferred;  // established, to be accepted once bytes came
+    Endpoints waiting;   // connecting, for want of room
+  };
 
   Result<std::optional<bool>> ContinueConnect(bool nonblocking);
   Result<Joined> StartConnect(const IpEndpoint& to, const PortClaim& claim);
@@ -72,10 +83,11 @@ class TcpEndpoint : public PortOwner {
   Joined JoinLocked(TcpEndpoint& listener, const RefPtr<TcpEndpoint>& server);
   void Refuse(int error);
   void ServeWaiting();
-  RefPtr<TcpEndpoint> TakePeer(Phase phase, Endpoints* backlog, Endpoints* waiting);
-  void LeaveBehind(bool reset);
-  void EndConnection(bool reset, Phase phase);
-  void StopListening(Endpoints backlog, Endpoints waiting);
+  RefPtr<TcpEndpoint> TakePeer(Phase phase, Heard* heard);
+  void LeaveBehind(bool reset, int fin_timeout_s);
+  void EndConnection(bool reset, Phase phase, int fin_timeout_s = kFinTimeout);
+  void StopListening(const Heard& heard);
+  void Vanish();
   void OnPeerFin();
   void OnPeerClosed(bool reset);
   void BreakPipe();
@@ -83,6 +95,16 @@ class TcpEndpoint : public PortOwner {
   int StateLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<RefPtr<TcpEndpoint>> CheckSend();
   Result<size_t> SendToNobody(SendRequest& request);
+  Result<size_t> Hold(TcpEndpoint& peer, Result<size_t> written, bool all);
+  void ShowHeld();
+  void FlushLater();
+  void OnFlushDue();
+  void DeferUntilBytes(int seconds);
+  void OnDeferralDue() { EndDeferral(true); }
+  void EndDeferral(bool accept);
+  RefPtr<TcpEndpoint> TakeDeferred(const TcpEndpoint& child, bool accept);
+  void SetDelay(Deadline when, void (TcpEndpoint::*action)());
+  void CancelDelay();
   Result<size_t> EmptyReceive();
 
   const RefPtr<NetStack> stack_;
@@ -99,9 +121,13 @@ class TcpEndpoint : public PortOwner {
   IpEndpoint remote_ ABSL_GUARDED_BY(mu_);
   IpEndpoint last_local_ ABSL_GUARDED_BY(mu_);
   RefPtr<TcpEndpoint> peer_ ABSL_GUARDED_BY(mu_);
-  Endpoints backlog_ ABSL_GUARDED_BY(mu_);  // established, not accepted
-  Endpoints waiting_ ABSL_GUARDED_BY(mu_);  // connecting, for want of room
+  Heard heard_ ABSL_GUARDED_BY(mu_);
   size_t max_backlog_ ABSL_GUARDED_BY(mu_) = 0;
+  RefPtr<TcpEndpoint> deferred_by_ ABSL_GUARDED_BY(mu_);  // the listener in whose list this one is
+  std::atomic<bool> is_deferred_{false};
+  std::optional<TcpDelays::Id> delay_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> corked_{false};
+  std::atomic<int64_t> held_since_ns_{0};
   std::atomic<size_t> send_buffer_{0}, receive_buffer_{0};  // 0: the default
   ByteQueue incoming_;
   std::atomic<uint64_t> bytes_sent_{0}, bytes_received_{0};

@@ -29,8 +29,7 @@ TcpSocket::TcpSocket(RefPtr<AnonInode> inode, RefPtr<NetStack> stack, RefPtr<Tcp
       endpoint_(std::move(endpoint)) {}
 
 TcpSocket::~TcpSocket() {
-  endpoint_->fin_timeout_s = options_.at(IPPROTO_TCP, TCP_LINGER2);
-  endpoint_->Close(options_.linger_seconds.load() == 0);
+  endpoint_->Close(options_.linger_seconds.load() == 0, options_.at(IPPROTO_TCP, TCP_LINGER2));
 }
 
 Result<void> TcpSocket::Bind(Task& task, const SocketAddress& address) {
@@ -47,6 +46,7 @@ Result<RefPtr<Socket>> TcpSocket::Accept(Task& task, int flags) {
   socket->options_.CopyFrom(options_);
   socket->OptionChanged(SOL_SOCKET, SO_OOBINLINE);
   socket->OptionChanged(SOL_SOCKET, SO_RCVLOWAT);
+  socket->OptionChanged(IPPROTO_TCP, TCP_CORK);
   return RefPtr<Socket>(std::move(socket));
 }
 
@@ -92,7 +92,7 @@ Result<int64_t> TcpSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
       break;
     case SIOCOUTQ:
       if (listening()) return Errno(EINVAL);
-      value = 0;  // all that was sent is where the peer reads it
+      value = static_cast<int>(endpoint_->HeldBytes());  // the rest is where the peer reads it
       break;
     case SIOCATMARK:
       value = endpoint_->AtMark();
@@ -104,8 +104,15 @@ Result<int64_t> TcpSocket::Ioctl(Task& task, uint32_t request, uint64_t arg) {
   return int64_t{0};
 }
 
+void TcpSocket::TcpOptionChanged(int name) {
+  if (name == TCP_CORK) endpoint_->SetCork(option(IPPROTO_TCP, TCP_CORK));
+  if (name == TCP_NODELAY && option(IPPROTO_TCP, TCP_NODELAY)) endpoint_->FlushHeld();
+  if (name == TCP_DEFER_ACCEPT) endpoint_->defer_accept_s = options_.at(IPPROTO_TCP, TCP_DEFER_ACCEPT);
+}
+
 void TcpSocket::OptionChanged(int level, int name) {
   UpdateReuse(level, name, stack_->tcp(), *endpoint_);
+  if (level == IPPROTO_TCP) TcpOptionChanged(name);
   if (level != SOL_SOCKET) return;
   if (name == SO_OOBINLINE) endpoint_->urgent_inline = option(SOL_SOCKET, SO_OOBINLINE);
   if (name == SO_RCVLOWAT) {

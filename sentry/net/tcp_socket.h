@@ -36,6 +36,7 @@ class TcpSocket : public InetSocket {
   Result<void> SetOwnOption(int level, int name, std::string_view value) override;
 
  private:
+  void TcpOptionChanged(int name);
   tcp_info Info() const;
   PortClaim AnyClaim(Task& task) const { return Claim(task, {IpAddress::AnyOf(domain()), 0}); }
   const RefPtr<TcpEndpoint> endpoint_;

@@ -2,9 +2,15 @@
 #include <algorithm>
 #include <memory>
 
+#include "sentry/kernel/kernel.h"
 #include "sentry/net/tcp_endpoint.h"
 
 namespace runsc {
+namespace {
+
+constexpr int64_t kLongestHoldNs = 200'000'000;  // tcp(7), TCP_CORK
+
+}  // namespace
 
 size_t TcpEndpoint::UnreadByPeer() const {
   MutexLock l(mu_);
@@ -34,10 +40,67 @@ Result<size_t> TcpEndpoint::Send(SendRequest& request) {
   const RefPtr<TcpEndpoint> peer = TRY(CheckSend());
   if (!peer) return SendToNobody(request);
   const bool urgent = (request.flags & MSG_OOB) && request.src.remaining() > 0;
-  const size_t n = TRY(peer->incoming_.Write(request.src, urgent));
-  bytes_sent_.fetch_add(n, std::memory_order_relaxed);
+  const bool hold = !urgent && ((request.flags & MSG_MORE) || corked_.load(std::memory_order_relaxed));
+  const auto n = peer->incoming_.Write(request.src, {.urgent = urgent, .hold = hold});
+  if (n.ok()) bytes_sent_.fetch_add(*n, std::memory_order_relaxed);
+  if (n.ok() && peer->is_deferred_.load(std::memory_order_relaxed)) peer->EndDeferral(true);
+  if (hold) return Hold(*peer, n, request.src.remaining() == 0);
+  if (!n.ok()) return n;
   peer->queue_.Notify(urgent ? EPOLLIN | EPOLLRDNORM | EPOLLPRI : EPOLLIN | EPOLLRDNORM);
   return n;
+}
+
+// Of what was written with more to come, the reader hears of full segments; of the rest when there is no room for
+// more, or when its time is over.
+Result<size_t> TcpEndpoint::Hold(TcpEndpoint& peer, Result<size_t> written, bool all) {
+  if (!all) peer.ShowHeld();
+  const size_t held = peer.incoming_.held();
+  if (written.ok() && held < *written) peer.queue_.Notify(EPOLLIN | EPOLLRDNORM);
+  if (written.ok() && held <= *written) held_since_ns_ = Kernel::MonotonicNs();
+  if (held > 0) FlushLater();
+  return written;
+}
+
+void TcpEndpoint::ShowHeld() {
+  if (incoming_.Flush()) queue_.Notify(EPOLLIN | EPOLLRDNORM);
+}
+
+size_t TcpEndpoint::HeldBytes() const {
+  MutexLock l(mu_);
+  return peer_ ? peer_->incoming_.held() : 0;
+}
+
+void TcpEndpoint::FlushHeld() {
+  RefPtr<TcpEndpoint> peer;
+  {
+    MutexLock l(mu_);
+    peer = peer_;
+  }
+  if (peer) peer->ShowHeld();
+}
+
+void TcpEndpoint::SetCork(bool on) {
+  corked_ = on;
+  if (!on) FlushHeld();
+}
+
+// One is set at most: what is held after that waits for the rest of its time then.
+void TcpEndpoint::FlushLater() {
+  {
+    MutexLock l(mu_);
+    if (delay_) return;
+  }
+  SetDelay(held_since_ns_.load() + kLongestHoldNs, &TcpEndpoint::OnFlushDue);
+}
+
+void TcpEndpoint::OnFlushDue() {
+  {
+    MutexLock l(mu_);
+    delay_.reset();
+  }
+  const bool over = Kernel::MonotonicNs() >= held_since_ns_.load() + kLongestHoldNs;
+  if (over) FlushHeld();
+  if (HeldBytes() > 0) FlushLater();
 }
 
 // Why there is nothing to read: EAGAIN, the end, or an error.

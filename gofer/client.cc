@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "gofer/channel.h"
 #include "gofer/convert.h"
@@ -341,6 +342,16 @@ Result<GoferListing> GoferClient::ReadDir(const GoferHandle& dir, uint64_t curso
     listing.entries.push_back({wire.ino, wire.cursor, wire.type, std::move(name)});
   }
   return listing;
+}
+
+Result<std::vector<GoferDirEntry>> GoferClient::ReadWholeDir(const GoferHandle& dir, size_t most) {
+  std::vector<GoferDirEntry> all;
+  for (;;) {
+    GoferListing batch = TRY(ReadDir(dir, all.empty() ? 0 : all.back().cursor));
+    if (batch.entries.size() > most - all.size()) return Errno(EOVERFLOW);
+    std::move(batch.entries.begin(), batch.entries.end(), std::back_inserter(all));
+    if (batch.at_end || batch.entries.empty()) return all;
+  }
 }
 
 Result<std::string> GoferClient::GetXattr(const GoferHandle& file, std::string_view name) {

@@ -80,6 +80,7 @@ struct NewHostFile {
 class GoferClient {
  public:
   static constexpr size_t kMaxWalkNames = 32;
+  static constexpr size_t kMaxDirEntries = 8 << 20;
   static constexpr int kNoOpen = -1;
 
   // One SOCK_SEQPACKET socket per channel; calls run in parallel on different channels.
@@ -128,6 +129,8 @@ class GoferClient {
   Result<struct statfs> Statfs(const GoferHandle& file);
   // The entries after `cursor` (0: from the start), without "." and "..", as many as fit one message.
   Result<GoferListing> ReadDir(const GoferHandle& dir, uint64_t cursor);
+  // All of them. EOVERFLOW for more than `most`: nobody can tell a huge directory from a gofer that finds no end.
+  Result<std::vector<GoferDirEntry>> ReadWholeDir(const GoferHandle& dir, size_t most = kMaxDirEntries);
 
   // user.* and system.posix_acl_*; security.capability may be read. Others are EOPNOTSUPP.
   Result<std::string> GetXattr(const GoferHandle& file, std::string_view name);

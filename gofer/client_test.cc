@@ -17,21 +17,23 @@
 namespace runsc {
 namespace {
 
-// A gofer that answers the first request with whatever `lie` makes of it, then hangs up.
+// A gofer that answers the first requests with whatever `lie` makes of them, then hangs up.
 class LyingGofer {
  public:
   using Lie = std::function<void(int socket, const MessageHeader& request)>;
-  explicit LyingGofer(Lie lie) {
+  explicit LyingGofer(Lie lie, int requests = 1) {
     auto [ours, theirs] = SeqpacketPair();
     std::vector<UniqueFd> channels;
     channels.push_back(std::move(ours));
     client = std::make_unique<GoferClient>(std::move(channels));
-    thread_ = std::thread([lie = std::move(lie), socket = std::move(theirs)]() {
-      char request[4096];
-      if (recv(socket.get(), request, sizeof(request), 0) < 16) return;
-      MessageHeader header;
-      memcpy(&header, request, sizeof(header));
-      lie(socket.get(), header);
+    thread_ = std::thread([lie = std::move(lie), socket = std::move(theirs), requests]() {
+      for (int i = 0; i < requests; i++) {
+        char request[4096];
+        if (recv(socket.get(), request, sizeof(request), 0) < 16) return;
+        MessageHeader header;
+        memcpy(&header, request, sizeof(header));
+        lie(socket.get(), header);
+      }
     });
   }
   ~LyingGofer() {
@@ -154,19 +156,36 @@ TEST(ClientTest, OnlyRegularFilesAreTaken) {
   EXPECT_EQ(gofer.client->OpenTmp(0).error(), Errno(EIO));
 }
 
+// A listing of one name, that is not the end.
+std::string ListingOf(std::string_view name) {
+  ListingReply count{1, 0};
+  WireDirEntry entry{};
+  WireString length{static_cast<uint16_t>(name.size())};
+  std::string body(reinterpret_cast<char*>(&count), sizeof(count));
+  body.append(reinterpret_cast<char*>(&entry), sizeof(entry));
+  return body.append(reinterpret_cast<char*>(&length), sizeof(length)).append(name);
+}
+
 TEST(ClientTest, DirectoryEntriesWithSlashesAreRefused) {
   for (const char* name : {"../x", "a/b", "", ".", ".."}) {
     LyingGofer gofer([name](int s, auto& request) {
-      CountReply count{1, 0};
-      WireDirEntry entry{};
-      WireString length{static_cast<uint16_t>(strlen(name))};
-      std::string body(reinterpret_cast<char*>(&count), sizeof(count));
-      body.append(reinterpret_cast<char*>(&entry), sizeof(entry));
-      body.append(reinterpret_cast<char*>(&length), sizeof(length)).append(name);
+      const std::string body = ListingOf(name);
       Reply(s, Sound(request, body.size()), body);
     });
     EXPECT_EQ(gofer.client->ReadDir(GoferHandle(), 0).error(), Errno(EIO)) << name;
   }
+}
+
+TEST(ClientTest, DirectoryWithoutEnd) {
+  constexpr size_t kMost = 1000;
+  LyingGofer gofer(
+      [](int s, auto& request) {
+        const std::string body = ListingOf("again");
+        Reply(s, Sound(request, body.size()), body);
+      },
+      INT32_MAX);
+  EXPECT_EQ(gofer.client->ReadWholeDir(GoferHandle(), kMost).error(), Errno(EOVERFLOW));
+  EXPECT_TRUE(gofer.client->alive()) << "it may as well be a huge directory";
 }
 
 }  // namespace

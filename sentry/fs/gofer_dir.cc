@@ -265,15 +265,11 @@ void GoferInode::NoteWaste() {
 
 Result<std::vector<DirEntry>> GoferInode::ReadEntries() {
   std::vector<DirEntry> all;
-  for (GoferListing batch; !batch.at_end;) {
-    batch = TRY(gofer_fs_.client().ReadDir(handle_, batch.entries.empty() ? 0 : batch.entries.back().cursor));
-    if (batch.entries.empty()) break;
-    for (GoferDirEntry& entry : batch.entries) {
-      all.push_back({.ino = gofer_fs_.GuestIno(host_key_.first, entry.ino),
-                     .next_offset = 0,
-                     .type = entry.type,
-                     .name = std::move(entry.name)});
-    }
+  for (GoferDirEntry& entry : TRY(gofer_fs_.client().ReadWholeDir(handle_))) {
+    all.push_back({.ino = gofer_fs_.GuestIno(host_key_.first, entry.ino),
+                   .next_offset = 0,
+                   .type = entry.type,
+                   .name = std::move(entry.name)});
   }
   return all;
 }

@@ -127,10 +127,11 @@ absl::Status Engine::Init() {
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event) != 0) {
     return absl::ErrnoToStatus(errno, "watch for stub exits");
   }
-  if (getrandom(&secret_, sizeof secret_, 0) != sizeof secret_) {
-    return absl::ErrnoToStatus(errno, "draw the helper's secret");
-  }
-  secret_ &= ~0xfffULL;  // it also passes as mmap's offset, which must be whole pages
+  uint64_t drawn[2];
+  if (getrandom(drawn, sizeof drawn, 0) != sizeof drawn) return absl::ErrnoToStatus(errno, "draw the helper's secrets");
+  secret_ = drawn[0] & ~0xfffULL;        // it also passes as mmap's offset, which must be whole pages
+  tag_key_ = drawn[1] & 0x7fffffffffff;  // it lies where a stack pointer belongs
+  resources_.tags.SetKeys(secret_, tag_key_);
   return absl::OkStatus();
 }
 
@@ -160,6 +161,7 @@ absl::Status Engine::SpawnFirst() {
   params.commands_read_only_fd = resources_.commands.read_only_fd();
   params.command_offset = (*record)->command_offset();
   params.secret = secret_;
+  params.tag_key = tag_key_;
   params.traced = options_.traced;
   params.filter = BuildStubFilter(secret_);
   const pid_t pid = SpawnTemplate(params);

@@ -78,7 +78,7 @@ class Engine {
   Layout layout_{};
   StubResources resources_;
   UniqueFd text_, epoll_, stop_;
-  uint64_t secret_ = 0;
+  uint64_t secret_ = 0, tag_key_ = 0;
   std::unique_ptr<StubFamily> first_;
   std::thread watcher_;
   struct {

@@ -1,9 +1,7 @@
 // What follows a fork that brought no child. Whether it failed is said in memory that the guest can write, so the host
 // is asked: a child that nobody knows would go on listening to command pages that another stub gets.
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <cstdio>
 
@@ -16,16 +14,6 @@
 
 namespace runsc::stub {
 namespace {
-
-// After it was killed.
-bool AwaitEnd(const Helper& helper) {
-  constexpr timespec kPause = {0, 1'000'000};
-  for (int round = 0; round < 1000; ++round) {
-    if (helper.IsGone()) return true;
-    ppoll(nullptr, 0, &kPause, nullptr);
-  }
-  return false;
-}
 
 void GiveName(StubProcess& stub, const std::string& name) {
   stub::InfoPage& info = stub.helper().info();
@@ -73,7 +61,7 @@ void Engine::SettleFailedFork(StubProcess& parent, std::shared_ptr<StubProcess> 
   if (options_.proc_fd >= 0) {
     const bool through = HelperIsThrough(parent);
     if (!through) parent.Kill();
-    settled = (through || AwaitEnd(parent.helper())) && EndLostChildren();
+    settled = (through || parent.helper().AwaitEnd()) && EndLostChildren();
   }
   if (!settled) unsettled_.push_back(std::move(child));  // its pages are nobody's any more
 }

@@ -1,7 +1,10 @@
 // See helper.h.
 #include "platform/stub/helper.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include <cerrno>
 #include <cstring>
@@ -13,8 +16,9 @@ namespace runsc::stub {
 
 using stub::HelperOp;
 
-Helper::Helper(uint8_t* pages)
-    : commands_(reinterpret_cast<stub::CommandPages*>(pages)),
+Helper::Helper(uint8_t* pages, AckTags& tags)
+    : tags_(tags),
+      commands_(reinterpret_cast<stub::CommandPages*>(pages)),
       info_(reinterpret_cast<stub::InfoPage*>(pages + (STUB_INFO - STUB_COMMAND))),
       ack_(reinterpret_cast<stub::AckPage*>(pages + ACK_OFFSET)) {
   commands_->want_wake = 1;
@@ -23,6 +27,7 @@ Helper::Helper(uint8_t* pages)
 void Helper::Start(std::span<const HelperOp> ops) {
   memcpy(commands_->ops, ops.data(), ops.size_bytes());
   commands_->count = static_cast<uint32_t>(ops.size());
+  commands_->nonce = tags_.NextNonce();
   __atomic_store_n(&commands_->sequence, commands_->sequence + 1, __ATOMIC_SEQ_CST);
 }
 
@@ -35,17 +40,33 @@ void Helper::Wake() {
   FutexWakeAll(&commands_->sequence);
 }
 
-// The results are the stub's word: bounded here, judged by whoever uses them.
-Result<void> Helper::Collect(std::vector<int64_t>* results) {
+bool Helper::AwaitAck() {
   // The host may tell of its end only when other threads of the stub have been reaped, perhaps by who waits here; and
   // as long as they run they can undo what MarkDead has written.
   constexpr timespec kLookAgain = {1, 0};
   const uint32_t sequence = commands_->sequence;
   for (bool waited = false;; waited = true) {
     const uint32_t seen = __atomic_load_n(&ack_->sequence, __ATOMIC_ACQUIRE);
-    if (seen == sequence) break;
-    if (dead_.load() || (waited && IsGone())) return Errno(ESRCH);
+    if (seen == sequence) return true;
+    if (dead_.load() || (waited && IsGone())) return false;
     FutexWait(&ack_->sequence, seen, &kLookAgain);
+  }
+}
+
+// Guest code said in the helper's place that the batch is done. Until the helper is gone it may be at it.
+void Helper::EndLiar() {
+  MarkDead();
+  if (tid_ == 0) return;
+  kill(tid_, SIGKILL);  // a child of ours, reaped after our end
+  AwaitEnd();
+}
+
+// That the batch is done is sure; the results are the stub's word: bounded here, judged by whoever uses them.
+Result<void> Helper::Collect(std::vector<int64_t>* results) {
+  if (!AwaitAck()) return Errno(ESRCH);
+  if (__atomic_load_n(&ack_->tag, __ATOMIC_RELAXED) != tags_.Of(commands_->nonce)) {
+    EndLiar();
+    return Errno(ESRCH);
   }
   if (results == nullptr) return {};
   const uint32_t done = __atomic_load_n(&ack_->done, __ATOMIC_RELAXED);
@@ -101,6 +122,15 @@ bool Helper::IsGone() const {
   char byte;
   const iovec ours{&byte, 1}, theirs{reinterpret_cast<void*>(STUB_COMMAND), 1};
   return tid_ != 0 && process_vm_readv(tid_, &ours, 1, &theirs, 1, 0) < 0 && errno == ESRCH;
+}
+
+bool Helper::AwaitEnd() const {
+  constexpr timespec kPause = {0, 1'000'000};
+  for (int round = 0; round < 1000; ++round) {
+    if (IsGone()) return true;
+    ppoll(nullptr, 0, &kPause, nullptr);
+  }
+  return false;
 }
 
 void Helper::MarkDead() {

@@ -8,6 +8,7 @@
 
 #include "platform/base/mutex.h"
 #include "platform/base/result.h"
+#include "platform/stub/ack_tags.h"
 #include "platform/stub/stub_layout.h"
 
 namespace runsc::stub {
@@ -15,7 +16,7 @@ namespace runsc::stub {
 class Helper {
  public:
   // `pages` is one piece of the command memfd: commands, info, results.
-  explicit Helper(uint8_t* pages);
+  Helper(uint8_t* pages, AckTags& tags);
 
   // Executes `ops` in order and appends their raw results. Stops after a failed operation that has
   // stop_on_error. ESRCH if the stub died.
@@ -32,6 +33,8 @@ class Helper {
   void MarkDead();
   // Its host thread has no memory any more: it does and says nothing.
   bool IsGone() const;
+  // Until it is gone, after the stub was killed. False: it takes too long.
+  bool AwaitEnd() const;
 
   stub::InfoPage& info() const { return *info_; }
   // The helper thread, once it exists.
@@ -40,7 +43,11 @@ class Helper {
  private:
   void Start(std::span<const stub::HelperOp> ops);
   void Wake();
+  bool AwaitAck();  // false: the stub is dead
   Result<void> Collect(std::vector<int64_t>* results);
+  void EndLiar();
+
+  AckTags& tags_;
 
   stub::CommandPages* const commands_;
   stub::InfoPage* const info_;

@@ -96,7 +96,10 @@ void SetHandlers(bool traced) {
   register uint64_t r12 asm("r12") = STUB_COMMAND;
   register uint64_t r15 asm("r15") = p.sealed_from;
   register uint64_t rbx asm("rbx") = p.sealed_to;
-  asm volatile("jmp *%0" : : "r"(stub_symbol::stub_helper_init), "r"(r14), "r"(r12), "r"(r15), "r"(rbx) : "memory");
+  asm volatile("mov %1, %%rsp; jmp *%0"
+               :
+               : "r"(stub_symbol::stub_helper_init), "r"(p.tag_key), "r"(r14), "r"(r12), "r"(r15), "r"(rbx)
+               : "memory");
   __builtin_unreachable();
 }
 

@@ -25,6 +25,7 @@ struct SpawnParams {
   int commands_fd, commands_read_only_fd;
   uint64_t command_offset;
   uint64_t secret;
+  uint64_t tag_key;     // the helper's second one
   bool traced = false;  // guest threads are tracees: no handler of ours is ever called
   std::vector<sock_filter> filter;
   std::vector<MovedMapping> vdso;  // [vvar] and [vdso], to their places in the stub's region

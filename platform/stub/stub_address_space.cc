@@ -18,6 +18,13 @@ namespace {
 
 bool IsError(int64_t result) { return result < 0 && result >= -4095; }
 
+// Where a mapping can be: the host would not have placed it elsewhere.
+bool IsPlace(const MapOp& op, uint64_t result) {
+  const bool maps = op.kind == MapOp::kMap || op.kind == MapOp::kReserve || op.kind == MapOp::kRemap;
+  const uint64_t length = op.kind == MapOp::kRemap ? op.new_length : op.length;
+  return !maps || (result <= GUEST_MAX_ADDR && length <= GUEST_MAX_ADDR - result);
+}
+
 }  // namespace
 
 Result<void> StubAddressSpace::RunAll(std::span<const HelperOp> ops, std::vector<uint64_t>* results) {
@@ -55,6 +62,11 @@ Result<void> StubAddressSpace::ApplyAll(std::span<const MapOp> ops, std::span<co
                                         std::vector<uint64_t>* results) {
   std::vector<uint64_t> done;
   const auto applied = RunAll(translated, &done);
+  for (size_t i = 0; i < done.size(); i++) {
+    if (IsPlace(ops[i], done[i])) continue;
+    process_->Kill();  // it answers in its helper's place
+    return Errno(ESRCH);
+  }
   NoteFiles(ops, done);
   if (results) results->insert(results->end(), done.begin(), done.end());
   return applied;

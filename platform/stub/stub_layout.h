@@ -65,7 +65,9 @@
 #define HELPER_THREAD 0x10001
 #define HELPER_TRACEE 0x10002
 
+#define COMMAND_NONCE 0x10
 #define COMMAND_OPS 0x40  // offset of the operations in the command page
+#define ACK_TAG 8
 #define ACK_RESULTS 0x40
 #define ACK_OFFSET 0x3000  // STUB_ACK - STUB_COMMAND
 #define PROC_PAGES_SIZE 0x4000
@@ -196,20 +198,25 @@ struct CommandPages {
   uint32_t sequence;
   uint32_t count;
   uint32_t want_wake;
-  uint32_t pad[13];
+  uint32_t pad0;
+  uint64_t nonce;  // of the batch: ack_tags.h
+  uint64_t pad[5];
   HelperOp ops[kMaxHelperOps];
   // The tail of the second page is free for data the operations point to (iovecs).
   uint8_t data[0x2000 - 0x40 - kMaxHelperOps * 64];
 };
 static_assert(sizeof(CommandPages) == 0x2000 && offsetof(CommandPages, ops) == COMMAND_OPS);
+static_assert(offsetof(CommandPages, nonce) == COMMAND_NONCE);
 
 struct AckPage {
   uint32_t sequence;
   uint32_t done;  // operations executed
-  uint32_t pad[14];
+  uint64_t tag;   // ack_tags.h
+  uint64_t pad[6];
   int64_t results[kMaxHelperOps];
 };
 static_assert(sizeof(AckPage) <= 0x1000 && offsetof(AckPage, results) == ACK_RESULTS);
+static_assert(offsetof(AckPage, tag) == ACK_TAG);
 
 struct GuestRange {
   uint64_t start, end;  // end 0: unused

@@ -30,13 +30,18 @@ bool PidTable::Contains(pid_t pid) {
   return pids_.count(pid) > 0;
 }
 
+// waitid knows threads too, those that we trace.
 bool IsChild(pid_t pid) {
   siginfo_t unused;
-  return pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+  const bool is_ours =
+      pid > 0 && waitid(P_PID, static_cast<id_t>(pid), &unused, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+  return is_ours && syscall(SYS_tgkill, pid, pid, 0) == 0;
 }
 
 StubProcess::StubProcess(StubResources& resources, uint32_t command_index)
-    : resources_(resources), command_index_(command_index), helper_(resources.commands.piece(command_index)) {}
+    : resources_(resources),
+      command_index_(command_index),
+      helper_(resources.commands.piece(command_index), resources.tags) {}
 
 StubProcess::~StubProcess() {
   if (pid_ > 0) {

@@ -42,13 +42,14 @@ class PidTable {
   std::unordered_set<pid_t> pids_ ABSL_GUARDED_BY(mu_);
 };
 
-// A child of ours that was not reaped.
+// A child process of ours that was not reaped.
 bool IsChild(pid_t pid);
 
 // What stubs are made of; outlives them all.
 struct StubResources {
   SharedPages slots, commands;
   PidTable pids;
+  AckTags tags;
 };
 
 // How a thread of a stub is cloned.

@@ -391,6 +391,7 @@ std::span<const std::byte> SystrapContext::StagedInput(GuestAddr addr, size_t si
     if (!IsInput(a.kind) || !(request_.meta >> (stub::kMetaStagedShift + i) & 1)) continue;
     const GuestAddr begin = request_.args[a.arg];
     uint64_t staged = stub::StagedSize(a, request_.args);
+    if (staged > stub::StagedCapacity(a)) continue;  // no stub stages that, but a guest may say so
     if (a.kind == Staging::kString) {
       uint64_t& known = string_sizes_[i];
       if (known == 0) known = strnlen(reinterpret_cast<char*>(Staging(i)), stub::kStagedPage - 1) + 1;

@@ -148,6 +148,13 @@ TEST_P(EngineTest, LiesAboutThreads) {
   if (GetParam() == EngineKind::kPtrace) GTEST_SKIP() << "a tracer looks at the thread itself";
   ExpectOk("lies_about_threads");
 }
+// The sentry closes the descriptors of what is done, and notes what is mapped where.
+TEST_P(EngineTest, LiesAboutAnswers) { ExpectOk("lies_about_answers"); }
+// Only what fits the slot is looked at.
+TEST_P(EngineTest, OverstatesItsInput) {
+  if (GetParam() == EngineKind::kPtrace) GTEST_SKIP() << "nothing is staged";
+  ExpectOk("overstates");
+}
 // The helper's code with a guest's registers. To a tracer its calls are the guest's like any other, so that the one
 // that kills process 1 does.
 TEST_P(EngineTest, RogueHelper) {

@@ -330,13 +330,11 @@ static int lies(void) {
   run_attackers(lie, 0, 1, 4, 150000);
   return 0;
 }
-// A thread answers in the helper's place that the new thread is number 1: not one of ours.
+// A thread makes of the helper's answer that the new thread is number 1: not one of ours.
 static void* thread_liar(void* x) {
   volatile struct helper_pages* pages = (void*)(STUB + 0x100000);
   while (!__atomic_load_n((int*)x, __ATOMIC_ACQUIRE)) {
-    pages->results[0] = 1;
-    pages->done = 1;
-    pages->ack = pages->sequence;
+    for (int i = 0; i < 8; i++) pages->results[i] = 1;
   }
   return x;
 }
@@ -353,6 +351,80 @@ static int lies_about_threads(void) {
   __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
   EXPECT(pthread_join(t, 0) == 0);
   EXPECT(refused);
+  return 0;
+}
+
+// A thread says that the helper is done before it is; or that mappings are where none can be.
+static void* early_liar(void* x) {
+  volatile struct helper_pages* pages = (void*)(STUB + 0x100000);
+  for (;;) pages->ack = pages->sequence;
+  return x;
+}
+static void* place_liar(void* x) {
+  volatile struct helper_pages* pages = (void*)(STUB + 0x100000);
+  for (;;) pages->results[0] = -8192;
+  return x;
+}
+static int lies_about_answers(void) {
+  void* (*const liars[])(void*) = {early_liar, place_liar};
+  for (int i = 0; i < 2; i++) {
+    const pid_t p = fork();
+    if (p == 0) {
+      pthread_t t;
+      const long start = raw(SYS_brk, 0, 0, 0);
+      if (pthread_create(&t, 0, liars[i], 0) != 0) _exit(8);
+      for (long k = 1; k < 1000000; k++) raw(SYS_brk, start + k % 1000 * 4096, 0, 0);
+      _exit(7);
+    }
+    int status = -1;
+    EXPECT(waitpid(p, &status, 0) == p);
+    EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  }
+  return 0;
+}
+
+// A thread says that more was staged than there is room for: behind it are other processes' slots.
+enum { POLLS = 65536, REACH = POLLS * 8, VICTIMS = 4 };
+static const char secret[] = "not for other processes";
+static char* volatile poller_slot;
+static void* overstater(void* x) {
+  while (!poller_slot) sched_yield();
+  volatile uint32_t* meta = (void*)(poller_slot + 0x1c4);
+  for (;;) *meta = 1 << 12 | 1 << 20;  // a call, its first buffer staged
+  return x;
+}
+static pid_t victim(void) {
+  static char page[4096];
+  const pid_t p = fork();
+  if (p != 0) return p;
+  for (int i = 0; i + sizeof secret < sizeof page; i += sizeof secret) memcpy(page + i, secret, sizeof secret);
+  for (;;) raw(SYS_write, 99, (long)page, sizeof page);
+}
+static void* poller(void* x) {
+  static char fds[REACH];
+  poller_slot = slot();
+  *(int*)x = 1;
+  for (int i = 0; i < 3000; i++) {
+    raw(SYS_poll, (long)fds, POLLS, 0);
+    if (memmem(fds, REACH, secret, sizeof secret)) return x;
+  }
+  *(int*)x = 0;
+  return 0;
+}
+static int overstates(void) {
+  pid_t victims[2 * VICTIMS];
+  pthread_t liar, reader;
+  volatile int state = -1;
+  EXPECT(pthread_create(&liar, 0, overstater, 0) == 0);
+  for (int i = 0; i < VICTIMS; i++) victims[i] = victim();
+  EXPECT(pthread_create(&reader, 0, poller, (void*)&state) == 0);
+  for (int i = VICTIMS; i < 2 * VICTIMS; i++) victims[i] = victim();
+  EXPECT(pthread_join(reader, 0) == 0);
+  for (int i = 0; i < 2 * VICTIMS; i++) {
+    kill(victims[i], SIGKILL);
+    EXPECT(waitpid(victims[i], 0, 0) == victims[i]);
+  }
+  EXPECT(state == 0);
   return 0;
 }
 
@@ -541,6 +613,8 @@ int main(int argc, char** argv) {
   if (!strcmp(what, "scribbles")) r = scribbles();
   if (!strcmp(what, "lies")) r = lies();
   if (!strcmp(what, "lies_about_threads")) r = lies_about_threads();
+  if (!strcmp(what, "lies_about_answers")) r = lies_about_answers();
+  if (!strcmp(what, "overstates")) r = overstates();
   if (!strcmp(what, "rogue_helper")) r = rogue_helper(strtoul(argv[2], 0, 16));
   if (!strcmp(what, "fork_and_hang")) {
     fork();

@@ -9,7 +9,58 @@
 // ---- helper ---------------------------------------------------------------------------------
 // Register use, for the whole life of the thread; it keeps nothing in memory the guest can write:
 //   r12 command pages   r13 last sequence   r14 secret   rbp operations left
-//   rbx operation       r15 result
+//   rbx operation       r15 result           rsp second key of the tags: there is no stack
+// SipHash's, of the state in rax, rcx, rdx, rsi.
+.macro SIP_ROUNDS count
+  .rept \count
+  add %rcx, %rax
+  rol $13, %rcx
+  xor %rax, %rcx
+  rol $32, %rax
+  add %rsi, %rdx
+  rol $16, %rsi
+  xor %rdx, %rsi
+  add %rsi, %rax
+  rol $21, %rsi
+  xor %rax, %rsi
+  add %rcx, %rdx
+  rol $17, %rcx
+  xor %rdx, %rcx
+  rol $32, %rdx
+  .endr
+.endm
+
+// rdi as a block of SipHash's message.
+.macro SIP_BLOCK
+  xor %rdi, %rsi
+  SIP_ROUNDS 2
+  xor %rdi, %rax
+.endm
+
+// rax = the tag of the batch (ack_tags.h). Leaves nothing of the state, which would give the keys away.
+.macro ACK_TAG_OF_BATCH
+  movabs $0x736f6d6570736575, %rax
+  xor %r14, %rax
+  movabs $0x646f72616e646f6d, %rcx
+  xor %rsp, %rcx
+  movabs $0x6c7967656e657261, %rdx
+  xor %r14, %rdx
+  movabs $0x7465646279746573, %rsi
+  xor %rsp, %rsi
+  mov COMMAND_NONCE(%r12), %rdi
+  SIP_BLOCK
+  movabs $0x0800000000000000, %rdi  // the message's length
+  SIP_BLOCK
+  xor $0xff, %rdx
+  SIP_ROUNDS 4
+  xor %rcx, %rax
+  xor %rdx, %rax
+  xor %rsi, %rax
+  xor %ecx, %ecx
+  xor %edx, %edx
+  xor %esi, %esi
+.endm
+
 // An inaccessible mapping of rsi bytes at rdi.
 .macro RESERVE
   xor %edx, %edx
@@ -105,6 +156,8 @@ helper_ack:
   mov 4(%r12), %eax
   sub %ebp, %eax
   mov %eax, ACK_OFFSET+4(%r12)
+  ACK_TAG_OF_BATCH
+  mov %rax, ACK_OFFSET+ACK_TAG(%r12)
   mov %r13d, %eax
   xchg %eax, ACK_OFFSET(%r12)
   cmpl $0, 8(%r12)
@@ -194,6 +247,7 @@ helper_tracee:
   UNBLOCK_SIGNALS
   xor %r14d, %r14d
   xor %r9d, %r9d
+  xor %esp, %esp
 .globl tracee_wait, tracee_wait_end
 tracee_wait:
   lea empty_mask(%rip), %rdi

@@ -14,6 +14,7 @@ void MappedFiles::SplitAt(GuestAddr addr) {
 }
 
 MappedFiles::Dropped MappedFiles::Remove(Range range) {
+  if (range.start >= range.end) return {};
   SplitAt(range.start);
   SplitAt(range.end);
   Dropped dropped;

@@ -34,6 +34,13 @@ TEST_F(MappedFilesTest, TheLastPartTakesTheFileWithIt) {
   EXPECT_EQ(a_->ref_count(), 1);
 }
 
+TEST_F(MappedFilesTest, NothingIsInARangeThatEndsBeforeItStarts) {
+  Add(0x1000, 0x4000, a_);
+  EXPECT_TRUE(files_.Remove({0x5000, 0x1000}).empty());
+  EXPECT_TRUE(files_.Remove({0x2000, 0x2000}).empty());
+  EXPECT_EQ(files_.Find(0x2000), a_);
+}
+
 TEST_F(MappedFilesTest, AMappingReplacesWhatWasThere) {
   Add(0x1000, 0x3000, a_);
   Add(0x1000, 0x2000, b_);

@@ -125,7 +125,7 @@ class MemFile : public SeekableFile {
   const uint64_t memory_id_;
 };
 
-// Null when the program is gone.
+// Null when the program is gone. As long as it is held, exec does not put another one there.
 RefPtr<MemoryManager> MemFile::Memory() const {
   auto mm = target_.mm();
   return mm.ok() && *mm && (*mm)->id() == memory_id_ ? *mm : nullptr;
@@ -136,7 +136,6 @@ Result<size_t> MemFile::ReadAt(Task&, IoSink& dst, int64_t offset) {
   if (!mm) return size_t{0};
   return ReadInChunks(dst, [&](std::span<std::byte> chunk, size_t done) -> Result<size_t> {
     const size_t got = ForceCopyIn(*mm, offset + done, chunk.data(), chunk.size());
-    if (mm->id() != memory_id_) return Errno(EIO);  // exec came between
     return got > 0 ? Result<size_t>(got) : Errno(EIO);
   });
 }

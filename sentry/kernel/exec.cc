@@ -304,7 +304,7 @@ RefPtr<Task> Task::TakeLeaderTidLocked() {
 Result<void> Task::SwitchImage(ExecRequest& request) {
   const Registers regs = InitialRegisters(request.entry, request.stack.sp);
   // Whoever looks at the old memory right now must not find more rights in it.
-  if (mm_ && mm_->ref_count() == 1 && !request.creds.privileged) {
+  if (mm_ && !request.creds.privileged && mm_->ClaimForExec()) {
     mm_->ForgetMappings();
     mm_->LiftLimits();
     TRY(mm_->address_space().Replace(request.ops, request.comm));

@@ -223,8 +223,15 @@ uint64_t MemoryManager::NextId() {
   return ++last;
 }
 
+// Others take a reference first and then look at the id: either they are counted here or they see that it has changed.
+bool MemoryManager::ClaimForExec() {
+  if (ref_count() != 1) return false;
+  id_.store(NextId());
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return ref_count() == 1;
+}
+
 void MemoryManager::ForgetMappings() {
-  id_ = NextId();
   MappedFiles dropped;  // freed after the lock
   MutexLock l(mu_);
   std::swap(dropped, mapped_files_);

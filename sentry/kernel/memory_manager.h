@@ -38,13 +38,20 @@ class MemoryManager : public RefCounted {
   // The kernel's own access to the stack below what is mapped of it. True: `addr` is mapped now.
   bool GrowStack(const Task& task, GuestAddr addr);
 
+  // exec: true if the old program's memory may become the new one's. It is the caller's alone then, and whoever looks
+  // for the old program's by its id does not find it any more.
+  bool ClaimForExec();
   // exec: a fresh break, no files mapped; and the files it maps.
   void SetBreak(GuestAddr start);
   void ForgetMappings();
   void NoteFile(GuestAddr addr, uint64_t length, RefPtr<File> file);
 
   // Tells one program's memory from every other's, in time as well: exec makes a new one.
-  uint64_t id() const { return id_.load(std::memory_order_acquire); }
+  // Who holds a reference and finds it unchanged keeps that program's memory.
+  uint64_t id() const {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return id_.load(std::memory_order_acquire);
+  }
 
   // What exec set up, for /proc/PID/{cmdline,environ,auxv,stat,exe}.
   struct Image {

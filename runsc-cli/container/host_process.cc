@@ -24,6 +24,7 @@ constexpr int kPollStepMs = 5;
 
 struct ProcessStat {
   char state = 'X';
+  pid_t parent = 0;
   uint64_t start_ticks = 0;
 };
 
@@ -38,6 +39,7 @@ ProcessStat ReadStat(pid_t pid) {
   constexpr size_t kStartTime = 22 - 3;  // the state is field 3
   if (fields.size() <= kStartTime) return stat;
   stat.state = fields[0].empty() ? 'X' : fields[0][0];
+  stat.parent = ParseNumber<pid_t>(fields[1]).value_or(0);
   stat.start_ticks = ParseNumber<uint64_t>(fields[kStartTime]).value_or(0);
   return stat;
 }
@@ -66,6 +68,12 @@ HostProcess IdentifyProcess(pid_t pid) {
   const ProcessStat stat = ReadStat(pid);
   if (stat.start_ticks == 0) return {};
   return {pid, stat.start_ticks};
+}
+
+std::optional<HostProcess> IdentifyChild(const HostProcess& parent, pid_t pid) {
+  const ProcessStat stat = ReadStat(pid);
+  if (stat.start_ticks == 0 || stat.parent != parent.pid || !IsAlive(parent)) return std::nullopt;
+  return HostProcess{pid, stat.start_ticks};
 }
 
 bool IsAlive(const HostProcess& process) {

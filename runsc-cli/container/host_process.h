@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 
@@ -18,6 +19,9 @@ struct HostProcess {
 
 // `pid` with its start time; {0, 0} if there is no such process.
 HostProcess IdentifyProcess(pid_t pid);
+
+// `pid`, if it is a child of this very `parent`.
+std::optional<HostProcess> IdentifyChild(const HostProcess& parent, pid_t pid);
 
 // Whether this very process still runs. A zombie does not: nobody has collected it yet, that is all.
 bool IsAlive(const HostProcess& process);

@@ -188,12 +188,13 @@ class Creation {
     if (state_.cgroups.empty() && !oom_score_adj) return absl::OkStatus();
     ASSIGN_OR_RETURN(const FamilyReply family,
                      channel.CallFor<FamilyReply>(ControlType::kFamily, ToWire(ContainerRequest{options_.id})));
-    const std::vector<pid_t> ancestor = ToHostPids(state_.sandbox, {family.ancestor});
-    if (ancestor.empty()) return absl::InternalError("the sandbox's first process for the container is gone");
-    RETURN_IF_ERROR(MoveToCgroup(cgroup_, ancestor[0]));
-    const absl::Status adjusted = oom_score_adj ? SetOomScoreAdj(ancestor[0], *oom_score_adj) : absl::OkStatus();
+    ASSIGN_OR_RETURN(const HostProcess ancestor, FindStub(state_.sandbox, family.ancestor));
+    RETURN_IF_ERROR(MoveToCgroup(cgroup_, ancestor.pid));
+    const absl::Status adjusted = oom_score_adj ? SetOomScoreAdj(ancestor.pid, *oom_score_adj) : absl::OkStatus();
     if (!adjusted.ok()) LogInfo("the container's OOM adjustment: ", MessageOf(adjusted));
-    return absl::OkStatus();
+    // The host takes bare numbers: one that changed hands meanwhile must not go unnoticed.
+    if (IsAlive(ancestor)) return absl::OkStatus();
+    return absl::InternalError(Cat("the sandbox's first process for the container, ", ancestor.pid, ", is gone"));
   }
 
   absl::Status SendCreate(const ControlChannel& channel, const GoferChannels& channels) {

@@ -50,4 +50,11 @@ std::vector<pid_t> ToHostPids(const HostProcess& sandbox, const std::vector<pid_
   return found;
 }
 
+absl::StatusOr<HostProcess> FindStub(const HostProcess& sandbox, pid_t inner) {
+  for (const pid_t pid : ToHostPids(sandbox, {inner})) {
+    if (const std::optional<HostProcess> stub = IdentifyChild(sandbox, pid)) return *stub;
+  }
+  return absl::NotFoundError(Cat("process ", inner, " of the sandbox is gone, or is not one of its stubs"));
+}
+
 }  // namespace runsc

@@ -85,11 +85,11 @@ Result<TcpEndpoint::Joined> TcpEndpoint::StartConnect(const IpEndpoint& to, cons
 }
 
 // With both locked. `server` is new: nobody else knows it.
-TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener,
-                                            const RefPtr<TcpEndpoint>& server) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener, const RefPtr<TcpEndpoint>& server,
+                                            Endpoints* gone) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (listener.phase_ != Phase::kListening || phase_ != Phase::kConnecting) return Joined::kRefused;
   if (listener.heard_.backlog.size() > listener.max_backlog_) {
-    listener.heard_.waiting.push_back(RefPtr<TcpEndpoint>(this));
+    listener.heard_.waiting.Add(RefPtr<TcpEndpoint>(this), gone);
     return Joined::kPending;
   }
   server->peer_ = RefPtr<TcpEndpoint>(this);
@@ -110,9 +110,10 @@ TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener
   server->send_buffer_ = listener.send_buffer_.load();
   server->receive_buffer_ = listener.receive_buffer_.load();
   Joined joined;
+  Endpoints gone;  // freed after the locks
   {
     MutexLockPair l(client.mu_, listener.mu_);
-    joined = client.JoinLocked(listener, server);
+    joined = client.JoinLocked(listener, server, &gone);
   }
   if (joined != Joined::kEstablished) {
     client.stack_->tcp().Unbind(*server);
@@ -237,10 +238,9 @@ void TcpEndpoint::ServeWaiting() {
     RefPtr<TcpEndpoint> client;
     {
       MutexLock l(mu_);
-      if (heard_.waiting.empty() || heard_.backlog.size() > max_backlog_) return;
-      client = std::move(heard_.waiting.front());
-      heard_.waiting.pop_front();
+      if (heard_.backlog.size() <= max_backlog_) client = heard_.waiting.TakeFirst();
     }
+    if (!client) return;
     if (Join(*client, *this) == Joined::kRefused) client->Refuse(ECONNREFUSED);
   }
 }

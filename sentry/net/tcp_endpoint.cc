@@ -24,7 +24,7 @@ RefPtr<TcpEndpoint> TcpEndpoint::TakePeer(Phase phase, Heard* heard) {
 void TcpEndpoint::StopListening(const Heard& heard) {
   for (const RefPtr<TcpEndpoint>& child : heard.backlog) child->Close(true);
   for (const RefPtr<TcpEndpoint>& child : heard.deferred) child->Vanish();
-  for (const RefPtr<TcpEndpoint>& client : heard.waiting) client->Refuse(ECONNREFUSED);
+  for (const RefPtr<TcpEndpoint>& client : heard.waiting.all()) client->Refuse(ECONNREFUSED);
 }
 
 // Nobody remembers the connection: the other side learns of that when it sends.
@@ -183,6 +183,11 @@ TcpEndpoint::Status TcpEndpoint::status() const {
   out.receive_queue = out.state == TCP_LISTEN ? heard_.backlog.size() : incoming_.available();
   out.send_queue = out.state == TCP_LISTEN ? max_backlog_ : unread;
   return out;
+}
+
+size_t TcpEndpoint::clients_waiting() const {
+  MutexLock l(mu_);
+  return heard_.waiting.size();
 }
 
 // As tcp_poll of Linux: a socket that was never connected hangs up, and may be written to.

@@ -9,6 +9,7 @@
 #include "sentry/net/byte_queue.h"
 #include "sentry/net/net_stack.h"
 #include "sentry/net/tcp_delays.h"
+#include "sentry/net/wait_list.h"
 
 namespace runsc {
 
@@ -56,6 +57,7 @@ class TcpEndpoint : public PortOwner {
     size_t receive_queue, send_queue;  // of a listener: connections waiting, and how many may
   };
   Status status() const;
+  size_t clients_waiting() const;  // of a listener: those for whom its backlog has no room
   uint64_t bytes_sent() const { return bytes_sent_.load(std::memory_order_relaxed); }
   uint64_t bytes_received() const { return bytes_received_.load(std::memory_order_relaxed); }
 
@@ -72,7 +74,7 @@ class TcpEndpoint : public PortOwner {
   struct Heard {         // of a listener
     Endpoints backlog;   // established, not accepted
     Endpoints deferred;  // established, to be accepted once bytes came
-    Endpoints waiting;   // connecting, for want of room
+    WaitList<TcpEndpoint> waiting;  // connecting, for want of room
   };
 
   Result<std::optional<bool>> ContinueConnect(bool nonblocking);
@@ -80,7 +82,7 @@ class TcpEndpoint : public PortOwner {
   Result<IpEndpoint> ChooseLocal(const IpEndpoint& to, PortClaim claim);
   Result<void> FinishConnect(Joined joined, bool nonblocking);
   static Joined Join(TcpEndpoint& client, TcpEndpoint& listener);
-  Joined JoinLocked(TcpEndpoint& listener, const RefPtr<TcpEndpoint>& server);
+  Joined JoinLocked(TcpEndpoint& listener, const RefPtr<TcpEndpoint>& server, Endpoints* gone);
   void Refuse(int error);
   void ServeWaiting();
   RefPtr<TcpEndpoint> TakePeer(Phase phase, Heard* heard);

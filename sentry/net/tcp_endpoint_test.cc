@@ -118,6 +118,21 @@ TEST(TcpEndpoint, FullBacklogMakesClientsWait) {
   second->Close(false);
 }
 
+// Connecting costs a descriptor; what is left of it when that is closed must not pile up.
+TEST(TcpEndpoint, ClientsThatLeaveAFullBacklogAreForgotten) {
+  Endpoint listener = NewListener(0);
+  Endpoint first = New();
+  EXPECT_EQ(ConnectTo(*first, listener->local()), 0);
+  for (int i = 0; i < 1000; ++i) {
+    Endpoint client = New();
+    EXPECT_EQ(ConnectTo(*client, listener->local(), true), EINPROGRESS);
+    client->Close(false);
+  }
+  EXPECT_LT(listener->clients_waiting(), 200u);
+  listener->Close(false);
+  first->Close(false);
+}
+
 TEST(TcpEndpoint, HalfCloseThenClose) {
   Connection c;
   ASSERT_TRUE(c.client->Shutdown(SHUT_WR).ok());

@@ -109,9 +109,13 @@ void UdpEndpoint::SetError(int error) {
 
 void UdpEndpoint::QueueError(DatagramError error) {
   constexpr size_t kMostErrors = 64;
+  const size_t size = error.sent.size;
   auto shared = std::make_shared<const DatagramError>(std::move(error));
   MutexLock l(mu_);
-  if (errors_.size() < kMostErrors) errors_.push_back(std::move(shared));
+  const bool fits = errors_.empty() || error_bytes_ + size <= receive_buffer.load();
+  if (errors_.size() >= kMostErrors || !fits) return;
+  errors_.push_back(std::move(shared));
+  error_bytes_ += size;
 }
 
 // What the error of the socket is after it: that of the next one.
@@ -120,6 +124,7 @@ Result<std::shared_ptr<const DatagramError>> UdpEndpoint::NextError() {
   if (errors_.empty()) return Errno(EAGAIN);
   auto first = std::move(errors_.front());
   errors_.pop_front();
+  error_bytes_ -= first->sent.size;
   error_ = errors_.empty() ? 0 : errors_.front()->error;
   return first;
 }

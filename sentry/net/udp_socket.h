@@ -81,6 +81,7 @@ class UdpEndpoint : public PortOwner {
   int shutdown_ ABSL_GUARDED_BY(mu_) = 0;  // SHUT_* + 1
   int error_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<std::shared_ptr<const DatagramError>> errors_ ABSL_GUARDED_BY(mu_);
+  size_t error_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // of what they are about, against the receive buffer as well
   std::vector<IpAddress> groups_ ABSL_GUARDED_BY(mu_);
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<uint64_t> drops_{0};

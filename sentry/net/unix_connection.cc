@@ -29,6 +29,7 @@ Result<void> UnixEndpoint::ConnectStream(UnixEndpoint& client, UnixEndpoint& lis
                                          ucred client_creds) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   if (client.type_ != listener.type_) return Errno(EPROTOTYPE);
   RefPtr<UnixEndpoint> server = MakeRef<UnixEndpoint>(client.type_, client_creds, listener.net_);
+  std::deque<RefPtr<UnixEndpoint>> gone;  // freed after the locks
   {
     MutexLockPair l(client.mu_, listener.mu_);
     if (client.state_ == State::kConnected) return Errno(EISCONN);
@@ -37,7 +38,7 @@ Result<void> UnixEndpoint::ConnectStream(UnixEndpoint& client, UnixEndpoint& lis
       return Errno(ECONNREFUSED);
     }
     if (listener.backlog_.size() > listener.max_backlog_) {
-      listener.stalled_.push_back(RefPtr<UnixEndpoint>(&client));
+      listener.AddStalledLocked(RefPtr<UnixEndpoint>(&client), &gone);
       return Errno(EAGAIN);
     }
     server->state_ = client.state_ = State::kConnected;
@@ -111,21 +112,27 @@ void UnixEndpoint::AddShutdown(int bits) {
 
 // Senders and connecters that found no room try again.
 void UnixEndpoint::WakeStalled() {
-  std::vector<RefPtr<UnixEndpoint>> stalled;
+  std::deque<RefPtr<UnixEndpoint>> stalled;
   {
     MutexLock l(mu_);
-    if (stalled_.empty()) return;
-    stalled.swap(stalled_);
+    stalled = stalled_.TakeAll();
   }
   for (const RefPtr<UnixEndpoint>& endpoint : stalled) endpoint->queue_.Notify(EPOLLOUT | EPOLLWRNORM);
 }
 
+size_t UnixEndpoint::waiting() const {
+  MutexLock l(mu_);
+  return stalled_.size();
+}
+
 void UnixEndpoint::StallOn(UnixEndpoint& receiver) {
-  RefPtr<UnixEndpoint> self(this);
+  std::deque<RefPtr<UnixEndpoint>> gone;  // freed after the lock
   MutexLock l(receiver.mu_);
-  if (receiver.closed_) return;
-  if (std::find(receiver.stalled_.begin(), receiver.stalled_.end(), self) != receiver.stalled_.end()) return;
-  receiver.stalled_.push_back(std::move(self));
+  if (!receiver.closed_) receiver.AddStalledLocked(RefPtr<UnixEndpoint>(this), &gone);
+}
+
+void UnixEndpoint::AddStalledLocked(RefPtr<UnixEndpoint> who, std::deque<RefPtr<UnixEndpoint>>* gone) {
+  if (!stalled_.Has(who)) stalled_.Add(std::move(who), gone);
 }
 
 }  // namespace runsc

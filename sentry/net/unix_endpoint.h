@@ -12,6 +12,7 @@
 #include "sentry/net/net_stack.h"
 #include "sentry/net/socket.h"
 #include "sentry/net/unix_names.h"
+#include "sentry/net/wait_list.h"
 
 namespace runsc {
 
@@ -88,6 +89,8 @@ class UnixEndpoint : public RefCounted {
   };
   Status status() const;
 
+  size_t waiting() const;  // how many are to be told when there is room
+
   void Refund(size_t charge);  // a packet of ours was read or dropped
 
   // For collecting cycles of sockets in flight (unix_garbage.cc). The description, while it lives.
@@ -107,6 +110,8 @@ class UnixEndpoint : public RefCounted {
   void AddShutdown(int bits);
   void WakeStalled();
   void StallOn(UnixEndpoint& receiver);
+  void AddStalledLocked(RefPtr<UnixEndpoint> who, std::deque<RefPtr<UnixEndpoint>>* gone)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<void> CheckStreamPeer(RefPtr<UnixEndpoint>& peer);
   Result<void> Enqueue(UnixEndpoint& receiver, UnixPacket& packet);
   UnixPacket* FreshUrgentLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -136,7 +141,7 @@ class UnixEndpoint : public RefCounted {
   std::deque<RefPtr<UnixEndpoint>> backlog_ ABSL_GUARDED_BY(mu_);
   size_t max_backlog_ ABSL_GUARDED_BY(mu_) = 0;
   // Senders that found the queue full, to be told of room.
-  std::vector<RefPtr<UnixEndpoint>> stalled_ ABSL_GUARDED_BY(mu_);
+  WaitList<UnixEndpoint> stalled_ ABSL_GUARDED_BY(mu_);
   // Serialises readers, who copy from the front packet to the guest without mu_ (docs/locking.md).
   std::mutex read_mu_;
   std::atomic<size_t> in_flight_{0};  // charges of packets of ours that nobody has read

@@ -49,6 +49,23 @@ TEST_F(UnixEndpointTest, StreamsJoinWrites) {
   EXPECT_EQ(a_->UnsentBytes(), 0u);
 }
 
+// Trying again and again costs nothing, and who gave up is forgotten.
+TEST_F(UnixEndpointTest, AFullBacklogRemembersEachClientOnce) {
+  const auto name = std::make_shared<const UnixAddress>(UnixAddress{.path = "full", .abstract = true});
+  ASSERT_TRUE(a_->SetName(name, Path()).ok());
+  ASSERT_TRUE(a_->Listen(0, kAlice).ok());
+  ASSERT_TRUE(UnixEndpoint::ConnectStream(*b_, *a_, kBob).ok());
+  const auto again = MakeRef<UnixEndpoint>(SOCK_STREAM, kBob);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(UnixEndpoint::ConnectStream(*again, *a_, kBob).error(), Errno(EAGAIN));
+  EXPECT_EQ(a_->waiting(), 1u);
+  for (int i = 0; i < 1000; ++i) {
+    const auto client = MakeRef<UnixEndpoint>(SOCK_STREAM, kBob);
+    EXPECT_EQ(UnixEndpoint::ConnectStream(*client, *a_, kBob).error(), Errno(EAGAIN));
+    client->Close();
+  }
+  EXPECT_LT(a_->waiting(), 200u);
+}
+
 TEST_F(UnixEndpointTest, MessagesKeepTheirBounds) {
   MakePair(SOCK_SEQPACKET);
   ASSERT_TRUE(Send(*a_, "one").ok());

@@ -18,10 +18,10 @@ constexpr size_t kOverhead = 256;  // of a packet, in its charge
 
 bool SameCredentials(const ucred& a, const ucred& b) { return a.pid == b.pid && a.uid == b.uid && a.gid == b.gid; }
 
-// Reads all of `size` bytes; short only at a fault after the first byte.
-Result<UnixPacket> ReadPacket(IoSource& src, size_t size) {
+// Reads all of `size` bytes; short only at a fault after the first byte. `merges`: others may be appended.
+Result<UnixPacket> ReadPacket(IoSource& src, size_t size, bool merges) {
   UnixPacket packet;
-  packet.capacity = size <= kSmallPiece ? kMergeRoom : size;
+  packet.capacity = merges && size <= kSmallPiece ? kMergeRoom : size;
   packet.data.reset(new std::byte[packet.capacity]);
   if (size > 0) packet.size = TRY(src.Read({packet.data.get(), size}));
   return packet;
@@ -68,12 +68,13 @@ Result<size_t> UnixEndpoint::SendStream(SendRequest& request, const ucred& sende
     const bool last = urgent && request.src.remaining() == 1;
     const size_t size =
         std::min({request.src.remaining() - (urgent && !last), kMaxPiece, std::max<size_t>(send_buffer / 2, 1)});
-    auto packet = ReadPacket(request.src, size);
+    const bool with_files = done == 0 && request.control != nullptr && !request.control->files.empty();
+    auto packet = ReadPacket(request.src, size, !last && !with_files);
     if (!packet.ok()) return done > 0 ? Result<size_t>(done) : packet.error();
     const size_t n = packet->size;
     packet->credentials = sender;
     if (last) packet->urgent = UnixPacket::Urgent::kFresh;
-    if (done == 0 && request.control != nullptr) packet->files = std::move(request.control->files);
+    if (with_files) packet->files = std::move(request.control->files);
     if (auto queued = Enqueue(*peer, *packet); !queued.ok()) {
       return done > 0 ? Result<size_t>(done) : queued.error();
     }
@@ -273,7 +274,7 @@ Result<size_t> UnixEndpoint::SendMessage(UnixEndpoint* to, SendRequest& request,
     MutexLock l(target->mu_);
     if (target->QueueIsFullLocked()) return Errno(EAGAIN);
   }
-  UnixPacket packet = TRY(ReadPacket(request.src, size));
+  UnixPacket packet = TRY(ReadPacket(request.src, size, false));
   if (packet.size != size) return Errno(EFAULT);
   packet.credentials = sender;
   packet.from = name();

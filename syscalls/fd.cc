@@ -136,7 +136,14 @@ SyscallResult LeaseCommand(Task& task, int fd, File& file, int command, int type
   }
   TRY(CheckLease(task, file, type));
   FileLocks& locks = file.inode()->locks();
-  TRY(locks.SetLease({.file = &file, .type = type, .target = type, .pid = task.pid(), .fd = fd}));
+  const CredentialsRef who = task.creds();
+  TRY(locks.SetLease({.file = &file,
+                      .type = type,
+                      .target = type,
+                      .pid = task.pid(),
+                      .ruid = who->ruid,
+                      .euid = who->euid,
+                      .fd = fd}));
   return 0;
 }
 

@@ -28,7 +28,7 @@ Devpts& InstanceOf(Inode& node) { return static_cast<Devpts&>(node.fs()); }
 Result<RefPtr<File>> OpenSlave(Task& task, RefPtr<Tty> tty, const Path& path, int flags) {
   if (tty->hung_up() || tty->locked) return Errno(EIO);
   RefPtr<File> file = MakeRef<TtySlaveFile>(tty, path, flags);
-  if (!(flags & O_NOCTTY)) AcquireTerminalOnOpen(task, *tty);
+  if (!(flags & O_NOCTTY) && file->readable()) AcquireTerminalOnOpen(task, *tty);
   return file;
 }
 

@@ -91,10 +91,7 @@ siginfo_t SignalFor(const Notice& notice) {
 
 // Who named the owner must be one who may signal it, whoever makes the file ready.
 bool MaySignal(const FileOwner& owner, const Task& target) {
-  if (owner.set_euid == 0) return true;
-  const CredentialsRef to = target.CredsSnapshot();
-  const auto is_target = [&](uid_t uid) { return uid == to->suid || uid == to->ruid; };
-  return is_target(owner.set_euid) || is_target(owner.set_ruid);
+  return MayOrderSignals(owner.set_ruid, owner.set_euid, target);
 }
 
 void DeliverLocked(const Notice& notice, const siginfo_t& info) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {

@@ -102,7 +102,7 @@ Result<int64_t> TtySlaveFile::Ioctl(Task& task, uint32_t request, uint64_t arg) 
   int value = 0;
   switch (request) {
     case TIOCSCTTY:
-      TRY(SetControllingTerminal(task, *tty_, arg == 1));
+      TRY(SetControllingTerminal(task, *tty_, readable(), arg == 1));
       return int64_t{0};
     case TIOCNOTTY:
       TRY(GiveUpTerminal(task, *tty_));

@@ -47,16 +47,18 @@ void AcquireTerminalOnOpen(Task& task, Tty& tty) {
   if (group.sid == group.pid() && !group.terminal && tty.session == 0) TakeTerminalLocked(group, tty);
 }
 
-Result<void> SetControllingTerminal(Task& task, Tty& tty, bool steal) {
-  const bool may_steal = steal && task.creds()->Has(CAP_SYS_ADMIN);
+Result<void> SetControllingTerminal(Task& task, Tty& tty, bool readable, bool steal) {
+  const bool is_admin = task.creds()->Has(CAP_SYS_ADMIN);
   MutexLock l(task.kernel().task_set_mu());
   ThreadGroup& group = task.thread_group();
   const bool leader = group.sid == group.pid();
   if (leader && tty.session == group.sid) return {};
   if (!leader || group.terminal) return Errno(EPERM);
   if (tty.session != 0) {
-    if (!may_steal) return Errno(EPERM);
+    if (!steal || !is_admin) return Errno(EPERM);
     DetachSessionLocked(task.kernel(), tty.session);
+  } else if (!readable && !is_admin) {
+    return Errno(EPERM);
   }
   TakeTerminalLocked(group, tty);
   return {};

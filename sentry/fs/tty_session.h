@@ -10,10 +10,11 @@ namespace runsc {
 // the signal (kRestartSys), or EIO if that would stop it for ever.
 Result<void> CheckForeground(Task& task, Tty& tty, int signo);
 
-// On open: a session leader without a terminal gets this one, unless it has a session already.
+// On open for reading: a session leader without a terminal gets this one, unless it has a session already.
 void AcquireTerminalOnOpen(Task& task, Tty& tty);
 
-Result<void> SetControllingTerminal(Task& task, Tty& tty, bool steal);   // TIOCSCTTY
+// TIOCSCTTY. Who may not read it may not make it his own.
+Result<void> SetControllingTerminal(Task& task, Tty& tty, bool readable, bool steal);
 Result<void> GiveUpTerminal(Task& task, Tty& tty);                       // TIOCNOTTY
 Result<int> GetForegroundGroup(Task& task, Tty& tty, bool any_session);  // TIOCGPGRP
 Result<void> SetForegroundGroup(Task& task, Tty& tty, int pgid);         // TIOCSPGRP

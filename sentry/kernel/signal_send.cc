@@ -166,11 +166,6 @@ Result<void> SendToProcessGroupLocked(Kernel& kernel, int pgid, const siginfo_t&
   return {};
 }
 
-Result<void> SendToProcessGroup(Kernel& kernel, int pgid, const siginfo_t& info) {
-  MutexLock l(kernel.task_set_mu());
-  return SendToProcessGroupLocked(kernel, pgid, info);
-}
-
 Result<void> Task::SendSignalLocked(const siginfo_t& info) {
   const int signo = info.si_signo;
   ThreadGroup& group = *thread_group_;
@@ -218,6 +213,11 @@ std::optional<siginfo_t> Task::TakeSignal(SignalSet wanted) {
 SignalSet Task::PendingSignals() const {
   MutexLock l(kernel_.task_set_mu());
   return pending.pending() | thread_group_->pending.pending();
+}
+
+bool MayOrderSignals(uid_t ruid, uid_t euid, const Task& target) {
+  const CredentialsRef to = target.CredsSnapshot();
+  return euid == 0 || euid == to->suid || euid == to->ruid || ruid == to->suid || ruid == to->ruid;
 }
 
 Result<void> CheckKillPermission(const Task& sender, const Task& target, int signo) {

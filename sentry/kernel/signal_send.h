@@ -19,7 +19,6 @@ Result<void> SendToGroup(ThreadGroup& group, const siginfo_t& info);
 // To every member; ESRCH if there is none. Used by the terminal and orphaned groups.
 Result<void> SendToProcessGroupLocked(Kernel& kernel, int pgid, const siginfo_t& info)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
-Result<void> SendToProcessGroup(Kernel& kernel, int pgid, const siginfo_t& info);
 
 // Ends the whole process with this wait status (fatal signals, exit_group).
 void KillGroupLocked(ThreadGroup& group, int wait_status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
@@ -33,5 +32,8 @@ Result<void> KillThread(Task& sender, int tgid, int tid, const siginfo_t& info);
 // EPERM unless the sender may signal the group: credentials(7).
 Result<void> CheckKillPermission(const Task& sender, const Task& target, int signo)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+// For signals that are ordered and sent later, perhaps when who ordered them is gone (O_ASYNC, leases): root, or the
+// target's own user.
+bool MayOrderSignals(uid_t ruid, uid_t euid, const Task& target);
 
 }  // namespace runsc

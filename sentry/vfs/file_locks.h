@@ -1,6 +1,8 @@
 // Advisory locks of one inode: flock(2), fcntl(2)'s POSIX and open-file-description locks, and leases.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,10 +32,11 @@ struct RangeLock {
 // given up, or its time is over.
 struct Lease {
   const File* file = nullptr;
-  int type = 2;    // F_RDLCK or F_WRLCK; F_UNLCK: none
-  int target = 2;  // what it is being broken to; as `type` when it is not
-  int pid = 0;     // who is told, by SIGIO
-  int fd = -1;     // the number the holder knows the file by
+  int type = 2;              // F_RDLCK or F_WRLCK; F_UNLCK: none
+  int target = 2;            // what it is being broken to; as `type` when it is not
+  int pid = 0;               // who is told, by SIGIO
+  uid_t ruid = 0, euid = 0;  // who he was when he took it
+  int fd = -1;               // the number the holder knows the file by
 };
 
 // Never blocks: EAGAIN when a lock conflicts; whoever wants to wait sleeps on queue() and tries again.

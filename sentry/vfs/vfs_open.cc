@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file_locks.h"
 #include "sentry/vfs/notify.h"
@@ -97,9 +98,10 @@ Result<void> EmptyForOpen(const Path& path) {
 // fs.lease-break-time
 constexpr int64_t kLeaseBreakNs = 45'000'000'000;
 
+// Unless the number is another's by now.
 void TellHolder(Task& task, const Lease& lease) {
   const RefPtr<Task> holder = task.kernel().FindTask(lease.pid);
-  if (!holder) return;
+  if (!holder || !MayOrderSignals(lease.ruid, lease.euid, *holder)) return;
   siginfo_t info = {};
   info.si_signo = SIGIO;
   info.si_code = POLL_MSG;

@@ -78,6 +78,9 @@ absl::StatusOr<std::shared_ptr<Console>> Console::Open(Task& task, UniqueFd host
   return console;
 }
 
+// Also one that never started: devpts knows its terminals only by where they are.
+Console::~Console() { RemovePty(*tty_); }
+
 RefPtr<File> Console::OpenStdio(Task& task) {
   const Path path = Slave(task);
   auto file = path ? path.dentry->inode()->Open(task, path, O_RDWR | O_NOCTTY) : Errno(ENOENT);

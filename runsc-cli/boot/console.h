@@ -23,6 +23,8 @@ class Console : public std::enable_shared_from_this<Console> {
   // The sandbox's terminal is one of the devpts at /dev/pts that `task` sees.
   static absl::StatusOr<std::shared_ptr<Console>> Open(Task& task, UniqueFd host, uid_t owner);
 
+  ~Console();
+
   const RefPtr<Tty>& tty() const { return tty_; }
   std::string name() const { return "/dev/pts/" + std::to_string(tty_->index()); }
   // A description of the sandbox's terminal for the stdio of `task`.

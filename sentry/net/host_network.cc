@@ -25,12 +25,13 @@ std::string_view FirstMessage(std::string_view datagram) {
   return datagram.substr(0, header.nlmsg_len);
 }
 
-// Takes a datagram apart. True: more will come.
-Result<bool> Collect(std::string_view datagram, std::vector<std::string>& answers) {
+// Takes a datagram apart. True: more will come. What an earlier request left is passed over.
+Result<bool> Collect(std::string_view datagram, uint32_t sequence, std::vector<std::string>& answers) {
   for (;;) {
     const std::string_view message = FirstMessage(datagram);
     if (message.empty()) return Errno(EIO);
     const auto header = ReadHeader<nlmsghdr>(message);
+    if (header.nlmsg_seq != sequence) return true;
     if (header.nlmsg_type == NLMSG_DONE) return false;
     if (header.nlmsg_type == NLMSG_ERROR) {
       const int error = -ReadHeader<nlmsgerr>(message.substr(sizeof(header))).error;
@@ -65,26 +66,27 @@ Result<RefPtr<HostNetwork>> HostNetwork::Open(UniqueFd channel) {
   return MakeRef<HostNetwork>(std::move(broker), std::move(route));
 }
 
+// The kernel has answered when the request is sent, and goes on with a dump as it is read: it is never waited for.
 Result<std::vector<std::string>> HostNetwork::ReceiveAnswers() {
   std::vector<std::string> answers;
   const auto buffer = std::make_unique<char[]>(kAnswerRoom);
   for (;;) {
     iovec iov{buffer.get(), kAnswerRoom};
     msghdr message{.msg_iov = &iov, .msg_iovlen = 1};
-    const ssize_t n = TRY(FromHost(recvmsg(route_.get(), &message, 0)));
+    const ssize_t n = TRY(FromHost(recvmsg(route_.get(), &message, MSG_DONTWAIT)));
     if (n == 0 || (message.msg_flags & MSG_TRUNC)) return Errno(EIO);
-    if (!TRY(Collect({buffer.get(), static_cast<size_t>(n)}, answers))) return answers;
+    if (!TRY(Collect({buffer.get(), static_cast<size_t>(n)}, sequence_, answers))) return answers;
   }
 }
 
 Result<std::vector<std::string>> HostNetwork::AskRoute(uint16_t type, uint16_t flags, std::string_view body) {
   // Dumps end with a mark, other requests with their answer or, failing that, an error.
   const uint16_t kept = flags & (NLM_F_DUMP | NLM_F_REQUEST);
+  MutexLock l(mu_);
   nlmsghdr header{static_cast<uint32_t>(sizeof(header) + body.size()), type,
-                  static_cast<uint16_t>(kept | NLM_F_REQUEST), 1, 0};
+                  static_cast<uint16_t>(kept | NLM_F_REQUEST), ++sequence_, 0};
   iovec parts[2] = {{&header, sizeof(header)}, {const_cast<char*>(body.data()), body.size()}};
   msghdr message{.msg_iov = parts, .msg_iovlen = 2};
-  MutexLock l(mu_);
   TRY(FromHost(sendmsg(route_.get(), &message, MSG_NOSIGNAL)));
   return ReceiveAnswers();
 }

@@ -38,6 +38,7 @@ class HostNetwork : public RefCounted {
 
   const std::unique_ptr<NetBroker> broker_;
   Mutex mu_{LockRank::kGoferClient};  // one request at a time
+  uint32_t sequence_ ABSL_GUARDED_BY(mu_) = 0;
   const UniqueFd route_;
 };
 

@@ -16,7 +16,9 @@ constexpr size_t kDatagram = 8192;  // answers share one up to this size
 constexpr int kSolNetlink = 270;
 
 struct Ports {
+  static constexpr uint32_t kHighest = 0xffffefff, kLowest = 0x80000000;  // no process has such a number
   Mutex mu{LockRank::kSocket};
+  uint32_t next = kHighest;  // guarded by mu: so that nobody looks through those taken
   // By stack, protocol and port.
   std::map<std::tuple<const NetStack*, int, uint32_t>, const NetlinkSocket*> taken;  // guarded by mu
 };
@@ -29,6 +31,16 @@ Ports& ThePorts() {
 bool TakePort(const NetStack* stack, int protocol, uint32_t port, const NetlinkSocket* socket) {
   MutexLock l(ThePorts().mu);
   return ThePorts().taken.emplace(std::tuple(stack, protocol, port), socket).second;
+}
+
+uint32_t TakeAnyPort(const NetStack* stack, int protocol, const NetlinkSocket* socket) {
+  Ports& ports = ThePorts();
+  MutexLock l(ports.mu);
+  for (;;) {
+    const uint32_t port = ports.next;
+    ports.next = port > Ports::kLowest ? port - 1 : Ports::kHighest;
+    if (ports.taken.emplace(std::tuple(stack, protocol, port), socket).second) return port;
+  }
 }
 
 SocketAddress Address(uint32_t port, uint32_t groups) {
@@ -64,9 +76,8 @@ NetlinkSocket::~NetlinkSocket() {
 // The process' number if it is free, else one no process has.
 void NetlinkSocket::EnsurePort(Task& task) {
   if (port_.load() != 0) return;
-  uint32_t port = static_cast<uint32_t>(task.pid());
-  for (uint32_t other = 0xffffefff; !TakePort(stack_.get(), protocol(), port, this); --other) port = other;
-  port_ = port;
+  const auto own = static_cast<uint32_t>(task.pid());
+  port_ = TakePort(stack_.get(), protocol(), own, this) ? own : TakeAnyPort(stack_.get(), protocol(), this);
 }
 
 Result<void> NetlinkSocket::Bind(Task& task, const SocketAddress& address) {

@@ -94,6 +94,21 @@ bool HasRoom(const Layout& layout, const ElfImage& image) {
   return image.position_independent || (image.low >= layout.min_addr && image.high <= layout.max_addr / 2);
 }
 
+// Another process could change the root and the directory of a program with more rights.
+bool SharesFsOutside(Task& task) {
+  if (task.fs().ref_count() == 1) return false;
+  std::vector<RefPtr<FsContext>> seen;  // released after the lock
+  MutexLock l(task.kernel().task_set_mu());
+  for (ThreadGroup* group : task.kernel().ThreadGroupsLocked()) {
+    if (group == &task.thread_group()) continue;
+    for (Task* other : group->tasks) {
+      seen.push_back(other->FsSnapshot());
+      if (seen.back().get() == &task.fs()) return true;
+    }
+  }
+  return false;
+}
+
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 void DropHandlers(SignalActions& actions) {
@@ -391,6 +406,8 @@ void Task::FinishExec(ExecRequest& request) {
     SetFds(shared_fds->Fork());
   }
   for (const auto& file : fds_->RemoveCloexec()) file->OnClose(this);
+  // Of the process' own threads one may have shared it since the rights were decided.
+  if (request.creds.privileged && fs_->ref_count() > 1) SetFs(fs_->Fork());
   SetCreds(request.creds.creds);
   ReleaseVforkParent();
   run_->registers_replaced = true;
@@ -407,7 +424,8 @@ Result<void> Task::PrepareExec(ExecRequest& request, const Path& start, int flag
   }
   TRY(request.FollowScripts(*this));
   TRY(request.LoadHeaders(*this));
-  const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID) && !traced;
+  const bool may_share = creds_->HasOwn(CAP_SETUID) || !SharesFsOutside(*this);
+  const bool honour = !(request.program.file->path().mount->flags() & MS_NOSUID) && !traced && may_share;
   std::optional<FileCapabilities> caps;
   if (honour && !creds_->no_new_privs && HeedsFileCapabilities(*creds_)) {
     const auto value = request.program.file->path().dentry->inode()->GetXattr("security.capability");

@@ -150,6 +150,8 @@ SeccompFilter::SeccompFilter(BpfProgram p, RefPtr<const SeccompFilter> before, R
 
 SeccompFilter::~SeccompFilter() {
   if (listener) listener->Hangup();
+  // In a loop: a chain may be longer than the stack is deep.
+  for (RefPtr<const SeccompFilter> at = std::move(previous); at && at->ref_count() == 1;) at = std::move(at->previous);
 }
 
 Result<void> EnterStrictMode(Task& task) {

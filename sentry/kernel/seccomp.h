@@ -58,7 +58,7 @@ struct SeccompFilter : public RefCounted {
   SeccompFilter(BpfProgram program, RefPtr<const SeccompFilter> previous, RefPtr<SeccompListener> listener, bool log);
   ~SeccompFilter() override;
   const BpfProgram program;
-  const RefPtr<const SeccompFilter> previous;
+  mutable RefPtr<const SeccompFilter> previous;  // taken away only when it ends
   const RefPtr<SeccompListener> listener;
   const bool log;
   const size_t path_length;  // instructions of the whole chain

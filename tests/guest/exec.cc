@@ -2,10 +2,12 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -286,13 +288,15 @@ TEST(ExecOfAMemoryFile) {
 
 TEST(WritingARunningProgram) { EXPECT_ERRNO(open(SelfPath(), O_WRONLY), ETXTBSY); }
 
-TEST(SetIdBits) {
+static void MakeSetIdProgram() {
   chmod(".", 0755);
-  std::string path = std::string(SelfPath());
-  const std::string image = ReadAll(path.c_str());
-  Write("setuid", image, 0755);
+  Write("setuid", ReadAll(SelfPath()), 0755);
   chown("setuid", 1234, 1234);
   chmod("setuid", 06755);
+}
+
+TEST(SetIdBits) {
+  MakeSetIdProgram();
   const int status = RunInChild([] {
     if (setgid(1000) != 0 || setuid(1000) != 0) return 9;
     return execl("./setuid", "self", "--helper", "PrintIds", nullptr);
@@ -300,6 +304,21 @@ TEST(SetIdBits) {
   const int code = WEXITSTATUS(status);
   if (code == 3) Skip("mounted nosuid");
   EXPECT_EQ(code, 0);
+}
+
+// Who shares root and directory with another process gets no rights by exec.
+TEST(SetIdBitsOfWhoSharesHisDirectory) {
+  MakeSetIdProgram();
+  const int status = RunInChild([] {
+    if (setgid(1000) != 0 || setuid(1000) != 0) return 9;
+    const long other = syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0);
+    if (other == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (;;) pause();
+    }
+    return execl("./setuid", "self", "--helper", "PrintIds", nullptr);
+  });
+  EXPECT_EQ(WEXITSTATUS(status), 3);
 }
 
 HELPER(PrintIds) {

@@ -1,5 +1,7 @@
 // Storms: many processes and threads that come, go, stop, kill and execute at once.
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -194,6 +196,20 @@ TEST(ProcessLimitHolds) {
     return 2;
   });
   EXPECT_EQ(status, 0);
+}
+
+// Freed by a kernel that goes from one to the next by calling itself, they would be deeper than its stack.
+TEST(AsManyFiltersAsThereMayBe) {
+  const int status = RunInChild([] {
+    sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+    sock_fprog program = {1, &allow};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 9;
+    int count = 0;
+    while (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0) count++;
+    return errno == ENOMEM && count > 5000 ? 0 : 1;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(RunInChild([] { return 5; }), 5 << 8);
 }
 
 TEST(PidsAreReused) {

@@ -10,6 +10,7 @@
 // Register use, for the whole life of the thread; it keeps nothing in memory the guest can write:
 //   r12 command pages   r13 last sequence   r14 secret   rbp operations left
 //   rbx operation       r15 result           rsp second key of the tags: there is no stack
+
 // SipHash's, of the state in rax, rcx, rdx, rsi.
 .macro SIP_ROUNDS count
   .rept \count

@@ -71,9 +71,9 @@ class TcpEndpoint : public PortOwner {
   enum class Step { kUnconnected, kConnecting, kConnected };  // what connect(2) knows
   enum class Joined { kEstablished, kPending, kRefused };
   using Endpoints = std::deque<RefPtr<TcpEndpoint>>;
-  struct Heard {         // of a listener
-    Endpoints backlog;   // established, not accepted
-    Endpoints deferred;  // established, to be accepted once bytes came
+  struct Heard {                    // of a listener
+    Endpoints backlog;              // established, not accepted
+    Endpoints deferred;             // established, to be accepted once bytes came
     WaitList<TcpEndpoint> waiting;  // connecting, for want of room
   };
 

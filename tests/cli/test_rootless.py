@@ -1,9 +1,15 @@
 """An ordinary user's containers: no right of root's is needed, and no set-uid helper."""
 
+import concurrent.futures
+import contextlib
+import errno
 import os
+import resource
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 
 from harness import Outcome, expect, expect_failure, expect_success, make_rootfs, wait_until
 
@@ -87,3 +93,55 @@ def test_limits_that_may_not_be_set_are_a_warning(w):
         bundle = user.bundle("/bin/true", resources={"memory": {"limit": 64 << 20}})
         outcome = user.run("run", "--bundle", bundle, "c1")
         expect(outcome.code == 0 and "without a cgroup" in outcome.stderr, outcome)
+
+
+def send_until_refused():
+    """Descriptors that nobody receives, as many as the user may have under way; the sockets that hold them."""
+    pairs = []
+    while True:
+        pairs.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+        pairs[-1][0].setblocking(False)
+        try:
+            while True:
+                socket.send_fds(pairs[-1][0], [b"x"], [0] * 250)
+        except OSError as error:
+            if error.errno == errno.ETOOMANYREFS:
+                return pairs
+
+
+@contextlib.contextmanager
+def crowd():
+    """Another program of the user's that does this."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the gofer's
+            os.setgroups([]), os.setresgid(NOBODY, NOBODY, NOBODY), os.setresuid(NOBODY, NOBODY, NOBODY)
+            held = send_until_refused()
+            theirs.sendall(b"x"), theirs.recv(1)
+            del held
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        expect(ours.recv(1) == b"x", "the crowd is there")
+        yield
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+
+
+def test_too_many_descriptors_under_way(w):
+    """The host limits them for all programs of a user together: the gofer waits until its own may pass."""
+    with User(w) as user:
+        expect_success(user.run("create", "--bundle", user.bundle("/bin/sh", "-c", "cat /etc/passwd >/tmp/copy; sleep 600"), "c1"))
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            with crowd():
+                start = pool.submit(user.run, "start", "c1")
+                time.sleep(0.5)  # for it to ask for the program
+        expect_success(start.result())
+        wait_until(lambda: "root:" in user.run("exec", "c1", "cat", "/tmp/copy").stdout, "a read file")
+        expect_success(user.run("delete", "--force", "c1"))

@@ -37,6 +37,6 @@ if(NOT RUNSC_SANITIZE)
   set_target_properties(runsc PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_sources(runsc PRIVATE runsc-cli/start_unsafe.S)
   # Relocations packed: 3 KB to read at each start instead of 260.
-  target_link_options(runsc PRIVATE -static-pie LINKER:-e,runsc_start,-z,pack-relative-relocs)
+  target_link_options(runsc PRIVATE -static-pie LINKER:-e,runsc_start,-z,pack-relative-relocs,--gc-sections)
   include(runsc-cli/packaging.cmake)
 endif()

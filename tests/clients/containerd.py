@@ -288,15 +288,7 @@ class Containerd(Client):
     def exec_tty(self):
         name = self.background("sleep", "1000")
         with self.terminal("task", "exec", "-t", "--exec-id", self.id(), name, "sh") as terminal:
-            terminal.expect("# ")
-            terminal.send("sleep 1000\n")
-            time.sleep(0.5)
-            terminal.send("\x1a")
-            terminal.expect("Stopped")
-            terminal.send("fg\n")
-            terminal.expect(r"fg\r+\nsleep 1000\r+\n")
-            terminal.send("\x03")
-            terminal.expect("# ")
+            terminal.play_job_control()
             terminal.send("exit 6\n")
             expect(terminal.status() == 6, "exit status")
         self.remove(name)

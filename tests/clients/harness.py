@@ -106,6 +106,20 @@ class Terminal:
             left = deadline - time.monotonic()
             expect(left > 0 and self._read(left), f"{' '.join(self.argv)}: no {pattern!r} in {self.text[-500:]!r}")
 
+    def play_job_control(self):
+        """In a shell: a job is stopped, continued and interrupted. It says each time that it runs: as long as the shell has
+        not given it the terminal, the keys are the shell's."""
+        self.expect("# ")
+        self.send("sh -c 'trap \"echo on\" CONT; echo up; while :; do sleep 0.1; done'\n")
+        self.expect(r"\nup\r+\n")
+        self.send("\x1a")
+        self.expect("Stopped")
+        self.expect("# ")
+        self.send("fg\n")
+        self.expect(r"\non\r+\n")
+        self.send("\x03")
+        self.expect("# ")
+
     def _read(self, seconds):
         if not select.select([self.master], [], [], seconds)[0]:
             return False

@@ -69,9 +69,9 @@ def test_stub_killed_is_the_death_of_one_guest_process(w):
     script = "sleep 60 & echo up; wait $!; echo status $?; echo alive"
     run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
     expect(run.stdout.readline() == b"up\n", "the guest starts")
-    wait_until(lambda: "sleep" in w.run("ps", "c1").stdout, "the child")
+    wait_until(lambda: w.run("ps", "c1").stdout.endswith(" sleep 60\n"), "the child's program")
     stubs = json.loads(w.run("ps", "--format", "json", "c1").stdout)
-    os.kill(max(stubs), signal.SIGKILL)  # the younger process
+    os.kill(next(pid for pid in stubs if open(f"/proc/{pid}/comm").read() != "sh\n"), signal.SIGKILL)
     output, _ = run.communicate(timeout=60)
     expect(output == b"status 137\nalive\n", output)
 

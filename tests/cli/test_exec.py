@@ -221,9 +221,11 @@ def test_ends_with_init(w):
 def test_orphans_of_exec_belong_to_init(w):
     start(w)
     expect_success(w.run("exec", "-d", "c1", "sh", "-c", "sleep 61 &"), "")
-    wait_until(lambda: "61" in w.run("exec", "c1", "ps", "-o", "pid,ppid,args").stdout, "the orphan")
-    rows = [line.split() for line in w.run("exec", "c1", "ps", "-o", "pid,ppid,args").stdout.splitlines()]
-    expect([r[1] for r in rows if r[-1] == "61"] == ["1"], rows)
+
+    def rows():
+        return [line.split() for line in w.run("exec", "c1", "ps", "-o", "pid,ppid,args").stdout.splitlines()]
+
+    wait_until(lambda: [row[1] for row in rows() if row[2:] == ["sleep", "61"]] == ["1"], "the orphan, init's child")
 
 
 def test_many_at_once(w):

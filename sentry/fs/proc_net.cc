@@ -48,7 +48,7 @@ constexpr NetFile kFiles[] = {
     {"arp", kArp},     {"dev", kDev},   {"if_inet6", ""},  {"netlink", kNetlink},   {"packet", kPacket},
     {"raw", kUdp},     {"raw6", kUdp6}, {"route", kRoute}, {"sockstat", ""},        {"tcp", kTcp},
     {"tcp6", kTcp6},   {"udp", kUdp},   {"udp6", kUdp6},   {"ipv6_route", kRoute6}, {"protocols", ""},
-    {"sockstat6", ""}, {"unix", kUnix},
+    {"sockstat6", ""}, {"unix", kUnix}, {"snmp", ""},      {"snmp6", ""},           {"netstat", ""},
 };
 
 // Constant once guests run.

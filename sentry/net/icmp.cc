@@ -50,6 +50,15 @@ bool TurnIntoReply(Datagram& message) {
   return true;
 }
 
+void CountIcmp(NetStack& stack, const Datagram& message) {
+  const bool v4 = message.to.is_v4();
+  const int type = message.size > 0 ? static_cast<int>(message.data[0]) : -1;
+  const bool echo = type == (v4 ? ICMP_ECHO : ICMPV6_ECHO_REQUEST);
+  const bool reply = type == (v4 ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY);
+  stack.CountPackets(v4, 1, message.size + sizeof(iphdr));
+  stack.counters(v4).Add(echo ? NetCount::kIcmpEcho : reply ? NetCount::kIcmpReply : NetCount::kIcmpOther);
+}
+
 }  // namespace
 
 uint16_t InternetChecksum(Message bytes) { return Fold(Sum(bytes)); }
@@ -64,12 +73,12 @@ void SetIcmpChecksum(Datagram& message) {
 }
 
 void CarryIcmp(NetStack& stack, Datagram datagram) {
-  stack.CountPackets(1, datagram.size + sizeof(iphdr));
+  CountIcmp(stack, datagram);
   DeliverToRaw(stack, datagram);
   const bool mute =
       stack.settings().at(datagram.to.is_v4() ? NetSetting::kEchoIgnoreAll : NetSetting::kEchoIgnoreAll6) != 0;
   if (mute || !TurnIntoReply(datagram)) return;
-  stack.CountPackets(1, datagram.size + sizeof(iphdr));
+  CountIcmp(stack, datagram);
   DeliverToRaw(stack, datagram);
   DeliverToPing(stack, std::move(datagram));
 }

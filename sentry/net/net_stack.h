@@ -6,6 +6,7 @@
 
 #include "sentry/net/host_network.h"
 #include "sentry/net/loopback.h"
+#include "sentry/net/net_counters.h"
 #include "sentry/net/net_settings.h"
 #include "sentry/net/port_table.h"
 
@@ -50,13 +51,13 @@ class NetStack : public RefCounted {
   // A number of the settings, with what follows from it. EINVAL.
   Result<void> Set(size_t setting, int value);
 
-  // What went over lo, for its counters.
-  void CountPackets(uint64_t packets, uint64_t bytes) {
-    packets_.fetch_add(packets, std::memory_order_relaxed);
-    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  // What went over lo, for its counters; TCP's that are not told by family are with those of IPv4.
+  void CountPackets(bool v4, uint64_t packets, uint64_t bytes) {
+    counters(v4).Add(NetCount::kPackets, packets);
+    counters(v4).Add(NetCount::kOctets, bytes);
   }
-  uint64_t packets() const { return packets_.load(std::memory_order_relaxed); }
-  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  NetCounters& counters(bool v4) { return v4 ? counters_ : counters6_; }
+  NetCounters& tcp_counters() { return counters_; }
 
  protected:
   ~NetStack() override;
@@ -71,7 +72,7 @@ class NetStack : public RefCounted {
   PortTable tcp_{PortTable::Rules::kStream, settings_}, udp_{PortTable::Rules::kDatagram, settings_},
       udplite_{PortTable::Rules::kDatagram, settings_}, raw_{PortTable::Rules::kDatagram, settings_},
       ping_{PortTable::Rules::kDatagram, settings_};
-  std::atomic<uint64_t> packets_{0}, bytes_{0};
+  NetCounters counters_, counters6_;
 };
 
 // That of the task's network namespace. Of any task.

@@ -8,6 +8,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/net_stack.h"
 #include "sentry/net/netlink_socket.h"
+#include "sentry/net/socket_listing.h"
 
 namespace runsc {
 namespace {
@@ -19,10 +20,11 @@ std::string_view Bytes(const IpAddress& address) {
   return address.is_v4() ? std::string_view(bytes + 12, 4) : std::string_view(bytes, 16);
 }
 
-void DescribeCounters(NetlinkMessage& link, const NetStack& stack) {
+void DescribeCounters(NetlinkMessage& link, NetStack& stack) {
+  const auto [packets, bytes] = TotalsOf(stack);
   rtnl_link_stats64 stats{};
-  stats.rx_packets = stats.tx_packets = stack.packets();
-  stats.rx_bytes = stats.tx_bytes = stack.bytes();
+  stats.rx_packets = stats.tx_packets = packets;
+  stats.rx_bytes = stats.tx_bytes = bytes;
   rtnl_link_stats old{};
   old.rx_packets = old.tx_packets = static_cast<uint32_t>(stats.rx_packets);
   old.rx_bytes = old.tx_bytes = static_cast<uint32_t>(stats.rx_bytes);

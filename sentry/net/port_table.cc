@@ -229,6 +229,12 @@ std::vector<TimeWait> PortTable::LeftBehind() {
   return time_waits_.All();
 }
 
+uint64_t PortTable::EndedWaits() {
+  MutexLock l(mu_);
+  time_waits_.Expire(Kernel::MonotonicNs());
+  return time_waits_.ended();
+}
+
 std::optional<IpEndpoint> PortTable::LocalOf(const PortOwner& owner) const {
   MutexLock l(mu_);
   return owner.record_ ? std::optional<IpEndpoint>(owner.record_->claim.local) : std::nullopt;

@@ -58,6 +58,7 @@ class PortTable {
   void EndOther(const PortOwner& owner);
   void ResetOther(const PortOwner& owner);
   std::vector<TimeWait> LeftBehind();
+  uint64_t EndedWaits();
 
   std::optional<IpEndpoint> LocalOf(const PortOwner& owner) const;
   bool IsV6Only(const PortOwner& owner) const;

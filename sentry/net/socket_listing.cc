@@ -90,7 +90,7 @@ std::string Sockstat6Text(Task& whose) {
 std::string DevText(Task& whose) {
   const RefPtr<NetStack> stack = NetStackOf(whose);
   if (stack->host()) return stack->host()->DevText();
-  const uint64_t bytes = stack->bytes(), packets = stack->packets();
+  const auto [packets, bytes] = TotalsOf(*stack);
   return Format(
       "    lo: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0"
       "          0\n",
@@ -158,6 +158,9 @@ void PublishProcNet() {
   SetProcNetText("route", RouteText);
   SetProcNetText("sockstat", SockstatText);
   SetProcNetText("sockstat6", Sockstat6Text);
+  SetProcNetText("snmp", SnmpText);
+  SetProcNetText("snmp6", Snmp6Text);
+  SetProcNetText("netstat", NetstatText);
 }
 
 }  // namespace runsc

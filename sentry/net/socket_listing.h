@@ -21,6 +21,17 @@ struct SocketListing {
 std::vector<SocketListing> ListTcp(NetStack& stack);
 std::vector<SocketListing> ListUdp(NetStack& stack);
 
+// What went over lo.
+struct LinkTotals {
+  uint64_t packets, bytes;
+};
+LinkTotals TotalsOf(NetStack& stack);
+
+// Of /proc/net, for the network namespace of a task; empty where the network is the host's (net_statistics.cc).
+std::string SnmpText(Task& whose);
+std::string Snmp6Text(Task& whose);
+std::string NetstatText(Task& whose);
+
 // Makes the files of /proc/net that speak of sockets do so. Once, at boot.
 void PublishProcNet();
 

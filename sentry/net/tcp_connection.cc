@@ -80,7 +80,8 @@ Result<TcpEndpoint::Joined> TcpEndpoint::StartConnect(const IpEndpoint& to, cons
     last_local_ = local;
   }
   const RefPtr<PortOwner> found = stack_->tcp().Find(target, local);
-  stack_->CountPackets(3, 180);
+  Count(NetCount::kTcpActiveOpens);
+  CountControl(found ? 3 : 2);
   return found ? Join(*this, static_cast<TcpEndpoint&>(*found)) : Joined::kRefused;
 }
 
@@ -90,6 +91,7 @@ TcpEndpoint::Joined TcpEndpoint::JoinLocked(TcpEndpoint& listener, const RefPtr<
   if (listener.phase_ != Phase::kListening || phase_ != Phase::kConnecting) return Joined::kRefused;
   if (listener.heard_.backlog.size() > listener.max_backlog_) {
     listener.heard_.waiting.Add(RefPtr<TcpEndpoint>(this), gone);
+    Count(NetCount::kTcpListenOverflows);
     return Joined::kPending;
   }
   server->peer_ = RefPtr<TcpEndpoint>(this);
@@ -119,10 +121,12 @@ TcpEndpoint::Joined TcpEndpoint::Join(TcpEndpoint& client, TcpEndpoint& listener
     client.stack_->tcp().Unbind(*server);
     return joined;
   }
+  server->Count(NetCount::kTcpPassiveOpens);
   server->UpdateLimit();
   client.UpdateLimit();
   client.queue_.Notify(kConnected);
   if (server->is_deferred_.load()) {
+    server->Count(NetCount::kTcpDeferred);
     server->DeferUntilBytes(listener.defer_accept_s.load());
   } else {
     listener.queue_.Notify(EPOLLIN | EPOLLRDNORM);
@@ -192,6 +196,10 @@ void TcpEndpoint::Refuse(int error) {
     phase_ = Phase::kIdle;
     error_ = error;
     auto_bound = std::exchange(auto_bound_, false);
+  }
+  if (error != 0) {
+    Count(NetCount::kTcpAttemptFails);
+    Count(NetCount::kTcpSentResets);
   }
   if (auto_bound) {
     stack_->tcp().Unbind(*this);

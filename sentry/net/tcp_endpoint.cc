@@ -57,17 +57,53 @@ void TcpEndpoint::LeaveBehind(bool reset, int fin_timeout_s) {
   }
 }
 
+bool TcpEndpoint::is_v4() const {
+  MutexLock l(mu_);
+  return remote_.address.is_v4();
+}
+
+// Segments without bytes.
+void TcpEndpoint::CountControl(uint64_t segments) {
+  constexpr uint64_t kHeaders = 52;
+  Count(NetCount::kTcpSegments, segments);
+  stack_->CountPackets(is_v4(), segments, segments * kHeaders);
+}
+
+// What was sent goes from this socket's counters to the namespace's.
+void TcpEndpoint::TakeSent() {
+  const uint64_t segments = segments_sent_.exchange(0), bytes = bytes_sent_.exchange(0);
+  Count(NetCount::kTcpSegments, segments);
+  Count(NetCount::kTcpDataSegments, segments);
+  stack_->CountPackets(is_v4(), segments, bytes);
+}
+
+// Of a connection, by this side.
+void TcpEndpoint::CountEnd(bool reset, bool unread) {
+  CountControl(reset ? 1 : 2);
+  if (!reset) return;
+  bool half_closed;
+  {
+    MutexLock l(mu_);
+    half_closed = sent_fin_;
+  }
+  Count(NetCount::kTcpSentResets);
+  if (!half_closed) Count(NetCount::kTcpResets);
+  Count(unread ? NetCount::kTcpAbortsOnClose : NetCount::kTcpAbortsOnData);
+}
+
 // Unread bytes mean that the other side's were lost: it gets a reset, as from Linux.
 void TcpEndpoint::EndConnection(bool reset, Phase phase, int fin_timeout_s) {
   Heard heard;
-  reset = reset || incoming_.available() > 0;
+  const bool unread = incoming_.available() > 0;
+  reset = reset || unread;
   LeaveBehind(reset, fin_timeout_s);
   const RefPtr<TcpEndpoint> peer = TakePeer(phase, &heard);
   if (peer) peer->OnPeerClosed(reset);
+  if (peer) CountEnd(reset, unread);
   StopListening(heard);
   CancelDelay();
   EndDeferral(false);
-  stack_->CountPackets(2, bytes_sent() + 104);
+  TakeSent();
 }
 
 void TcpEndpoint::Close(bool reset, int fin_timeout_s) {
@@ -119,6 +155,7 @@ void TcpEndpoint::OnPeerClosed(bool reset) {
     if (reset && !(sent_fin_ && got_fin_)) {
       error_ = got_fin_ ? EPIPE : ECONNRESET;
       reset_ = true;
+      Count(NetCount::kTcpResets);
     }
     if (!reset) got_fin_ = true;
     if (reset || sent_fin_) events |= EPOLLHUP;
@@ -137,6 +174,9 @@ void TcpEndpoint::BreakPipe() {
     reset_ = true;
     error_ = got_fin_ ? EPIPE : ECONNRESET;
   }
+  Count(NetCount::kTcpResets);
+  Count(NetCount::kTcpSentResets);
+  CountControl(1);
   stack_->tcp().ResetOther(*this);
   queue_.Notify(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
 }

@@ -58,7 +58,10 @@ class TcpEndpoint : public PortOwner {
   };
   Status status() const;
   size_t clients_waiting() const;  // of a listener: those for whom its backlog has no room
+  // Since it was connected, and not yet in the namespace's counters.
   uint64_t bytes_sent() const { return bytes_sent_.load(std::memory_order_relaxed); }
+  uint64_t segments_sent() const { return segments_sent_.load(std::memory_order_relaxed); }
+  bool is_v4() const;  // what it is connected by
   uint64_t bytes_received() const { return bytes_received_.load(std::memory_order_relaxed); }
 
   std::atomic<bool> urgent_inline{false};
@@ -88,6 +91,10 @@ class TcpEndpoint : public PortOwner {
   RefPtr<TcpEndpoint> TakePeer(Phase phase, Heard* heard);
   void LeaveBehind(bool reset, int fin_timeout_s);
   void EndConnection(bool reset, Phase phase, int fin_timeout_s = kFinTimeout);
+  void CountEnd(bool reset, bool unread);
+  void CountControl(uint64_t segments);
+  void TakeSent();
+  void Count(NetCount what, uint64_t n = 1) { stack_->tcp_counters().Add(what, n); }
   void StopListening(const Heard& heard);
   void Vanish();
   void OnPeerFin();
@@ -97,6 +104,7 @@ class TcpEndpoint : public PortOwner {
   int StateLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Result<RefPtr<TcpEndpoint>> CheckSend();
   Result<size_t> SendToNobody(SendRequest& request);
+  void CountSent(size_t size);
   Result<size_t> Hold(TcpEndpoint& peer, Result<size_t> written, bool all);
   void ShowHeld();
   void FlushLater();
@@ -132,7 +140,7 @@ class TcpEndpoint : public PortOwner {
   std::atomic<int64_t> held_since_ns_{0};
   std::atomic<size_t> send_buffer_{0}, receive_buffer_{0};  // 0: the default
   ByteQueue incoming_;
-  std::atomic<uint64_t> bytes_sent_{0}, bytes_received_{0};
+  std::atomic<uint64_t> bytes_sent_{0}, segments_sent_{0}, bytes_received_{0};
   WaitQueue queue_;
 };
 

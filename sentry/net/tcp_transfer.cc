@@ -36,13 +36,19 @@ Result<size_t> TcpEndpoint::SendToNobody(SendRequest& request) {
   return n;
 }
 
+void TcpEndpoint::CountSent(size_t size) {
+  constexpr size_t kLargest = 65483;  // segment
+  bytes_sent_.fetch_add(size, std::memory_order_relaxed);
+  segments_sent_.fetch_add((size + kLargest - 1) / kLargest, std::memory_order_relaxed);
+}
+
 Result<size_t> TcpEndpoint::Send(SendRequest& request) {
   const RefPtr<TcpEndpoint> peer = TRY(CheckSend());
   if (!peer) return SendToNobody(request);
   const bool urgent = (request.flags & MSG_OOB) && request.src.remaining() > 0;
   const bool hold = !urgent && ((request.flags & MSG_MORE) || corked_.load(std::memory_order_relaxed));
   const auto n = peer->incoming_.Write(request.src, {.urgent = urgent, .hold = hold});
-  if (n.ok()) bytes_sent_.fetch_add(*n, std::memory_order_relaxed);
+  if (n.ok()) CountSent(*n);
   if (n.ok() && peer->is_deferred_.load(std::memory_order_relaxed)) peer->EndDeferral(true);
   if (hold) return Hold(*peer, n, request.src.remaining() == 0);
   if (!n.ok()) return n;

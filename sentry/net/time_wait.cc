@@ -1,5 +1,7 @@
 #include "sentry/net/time_wait.h"
 
+#include <netinet/tcp.h>
+
 namespace runsc {
 
 void TimeWaitTable::Add(const TimeWait& wait) {
@@ -18,7 +20,9 @@ void TimeWaitTable::Remove(const IpEndpoint& local, const IpEndpoint& remote) {
 
 void TimeWaitTable::Expire(int64_t now_ns) {
   while (!by_end_.empty() && by_end_.begin()->first <= now_ns) {
-    waits_.erase(by_end_.begin()->second);
+    const auto it = waits_.find(by_end_.begin()->second);
+    if (it->second.state == TCP_TIME_WAIT) ++ended_;
+    waits_.erase(it);
     by_end_.erase(by_end_.begin());
   }
 }

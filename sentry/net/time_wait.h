@@ -41,6 +41,8 @@ class TimeWaitTable {
     return false;
   }
   std::vector<TimeWait> All() const;
+  // How many were in TIME_WAIT to the end of its time.
+  uint64_t ended() const { return ended_; }
   size_t size() const { return waits_.size(); }
 
  private:
@@ -49,6 +51,7 @@ class TimeWaitTable {
 
   std::map<Key, TimeWait> waits_;
   std::set<std::pair<int64_t, Key>> by_end_;
+  uint64_t ended_ = 0;
 };
 
 }  // namespace runsc

@@ -40,6 +40,11 @@ bool UdpEndpoint::IsMember(const IpAddress& group) const {
   return std::find(groups_.begin(), groups_.end(), group) != groups_.end();
 }
 
+void UdpEndpoint::Count(bool v4, NetCount of_udp, NetCount of_udplite) {
+  if (&ports_ == &stack_->udp()) stack_->counters(v4).Add(of_udp);
+  if (&ports_ == &stack_->udplite()) stack_->counters(v4).Add(of_udplite);
+}
+
 void UdpEndpoint::Deliver(std::shared_ptr<const Datagram> datagram) {
   const size_t charge = datagram->size + kOverhead;
   {
@@ -47,6 +52,7 @@ void UdpEndpoint::Deliver(std::shared_ptr<const Datagram> datagram) {
     if (closed_) return;
     if (queued_ > 0 && queued_ + charge > receive_buffer.load()) {
       ++drops_;
+      Count(datagram->to.is_v4(), NetCount::kUdpDropped, NetCount::kUdpLiteDropped);
       return;
     }
     queued_ += charge;

@@ -208,13 +208,23 @@ void UdpSocket::Refuse(const IpEndpoint& to, Datagram datagram, bool connected) 
   if (wanted || connected) endpoint_->SetError(ECONNREFUSED);
 }
 
+void UdpSocket::CountUnreachable(bool v4, size_t size) {
+  constexpr size_t kHeaders = 28, kMost = 576;  // of both packets; RFC 1812
+  endpoint_->Count(v4, NetCount::kUdpNoPort, NetCount::kUdpLiteNoPort);
+  stack_->counters(v4).Add(NetCount::kIcmpUnreachable);
+  stack_->CountPackets(v4, 1, std::min(2 * kHeaders + size, kMost));
+}
+
 void UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
-  stack_->CountPackets(1, datagram.size + 28);
+  const bool v4 = to.address.is_v4();
+  stack_->CountPackets(v4, 1, datagram.size + 28);
+  endpoint_->Count(v4, NetCount::kUdpOut, NetCount::kUdpLiteOut);
   if (to.address.is_multicast()) return DeliverToGroup(endpoint_->ports(), to.port, std::move(datagram));
   const RefPtr<PortOwner> found = endpoint_->ports().Find(to, datagram.from);
   if (found) {
     static_cast<UdpEndpoint&>(*found).Deliver(std::move(datagram));
   } else {
+    CountUnreachable(v4, datagram.size);
     Refuse(to, std::move(datagram), connected);
   }
 }
@@ -318,6 +328,7 @@ Result<size_t> UdpSocket::Receive(Task& task, ReceiveRequest& request) {
   if (wanted > 0) n = TRY(request.dst.Write({datagram->data.get(), wanted}));
   if (n < wanted) return Errno(EFAULT);
   if (n < datagram->size) request.out_flags |= MSG_TRUNC;
+  if (!(request.flags & MSG_PEEK)) endpoint_->Count(datagram->to.is_v4(), NetCount::kUdpIn, NetCount::kUdpLiteIn);
   request.from = ToSocketAddress(datagram->from, domain());
   if (request.wants_control && options_.wants_control()) DescribeArrival(*datagram, request.control);
   return request.flags & MSG_TRUNC ? datagram->size : n;

@@ -65,6 +65,8 @@ class UdpEndpoint : public PortOwner {
   size_t FirstSize() const;  // FIONREAD
   size_t QueuedBytes() const;
   uint64_t drops() const { return drops_.load(); }
+  // In the namespace's counters, by the protocol; what is neither UDP nor UDP-Lite has none.
+  void Count(bool v4, NetCount of_udp, NetCount of_udplite);
 
   std::atomic<size_t> receive_buffer{212992};
   std::atomic<uint64_t> ino{0};
@@ -126,6 +128,7 @@ class UdpSocket : public InetSocket {
   Result<IpEndpoint> Destination(SendRequest& request, bool* connected) const;
   Result<IpAddress> SourceFor(const IpAddress& to) const;
   Result<void> ChangeMembership(int level, bool join, std::string_view value);
+  void CountUnreachable(bool v4, size_t size);
   void Refuse(const IpEndpoint& to, Datagram datagram, bool connected);
   Result<size_t> ReceiveError(ReceiveRequest& request);
   Result<void> ApplyControl(const SendRequest& request, Datagram& datagram) const;

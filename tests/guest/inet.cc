@@ -18,6 +18,9 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
+#include <functional>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -625,6 +628,97 @@ TEST(InterfacesHaveLoopback) {
   EXPECT(request.ifr_flags & IFF_UP);
   strcpy(request.ifr_name, "none7");
   EXPECT_ERRNO(ioctl(fd, SIOCGIFFLAGS, &request), ENODEV);
+}
+
+namespace {
+
+// A number of /proc/net/snmp or netstat, by its line's prefix and its name.
+long Counter(const char* file, const std::string& prefix, const std::string& name) {
+  std::istringstream text(guest::ReadAll(file));
+  for (std::string names, numbers; std::getline(text, names) && std::getline(text, numbers);) {
+    if (!names.starts_with(prefix + ": ")) continue;
+    std::istringstream heads(names), values(numbers);
+    for (std::string head, value; heads >> head && values >> value;) {
+      if (head == name) return atol(value.c_str());
+    }
+  }
+  guest::Fail(__FILE__, __LINE__, "no " + prefix + " " + name + " in " + file);
+  return -1;
+}
+
+struct Growth {
+  const char *file, *prefix, *name;
+  long least, before = 0;
+};
+
+// Others may be counted beside us.
+void ExpectGrowth(std::vector<Growth> counters, const std::function<void()>& action) {
+  for (Growth& c : counters) c.before = Counter(c.file, c.prefix, c.name);
+  action();
+  for (const Growth& c : counters) {
+    const bool grown =
+        guest::Eventually([&] { return Counter(c.file, c.prefix, c.name) >= c.before + c.least; }, 30'000);
+    if (!grown) guest::Fail(__FILE__, __LINE__, std::string(c.name) + " did not grow");
+  }
+}
+
+constexpr char kSnmp[] = "/proc/net/snmp", kNetstat[] = "/proc/net/netstat";
+
+}  // namespace
+
+TEST(ProcNetCountsStreams) {
+  ExpectGrowth({{kSnmp, "Tcp", "ActiveOpens", 1},
+                {kSnmp, "Tcp", "PassiveOpens", 1},
+                {kSnmp, "Tcp", "InSegs", 5},
+                {kSnmp, "Tcp", "OutSegs", 5},
+                {kSnmp, "Ip", "InReceives", 5},
+                {kSnmp, "Ip", "OutRequests", 5},
+                {kNetstat, "IpExt", "InOctets", 1000},
+                {kNetstat, "TcpExt", "TCPOrigDataSent", 1}},
+               [] {
+                 const Pair pair = Connected();
+                 char bytes[1000] = {};
+                 EXPECT_EQ(write(pair.client, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+                 EXPECT_EQ(recv(pair.server, bytes, sizeof(bytes), MSG_WAITALL), (ssize_t)sizeof(bytes));
+                 EXPECT(Counter(kSnmp, "Tcp", "CurrEstab") >= 2);
+                 close(pair.client);
+                 close(pair.server);
+               });
+  ExpectGrowth(
+      {{kSnmp, "Tcp", "EstabResets", 2}, {kSnmp, "Tcp", "OutRsts", 1}, {kNetstat, "TcpExt", "TCPAbortOnData", 1}}, [] {
+        const Pair pair = Connected();
+        const linger at_once{1, 0};
+        EXPECT_OK(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
+        close(pair.client);
+        char c;
+        EXPECT_ERRNO(read(pair.server, &c, 1), ECONNRESET);
+      });
+  ExpectGrowth({{kSnmp, "Tcp", "AttemptFails", 1}}, [] {
+    const int listener = Listener();
+    const sockaddr_in nobody = Loopback(PortOf(listener));
+    close(listener);
+    const int fd = ASSERT_OK(socket(AF_INET, SOCK_STREAM, 0));
+    EXPECT_ERRNO(connect(fd, Generic(nobody), sizeof(nobody)), ECONNREFUSED);
+  });
+}
+
+TEST(ProcNetCountsDatagrams) {
+  ExpectGrowth({{kSnmp, "Udp", "OutDatagrams", 2},
+                {kSnmp, "Udp", "InDatagrams", 1},
+                {kSnmp, "Udp", "NoPorts", 1},
+                {kSnmp, "Icmp", "InDestUnreachs", 1}},
+               [] {
+                 const int receiver = ASSERT_OK(socket(AF_INET, SOCK_DGRAM, 0));
+                 const sockaddr_in any = Loopback(0);
+                 ASSERT_OK(bind(receiver, Generic(any), sizeof(any)));
+                 const sockaddr_in to = Loopback(PortOf(receiver));
+                 const int sender = ASSERT_OK(socket(AF_INET, SOCK_DGRAM, 0));
+                 EXPECT_EQ(sendto(sender, "x", 1, 0, Generic(to), sizeof(to)), 1);
+                 char c;
+                 EXPECT_EQ(read(receiver, &c, 1), 1);
+                 close(receiver);
+                 EXPECT_EQ(sendto(sender, "x", 1, 0, Generic(to), sizeof(to)), 1);
+               });
 }
 
 TEST(ProcNetListsAListener) {

@@ -63,9 +63,11 @@ RefPtr<SimpleNode> NewProcNsDir(SimpleFs& fs, const ProcTarget& target, uint64_t
 // proc_user_ns.cc
 Result<std::string> ProcUidMap(const ProcTarget& target, Task& reader);
 Result<std::string> ProcGidMap(const ProcTarget& target, Task& reader);
+Result<std::string> ProcProjidMap(const ProcTarget& target, Task& reader);
 Result<std::string> ProcSetgroups(const ProcTarget& target, Task& reader);
 Result<void> StoreProcUidMap(const ProcTarget& target, Task& writer, std::string_view text);
 Result<void> StoreProcGidMap(const ProcTarget& target, Task& writer, std::string_view text);
+Result<void> StoreProcProjidMap(const ProcTarget& target, Task& writer, std::string_view text);
 Result<void> StoreProcSetgroups(const ProcTarget& target, Task& writer, std::string_view text);
 
 // proc_fd.cc

@@ -98,6 +98,7 @@ constexpr ProcEntry kEntries[] = {
     Text("oom_score_adj", kBoth, 0644, &ProcOomScoreAdj, &StoreProcOomScoreAdj),
     Made("pagemap", kBoth, S_IFREG | 0400, &NewProcPagemap),
     Text("personality", kBoth, 0400, &Personality),
+    Text("projid_map", kBoth, 0644, &ProcProjidMap, &StoreProcProjidMap),
     Made("root", kBoth, S_IFLNK | 0777, &MakeLink<ProcLinkKind::kRoot>),
     Text("sched", kBoth, 0444, &ProcSched),
     Text("schedstat", kBoth, 0444, &ProcSchedstat),

@@ -1,4 +1,4 @@
-// /proc/PID/uid_map, gid_map and setgroups: user_namespaces(7).
+// /proc/PID/uid_map, gid_map, projid_map and setgroups: user_namespaces(7).
 #include <cstdio>
 #include <sstream>
 
@@ -60,11 +60,13 @@ Result<IdMap> ParseMap(std::string_view text) {
   return map.empty() ? Result<IdMap>(Errno(EINVAL)) : Result<IdMap>(std::move(map));
 }
 
-// The maker may map himself, and himself only; anything else takes the right to change ids around.
+// The maker may map himself, and himself only, and projects as he likes; anything else takes the right to change ids
+// around.
 Result<void> CheckMayMap(const UserNamespace& ns, UserNamespace::Kind kind, const IdMap& map,
                          const Credentials& writer) {
   const UserNamespace* around = ns.parent().get();
   if (writer.user_ns.get() != &ns && writer.user_ns.get() != around) return Errno(EPERM);
+  if (kind == UserNamespace::kProjects) return {};
   if (!writer.HasIn(&ns, CAP_SYS_ADMIN)) return Errno(EPERM);
   if (map.size() == 1 && map[0].count == 1 && ns.owner() == writer.euid) {
     const auto outside = IdFromGuest(around, kind, map[0].outside);
@@ -114,6 +116,14 @@ Result<std::string> ProcUidMap(const ProcTarget& target, Task& reader) {
 
 Result<std::string> ProcGidMap(const ProcTarget& target, Task& reader) {
   return MapText(NamespaceOf(*TRY(target.task())), UserNamespace::kGroups, reader);
+}
+
+Result<std::string> ProcProjidMap(const ProcTarget& target, Task& reader) {
+  return MapText(NamespaceOf(*TRY(target.task())), UserNamespace::kProjects, reader);
+}
+
+Result<void> StoreProcProjidMap(const ProcTarget& target, Task& writer, std::string_view text) {
+  return StoreMap(target, writer, text, UserNamespace::kProjects);
 }
 
 Result<void> StoreProcUidMap(const ProcTarget& target, Task& writer, std::string_view text) {

@@ -36,7 +36,8 @@ class UserNamespace : public RefCounted {
   gid_t owner_group() const { return owner_group_; }
   uint64_t ino() const { return ino_; }
 
-  enum Kind { kUsers, kGroups };
+  enum Kind { kUsers, kGroups, kProjects };  // the last are of disk quotas, and only shown
+  static constexpr int kKinds = 3;
   // Null until it was set.
   const IdMap* map(Kind kind) const { return maps_[kind].load(std::memory_order_acquire); }
   // Once only: EPERM. `outside` of the ranges is already the sentry's.
@@ -51,7 +52,7 @@ class UserNamespace : public RefCounted {
   const uid_t owner_;
   const gid_t owner_group_;
   const uint64_t ino_;
-  std::atomic<const IdMap*> maps_[2] = {};
+  std::atomic<const IdMap*> maps_[kKinds] = {};
   std::atomic<bool> allow_setgroups_;
 };
 

@@ -157,6 +157,21 @@ TEST(SetnsReturns) {
             0);
 }
 
+TEST(UserNamespaceMapsProjects) {
+  EXPECT_EQ(ReadAll("/proc/self/projid_map"), "         0          0 4294967295\n");
+  EXPECT_EQ(RunInChild([] {
+              CHECK(BecomeUser(1234));
+              CHECK(unshare(CLONE_NEWUSER) == 0);
+              CHECK(ReadAll("/proc/self/projid_map").empty());
+              CHECK(!Write("/proc/self/projid_map", "0 0 0") && errno == EINVAL);
+              CHECK(Write("/proc/self/projid_map", "0 100 10"));
+              CHECK(ReadAll("/proc/self/projid_map") == "         0        100         10\n");
+              CHECK(!Write("/proc/self/projid_map", "0 100 10") && errno == EPERM);
+              return 0;
+            }),
+            0);
+}
+
 TEST(UserNamespaceMapsIds) {
   EXPECT_EQ(RunInChild([] {
               CHECK(BecomeUser(1234));

@@ -151,8 +151,10 @@ SyscallResult GetLock(Task& task, File& file, GuestAddr arg, bool ofd) {
   auto lock = TRY(task.CopyInObject<struct flock>(arg));
   if (ofd && lock.l_pid != 0) return Errno(EINVAL);
   const bool asks_own = ofd && lock.l_type == F_UNLCK;  // what the description holds itself
-  if (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK && !asks_own) return Errno(EINVAL);
+  const bool known = lock.l_type == F_RDLCK || lock.l_type == F_WRLCK || asks_own;
+  if (!known && !ofd) return Errno(EINVAL);
   RangeLock range = TRY(DecodeLock(task, file, lock)), found;
+  if (!known) return Errno(EINVAL);
   SetOwner(task, file, ofd, &range);
   RefPtr<Inode> inode = file.inode();
   if (!inode) return Errno(EBADF);

@@ -48,6 +48,7 @@ Result<RefPtr<File>> FileFor(Task& task, int fd, At at, bool write) {
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
   if (at == At::kOffset && !file->positioned()) return Errno(ESPIPE);
   if (!(write ? file->writable() : file->readable())) return Errno(EBADF);
+  if (!(file->abilities() & (write ? File::kWrites : File::kReads))) return Errno(EINVAL);
   return file;
 }
 

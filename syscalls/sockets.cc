@@ -216,6 +216,7 @@ SyscallResult SysShutdown(Task& task, int fd, int how) {
 SyscallResult SysSetsockopt(Task& task, int fd, int level, int name, GuestAddr addr, int size) {
   RefPtr<Socket> socket = TRY(GetSocket(task, fd));
   if (size < 0) return Errno(EINVAL);
+  if (level == SOL_SOCKET && name != SO_BINDTODEVICE && size < static_cast<int>(sizeof(int))) return Errno(EINVAL);
   if (socket->domain() == AF_UNIX && level != SOL_SOCKET) return Errno(EOPNOTSUPP);  // has none, whatever it is
   std::string value(std::min<size_t>(static_cast<size_t>(size), kMaxOption), '\0');
   if (!value.empty()) TRY(task.CopyIn(addr, value.data(), value.size()));

@@ -123,6 +123,7 @@ SyscallResult SysSplice(Task& task, int in_fd, GuestAddr in_addr, int out_fd, Gu
   const GuestAddr addr = in_addr != 0 ? in_addr : out_addr;
   int64_t offset = addr != 0 ? TRY(task.CopyInObject<int64_t>(addr)) : 0;
   if (!in->readable() || !out->writable()) return Errno(EBADF);
+  if (!(in->abilities() & out->abilities() & File::kSplices)) return Errno(EINVAL);
   if ((from == nullptr && to == nullptr) || from == to) return Errno(EINVAL);
   if (addr != 0 && !(from != nullptr ? out : in)->positioned()) return Errno(EINVAL);
   const size_t size = std::min(length, kMaxRwCount);

@@ -42,6 +42,7 @@ class EpollFile : public AnonFile {
   explicit EpollFile(RefPtr<AnonInode> inode);
   ~EpollFile() override;
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return 0; }
 
   // epoll_ctl. EEXIST, ENOENT, EPERM (never blocks), ELOOP, EINVAL (EPOLLEXCLUSIVE rules), ENOSPC.
   Result<void> Add(File& file, int fd, epoll_event event);

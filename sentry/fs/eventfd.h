@@ -10,6 +10,7 @@ class EventFile : public AnonFile {
   EventFile(RefPtr<AnonInode> inode, uint64_t value, bool semaphore, int flags);
   static const char kKind;
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return kReads | kWrites; }
 
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override;
   Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) override;

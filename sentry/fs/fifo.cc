@@ -78,6 +78,7 @@ Result<void> AwaitReader(Task& task, Pipe& pipe, PipeFile& file) {
 Result<RefPtr<File>> OpenFifo(Task& task, RefPtr<Inode> inode, const Path& path, int flags) {
   RefPtr<Pipe> pipe = PipeOf(*inode);
   const int access = flags & O_ACCMODE;
+  if (access == O_ACCMODE) return Errno(EINVAL);
   // Checked before the writing end exists: a failed open must not look like a writer to a reader.
   if (access == O_WRONLY && (flags & O_NONBLOCK) && pipe->readers() == 0) return Errno(ENXIO);
   RefPtr<PipeFile> file = MakeRef<PipeFile>(pipe, std::move(inode), path, flags);

@@ -27,7 +27,8 @@ class GoferFile final : public SeekableFile {
       private_fd_ = TRY(inode_.PrivateFd(flags() & (O_ACCMODE | kPrivateFlags)));
     }
     if (writable()) write_fd_ = TRY(inode_.WriteFd());
-    if (readable()) read_fd_ = writable() ? write_fd_ : TRY(inode_.ReadFd());
+    if (readable() && writable()) read_fd_ = write_fd_;
+    if (!writable()) read_fd_ = TRY(inode_.ReadFd());
     return {};
   }
 
@@ -76,7 +77,7 @@ class GoferFile final : public SeekableFile {
 
   Result<int64_t> SeekData(int64_t offset, int whence) override {
     // Nothing else uses the host descriptor's position.
-    return FromHost(static_cast<int64_t>(lseek(readable() ? read_fd_ : write_fd_, offset, whence)));
+    return FromHost(static_cast<int64_t>(lseek(writable() ? write_fd_ : read_fd_, offset, whence)));
   }
 
  private:

@@ -29,6 +29,7 @@ class InotifyFile : public AnonFile {
   ~InotifyFile() override;
 
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return kReads; }
   // The watch descriptor. `mask` has the IN_MASK_* and IN_ONESHOT bits; validated by the caller.
   Result<int> AddWatch(RefPtr<Inode> inode, uint32_t mask);
   Result<void> RemoveWatch(int wd);

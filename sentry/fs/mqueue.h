@@ -92,6 +92,7 @@ class MqueueFile : public File {
   MqueueFile(RefPtr<MqueueInode> queue, const Path& path, int flags);
   static const char kKind;
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return kReads; }
   MqueueInode& queue() const { return *queue_; }
 
   // The status line, as text.

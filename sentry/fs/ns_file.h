@@ -30,6 +30,7 @@ class NsFile : public File {
   static const char kKind;
   NsFile(Path path, int flags, NamespaceHandle handle) : File(std::move(path), flags), handle_(std::move(handle)) {}
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return 0; }
   std::string Describe() const override { return NamespaceText(handle_); }
   bool positioned() const override { return true; }  // to pread(2) it says EINVAL, as to read(2)
   Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;

@@ -12,6 +12,7 @@ class PidFile : public AnonFile {
   static const char kKind;
   PidFile(RefPtr<AnonInode> inode, RefPtr<ThreadGroup> process, int flags);
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return 0; }
 
   Result<int64_t> Seek(Task&, int64_t, int) override { return Errno(ESPIPE); }
   EventMask Readiness(EventMask mask) override;  // EPOLLIN once it ended

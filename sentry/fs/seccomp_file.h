@@ -11,6 +11,7 @@ class SeccompFile : public AnonFile {
   SeccompFile(RefPtr<AnonInode> inode, RefPtr<SeccompListener> listener)
       : AnonFile(std::move(inode), "anon_inode:seccomp notify", O_RDWR), listener_(std::move(listener)) {}
   ~SeccompFile() override { listener_->Close(); }
+  unsigned abilities() const override { return 0; }
   EventMask Readiness(EventMask mask) override { return listener_->Readiness(mask); }
   WaitQueue* wait_queue() override { return &listener_->events(); }
   Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;

@@ -14,6 +14,7 @@ class SignalFile : public AnonFile {
   static const char kKind;
   SignalFile(RefPtr<AnonInode> inode, RefPtr<ThreadGroup> creator, SignalSet set, int flags);
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return kReads; }
 
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override;
   EventMask Readiness(EventMask mask) override;

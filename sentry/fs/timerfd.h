@@ -14,6 +14,7 @@ class TimerFile : public AnonFile, private ClockListener {
   TimerFile(RefPtr<AnonInode> inode, TimerQueue& timers, clockid_t clock, int flags);
   ~TimerFile() override;
   const void* kind() const override { return &kKind; }
+  unsigned abilities() const override { return kReads; }
 
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override;
   EventMask Readiness(EventMask mask) override;

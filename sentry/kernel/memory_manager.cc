@@ -115,10 +115,10 @@ Result<GuestAddr> MemoryManager::MapFile(Task& task, MapOp op, RefPtr<File> file
 Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t length, int prot, int flags,
                                       RefPtr<File> file, uint64_t offset) {
   const int type = flags & MAP_TYPE;
-  if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE) return Errno(EINVAL);
   if (length == 0) return Errno(EINVAL);
   length = PageUp(length);
   if (length == 0) return Errno(ENOMEM);  // so long that it wrapped
+  if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE) return Errno(EINVAL);
   prot = ImpliedProtection(task, file.get(), prot);
   TRY(CheckRange(layout_, addr, length, flags));
   MapOp op{MapOp::kMap, addr, length, prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags & kHostFlags};

@@ -35,11 +35,16 @@ class File : public RefCounted {
 
   const Path& path() const { return path_; }  // empty dentry for pipes, sockets, anonymous inodes
   int flags() const { return flags_.load(std::memory_order_relaxed); }  // O_ACCMODE | status flags
-  bool readable() const { return (flags() & O_ACCMODE) != O_WRONLY && !(flags() & O_PATH); }
-  bool writable() const { return (flags() & O_ACCMODE) != O_RDONLY && !(flags() & O_PATH); }
+  // Opened with an access mode of 3, for ioctls alone, it is neither.
+  bool readable() const { return !(flags() & (O_WRONLY | O_PATH)); }
+  bool writable() const { return ((flags() + 1) & O_RDWR) && !(flags() & O_PATH); }
   bool nonblocking() const { return flags() & O_NONBLOCK; }
   // fcntl(F_SETFL): O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME.
   virtual Result<void> SetStatusFlags(int flags);
+
+  // What can be done to files of this kind at all, whoever opened them: else EINVAL before anything but EBADF.
+  enum : unsigned { kReads = 1, kWrites = 2, kSplices = 4 };
+  virtual unsigned abilities() const { return kReads | kWrites | kSplices; }
 
   // Stream or at-offset I/O. `offset` null: the file's own offset, advanced (files keep it themselves;
   // seekable ones derive from SeekableFile below). ESPIPE for pread/pwrite on unseekable files.

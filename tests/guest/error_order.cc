@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
@@ -207,6 +208,71 @@ TEST(EventDescriptorsAsFiles) {
                 return fstat(eventfd(0, 0), &st) == 0 && st.st_uid == 0 ? 0 : 2;
               }),
               0);
+}
+
+// A file that has no way to be read or written says so before it looks at anything else.
+TEST(FilesWithoutReadOrWrite) {
+  const int epoll = ASSERT_OK(epoll_create1(0)), timer = ASSERT_OK(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
+  iovec nothing = {nullptr, 0};
+  for (const int fd : {epoll, timer}) {
+    EXPECT_ERRNO(write(fd, kBeyond, 8), EINVAL);
+    EXPECT_ERRNO(write(fd, kBeyond, 0), EINVAL);
+    EXPECT_ERRNO(writev(fd, &nothing, 1), EINVAL);
+    EXPECT_ERRNO(writev(fd, (iovec*)kBeyond, 1), EINVAL);
+  }
+  EXPECT_ERRNO(read(epoll, kBeyond, 8), EINVAL);
+  EXPECT_ERRNO(readv(epoll, &nothing, 1), EINVAL);
+  EXPECT_EQ(readv(timer, &nothing, 1), 0);
+  EXPECT_ERRNO(read(timer, kBeyond, 8), EFAULT);
+}
+
+TEST(FilesThatDoNotSplice) {
+  Pipe pipe;
+  const int event = ASSERT_OK(eventfd(1, EFD_NONBLOCK));
+  EXPECT_ERRNO(splice(event, nullptr, pipe.writer(), nullptr, 8, 0), EINVAL);
+  EXPECT_EQ(write(pipe.writer(), "12345678", 8), 8);
+  EXPECT_ERRNO(splice(pipe.reader(), nullptr, event, nullptr, 8, 0), EINVAL);
+}
+
+// For ioctls: it takes the rights of both, and gives neither.
+TEST(AccessModeOfNeither) {
+  Put("f", "data");
+  const int fd = ASSERT_OK(open("f", 3));
+  char c;
+  EXPECT_ERRNO(read(fd, &c, 1), EBADF);
+  EXPECT_ERRNO(write(fd, "x", 1), EBADF);
+  EXPECT_ERRNO(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd, 0), EACCES);
+  EXPECT_EQ(lseek(fd, 0, SEEK_END), 4);
+  EXPECT_EQ(fcntl(fd, F_GETFL) & O_ACCMODE, 3);
+  struct stat st;
+  EXPECT_OK(fstat(fd, &st));
+  EXPECT_ERRNO(ftruncate(fd, 0), EINVAL);
+  EXPECT_OK(mkfifo("fifo", 0600));
+  EXPECT_ERRNO(open("fifo", 3 | O_NONBLOCK), EINVAL);
+}
+
+TEST(LocksBeyondTheEndOfNumbers) {
+  const int fd = ASSERT_OK(open("f", O_RDWR | O_CREAT, 0600));
+  struct flock lock = {};
+  lock.l_type = 7;
+  lock.l_start = INT64_MAX;
+  lock.l_len = 10;
+  EXPECT_ERRNO(fcntl(fd, F_OFD_GETLK, &lock), EOVERFLOW);
+  EXPECT_ERRNO(fcntl(fd, F_GETLK, &lock), EINVAL);
+  EXPECT_ERRNO(fcntl(fd, F_SETLK, &lock), EOVERFLOW);
+}
+
+TEST(MapsOfNoKind) {
+  EXPECT_ERRNO(mmap(nullptr, 0, PROT_READ, MAP_ANONYMOUS, -1, 0), EINVAL);
+  EXPECT_ERRNO(mmap(nullptr, SIZE_MAX, PROT_READ, MAP_ANONYMOUS, -1, 0), ENOMEM);
+  EXPECT_ERRNO(mmap(nullptr, 4096, PROT_READ, MAP_ANONYMOUS, -1, 0), EINVAL);
+}
+
+TEST(OptionsShorterThanANumber) {
+  const int fd = ASSERT_OK(socket(AF_UNIX, SOCK_STREAM, 0));
+  EXPECT_ERRNO(setsockopt(fd, SOL_SOCKET, SO_BROADCAST, kBeyond, 1), EINVAL);
+  EXPECT_ERRNO(setsockopt(fd, SOL_SOCKET, 999, kBeyond, 0), EINVAL);
+  EXPECT_ERRNO(setsockopt(fd, SOL_SOCKET, 999, kBeyond, 4), EFAULT);
 }
 
 TEST(RenamesLookForTheOldNameFirst) {

@@ -14,7 +14,7 @@ import time
 
 import suite
 
-CLASSES = ["cpu", "vm", "filesystem", "pipe", "scheduler", "interrupt", "memory", "os"]
+CLASSES = ["cpu", "vm", "filesystem", "pipe", "scheduler", "interrupt", "memory", "os", "network"]
 
 # stress-ng's exit status: what it means for the stressor.
 STATUS = {0: "pass", 2: "fail", 3: "skip", 4: "skip", 5: "skip", 6: "skip", 7: "skip"}

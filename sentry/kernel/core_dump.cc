@@ -213,6 +213,8 @@ class CoreWriter {
   bool WriteMemory(const Elf64_Phdr& segment);
 
  private:
+  bool IsKilled() const;
+
   Task& task_;
   File& file_;
   const uint64_t limit_;
@@ -230,12 +232,19 @@ bool CoreWriter::Write(uint64_t offset, std::span<const std::byte> data) {
   return true;
 }
 
+// By SIGKILL. Memory may be of any size.
+bool CoreWriter::IsKilled() const {
+  MutexLock l(task_.kernel().task_set_mu());
+  return task_.thread_group().killed;
+}
+
 // Pages of zeros, and those that are not there, become holes.
 bool CoreWriter::WriteMemory(const Elf64_Phdr& segment) {
   std::vector<std::byte> chunk(kChunk);
   for (uint64_t done = 0; done < segment.p_filesz; done += kPage) {
     const size_t within = done % kChunk;
     if (within == 0) {
+      if (segment.p_offset + done >= limit_ || IsKilled()) return false;
       const size_t want = std::min<uint64_t>(kChunk, segment.p_filesz - done);
       const size_t got = task_.mm().address_space().CopyIn(segment.p_vaddr + done, chunk.data(), want);
       std::fill(chunk.begin() + static_cast<ptrdiff_t>(got), chunk.end(), std::byte{0});

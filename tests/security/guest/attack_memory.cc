@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -337,4 +338,20 @@ TEST(ManyMappingsAreBounded) {
 TEST(MappingAtZero) {
   void* zero = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   EXPECT(zero == nullptr || errno == EPERM || errno == EACCES || errno == EINVAL || errno == ENOMEM);
+}
+
+// A core is as large as the memory, which may be of any size without being there.
+TEST(EndlessCore) {
+  if (!InSandbox()) Skip("the host's cores are its own affair");
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_CORE, &unlimited);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    if (mmap(nullptr, 1ul << 44, PROT_READ, flags, -1, 0) == MAP_FAILED) _exit(9);
+    abort();
+  }
+  EXPECT(Eventually([] { return access("core", F_OK) == 0; }, 30000));
+  EXPECT_OK(kill(child, SIGKILL));
+  EXPECT(WIFSIGNALED(WaitStatus(child)));
 }

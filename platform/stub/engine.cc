@@ -166,7 +166,7 @@ absl::Status Engine::SpawnFirst() {
   params.filter = BuildStubFilter(secret_);
   const pid_t pid = SpawnTemplate(params);
   if (pid < 0) return absl::ErrnoToStatus(-pid, "fork the first stub");
-  if (!(*record)->Adopt(pid, options_.traced) || !Watch(*record))
+  if (!(*record)->Adopt(pid, options_.traced) || !(*record)->alive() || !Watch(*record))
     return absl::ErrnoToStatus(errno, "watch the first stub");
   first_ = std::make_unique<StubFamily>(*this, std::move(record).take());
   return absl::OkStatus();
@@ -251,7 +251,7 @@ Result<std::shared_ptr<StubProcess>> Engine::Fork(StubProcess& parent, std::span
     SettleFailedFork(parent, std::move(child));
     return adopted.error();
   }
-  if (!Watch(child)) return Errno(EAGAIN);
+  if (!child->alive() || !Watch(child)) return Errno(EAGAIN);  // it ends with its record
   return child;
 }
 

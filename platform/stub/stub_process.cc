@@ -72,7 +72,7 @@ bool StubProcess::Adopt(pid_t pid, bool traced) {
   pidfd_.reset(OpenPidfd(pid, traced));
   helper_.Attach(pid);
   alive_.store(pidfd_.valid());
-  return pidfd_.valid();
+  return true;
 }
 
 void StubProcess::Kill() {

@@ -64,8 +64,8 @@ class StubProcess {
   ~StubProcess();
   StubProcess(const StubProcess&) = delete;
 
-  // `pid` is a child of ours, just made. False if it is another stub's or cannot be watched. `traced`: its threads
-  // stay until their tracers reap them, so its end shows in its first thread.
+  // `pid` is a child of ours, just made. False if it is another stub's. Not alive() afterwards if it cannot be watched.
+  // `traced`: its threads stay until their tracers reap them, so its end shows in its first thread.
   bool Adopt(pid_t pid, bool traced);
 
   pid_t pid() const { return pid_; }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -114,6 +115,19 @@ TEST_P(EngineTest, InterruptedAnywhere) {
   EXPECT_GE(interrupts, kEnough);
   EXPECT_GE(where.size(), 5u);
   for (uint64_t rip : where) EXPECT_TRUE(IsProgramText(rip)) << std::hex << rip;
+}
+
+// Descriptors for processes are not without number.
+TEST_P(EngineTest, ForksToTheLimit) {
+  ExpectOk("hello");
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const UniqueFd next(dup(proc_.get()));
+  const rlimit few = {static_cast<rlim_t>(next.get()) + 40, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  ExpectOk("forks_to_the_limit");
+  setrlimit(RLIMIT_NOFILE, &before);
+  ExpectOk("hello");
 }
 
 // Attacks from guest code. Enough positions for every run; ATTACK_STEP=1 tries every byte.

@@ -248,6 +248,24 @@ static void run_attackers(void (*attack)(unsigned), unsigned first, unsigned ste
   }
 }
 
+// Until the engine can make no more: who asks is told, and lives.
+static int forks_to_the_limit(void) {
+  static pid_t kids[4096];
+  int n = 0;
+  while (n < 4096 && (kids[n] = fork()) > 0) n++;
+  if (n < 4096 && kids[n] == 0) {
+    for (;;) raw(SYS_clock_nanosleep, 0, 0, 0);
+  }
+  EXPECT(n > 0 && n < 4096);
+  EXPECT(errno == EAGAIN || errno == EMFILE || errno == ENFILE);
+  for (int i = 0; i < n; i++) kill(kids[i], SIGKILL);
+  for (int i = 0; i < n; i++) {
+    int status = -1;
+    EXPECT(waitpid(kids[i], &status, 0) == kids[i]);
+  }
+  return 0;
+}
+
 static char* slot(void) {
   char* p;
   asm volatile("mov %%gs:0, %0" : "=r"(p));
@@ -615,6 +633,7 @@ int main(int argc, char** argv) {
   if (!strcmp(what, "lies_about_threads")) r = lies_about_threads();
   if (!strcmp(what, "lies_about_answers")) r = lies_about_answers();
   if (!strcmp(what, "overstates")) r = overstates();
+  if (!strcmp(what, "forks_to_the_limit")) r = forks_to_the_limit();
   if (!strcmp(what, "rogue_helper")) r = rogue_helper(strtoul(argv[2], 0, 16));
   if (!strcmp(what, "fork_and_hang")) {
     fork();

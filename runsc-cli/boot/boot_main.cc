@@ -137,6 +137,7 @@ absl::Status Confine(const FlagSet& globals, Sentry& sentry) {
   sentry.platform = std::move(chosen.platform);
   of_stubs.reset();
   SetProcfsForReopen(proc_root);
+  ReserveDescriptors();
   return LockDownSentry(proc_root, chosen.traces_stubs);
 }
 

@@ -20,10 +20,13 @@ Result<UniqueFd> ReopenReadOnly(int fd);
 // Where the above finds our descriptors: a procfs root that stays open. Called once, at boot.
 void SetProcfsForReopen(int proc_root);
 
-// memfd_create.
+// memfd_create. ENFILE when only the reserve is left.
 class MemfdStore : public BackingStore {
  public:
   Result<UniqueFd> CreateFile(const char* name) override;
 };
+// Keeps the last of the descriptors we may have for what keeps the sandbox going: processes, files that they open.
+// Called once, at boot.
+void ReserveDescriptors();
 
 }  // namespace runsc

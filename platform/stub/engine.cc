@@ -29,7 +29,7 @@ namespace {
 
 constexpr size_t kMaxThreads = 32768, kMaxProcesses = 32768;
 constexpr uint64_t kGuestSpinUs = 60;  // what waking it may take, so that a trip to the gofer is spun over
-constexpr uint32_t kPatchAfter = 2;
+constexpr uint32_t kPatchAfter = 15;   // rewriting a site costs as much as many traps: a short program would not gain
 
 std::string ReadAll(int fd) {
   std::string text;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/wait.h>
 
+#include "platform/host/start_up_memory_unsafe.h"
 #include "platform/host/status_util.h"
 
 namespace runsc {
@@ -55,6 +56,7 @@ void HoldForwardedSignals() {
 
 absl::StatusOr<int> WaitInForeground(pid_t monitor) {
   const sigset_t set = HeldSignals();
+  ReleaseStartUpMemory();
   for (;;) {
     int status;
     const pid_t ended = waitpid(monitor, &status, WNOHANG);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,6 +21,7 @@
 
 #include "platform/host/capabilities_unsafe.h"
 #include "platform/host/monitor_filter.h"
+#include "platform/host/start_up_memory_unsafe.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/file_util.h"
 #include "runsc-cli/base/log.h"
@@ -191,7 +191,7 @@ void PassOn(const signalfd_siginfo& info) {
   KeepOnly(link, null);
   const pid_t self = getpid();
   const int signals = signalfd(-1, &signals_set, SFD_CLOEXEC);
-  malloc_trim(0);
+  ReleaseStartUpMemory();
   if (!InstallFilter(*filter).ok()) _exit(1);
   Watch(self, signals);
 }

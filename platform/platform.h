@@ -106,6 +106,7 @@ struct ThreadIdentity {
 };
 
 class AddressSpace;
+class WriteQueue;
 
 // One guest thread. All methods but Interrupt are for the owning sentry thread only.
 class Context {
@@ -175,6 +176,9 @@ class Context {
   virtual bool TrimStagedOutput(GuestAddr end) { return false; }
   // What was granted at `addr` so far and not copied out yet, at most `size` bytes: for tracing.
   virtual std::span<const std::byte> GrantedOutput(GuestAddr addr, size_t size) { return {}; }
+
+  // Where the guest thread may write by itself (write_queue.h); null: this engine has none.
+  virtual WriteQueue* write_queue() { return nullptr; }
 
   // Ends the host thread: the CLEARTID word is cleared and woken, the slot freed.
   virtual void Exit() = 0;

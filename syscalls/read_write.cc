@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sentry/fs/write_behind.h"
 #include "sentry/kernel/io_accounting.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
@@ -126,7 +127,9 @@ SyscallResult SysWrite(Task& task, int fd, GuestAddr buf, uint64_t count) {
   RefPtr<File> file = TRY(FileFor(task, fd, At::kPosition, true));
   TRY(CheckUserRange(buf, count));
   UserSource source(task, buf, std::min(count, kMaxRwCount));
-  return FinishWrite(task, WriteBlocking(task, *file, source, nullptr));
+  const Result<size_t> written = WriteBlocking(task, *file, source, nullptr);
+  if (written.ok()) OfferWriteBehind(task, fd, *file, *written);
+  return FinishWrite(task, written);
 }
 
 // pread64: pread(2)

@@ -40,7 +40,7 @@ function(runsc_guest_test name source label)
 endfunction()
 
 if(NOT RUNSC_SANITIZE)
-  foreach(topic process signals scheduling terminals threads pipes_poll splice timers registers system inet multicast ipc aio futexes net_namespaces
+  foreach(topic process signals scheduling terminals threads pipes_poll write_behind splice timers registers system inet multicast ipc aio futexes net_namespaces
                 net_settings tcp_delays pidfd seccomp namespaces jobs ptrace ptrace_events proc_files)
     runsc_guest_test(guest_${topic} tests/guest/${topic}.cc guest tmpfs)
   endforeach()

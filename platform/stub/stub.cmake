@@ -14,7 +14,7 @@ endif()
 set(stub_headers ${stub_dir}/stub_unsafe.h ${CMAKE_SOURCE_DIR}/platform/stub/stub_layout.h
     ${CMAKE_SOURCE_DIR}/platform/stub/marshal_table.h ${CMAKE_SOURCE_DIR}/platform/stub/pi_futex.h)
 set(stub_objects)
-foreach(name pi_futex remote calls signals patch)
+foreach(name pi_futex remote calls signals patch write_queue)
   add_custom_command(OUTPUT ${stub_out}/stub_${name}.o
     COMMAND ${CMAKE_CXX_COMPILER} ${stub_cxx_flags} -c ${stub_dir}/${name}_unsafe.cc -o ${stub_out}/stub_${name}.o
     DEPENDS ${stub_dir}/${name}_unsafe.cc ${stub_headers} VERBATIM)

@@ -27,6 +27,7 @@
 #define SLOT_STACK_TOP 0x10000
 #define SLOT_STAGING 0x10000
 #define SLOT_STAGING_SIZE 0x14000
+#define SLOT_QUEUE 0x24000
 
 // Offsets in the ThreadPage, used by the assembler.
 #define TP_SELF 0x00
@@ -130,6 +131,17 @@ struct ThreadRegs {
   uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags, rsp;
 };
 
+// A guest thread's write-behind (platform/write_queue.h), at SLOT_QUEUE. One word says whether it is open and where the
+// next write goes, so that a write comes either before it is closed or not at all.
+inline constexpr uint32_t kQueueOpen = 1u << 31;
+inline constexpr uint32_t kQueuePage = 4096, kQueuePages = 16;
+struct QueueWords {
+  uint32_t state;
+  int32_t fd;
+  uint32_t limit;
+  uint32_t calls;
+};
+
 struct IretFrame {
   uint64_t rip, cs, rflags, rsp, ss;
 };
@@ -166,9 +178,10 @@ struct ThreadPage {
   uint64_t cpu_base_ns;  // CPU time of the host thread when this guest thread started
   uint64_t robust_list;
   uint64_t posted;  // when (cycles) the last request was posted to a sentry thread that slept
-  uint64_t pad1;
+  QueueWords queue;
   alignas(64) ThreadRegs regs;
   alignas(64) RequestLine line;
+  uint16_t queue_ends[kQueuePages];  // how far pages of the queue are filled
 };
 static_assert(offsetof(ThreadPage, entry) == TP_ENTRY);
 static_assert(offsetof(ThreadPage, stack_top) == TP_STACK);
@@ -184,6 +197,8 @@ static_assert(offsetof(ThreadPage, regs.rsp) == TR_RSP);
 static_assert(offsetof(ThreadPage, line.state) == TP_STATE);
 static_assert(offsetof(ThreadPage, regs.rax) == TR_RAX);
 static_assert(sizeof(ThreadPage) <= SLOT_FP);
+static_assert(SLOT_STAGING + SLOT_STAGING_SIZE <= SLOT_QUEUE);
+static_assert(SLOT_QUEUE + kQueuePages * kQueuePage <= STUB_SLOT_SIZE);
 
 struct HelperOp {
   uint64_t number;

@@ -9,6 +9,7 @@
 #include "platform/stub/marshal_table.h"
 #include "platform/stub/stub_process.h"
 #include "platform/systrap/handoff.h"
+#include "platform/systrap/shared_write_queue.h"
 #include "platform/systrap/systrap_engine.h"
 
 namespace runsc::systrap {
@@ -50,6 +51,7 @@ class SystrapContext final : public Context, private stub::StubThread {
   std::byte* StagedOutput(GuestAddr addr, size_t size) override;
   bool TrimStagedOutput(GuestAddr end) override;
   std::span<const std::byte> GrantedOutput(GuestAddr addr, size_t size) override;
+  WriteQueue* write_queue() override { return &write_queue_; }
   void Exit() override;
   uint64_t CpuTimeNs() override;
   pid_t host_tid() const override { return tid_.load(); }
@@ -87,6 +89,7 @@ class SystrapContext final : public Context, private stub::StubThread {
   const std::shared_ptr<stub::StubProcess> process_;
   const uint32_t slot_;
   uint8_t* const memory_;
+  SharedWriteQueue write_queue_{memory_};
   Handoff handoff_;
   std::atomic<pid_t> tid_{0};
   std::atomic<bool> alive_{true};  // false after OnDeath

@@ -72,15 +72,32 @@ Result<size_t> Pipe::Consume(IoSink& dst, PacketRest rest) {
   return n;
 }
 
-Result<size_t> Pipe::Read(IoSink& dst) { return Consume(dst, PacketRest::kDropped); }
+// A reader that finds nothing may go to sleep: from then on nothing is written behind his back. What came before that
+// is in the ring, whoever brought it there.
+template <typename Attempt>
+Result<size_t> Pipe::ReadBehind(Attempt attempt) {
+  Gather(Then::kGoesOn);
+  const Result<size_t> n = attempt();
+  if (n.ok() || !(n.error() == Errno(EAGAIN))) return n;
+  Gather(Then::kStops);
+  return has_content() ? attempt() : n;
+}
 
-Result<size_t> Pipe::SpliceTo(IoSink& dst) { return Consume(dst, PacketRest::kKept); }
+Result<size_t> Pipe::Read(IoSink& dst) {
+  return ReadBehind([&] { return Consume(dst, PacketRest::kDropped); });
+}
+
+Result<size_t> Pipe::SpliceTo(IoSink& dst) {
+  return ReadBehind([&] { return Consume(dst, PacketRest::kKept); });
+}
 
 Result<size_t> Pipe::Peek(IoSink& dst) {
-  std::lock_guard l(read_mu_);
-  View view = Look();
-  if (view.empty()) return view.writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
-  return Take(dst, &view.head, view.tail, PacketRest::kKept);
+  return ReadBehind([&]() -> Result<size_t> {
+    std::lock_guard l(read_mu_);
+    View view = Look();
+    if (view.empty()) return view.writers_gone ? Result<size_t>(size_t{0}) : Errno(EAGAIN);
+    return Take(dst, &view.head, view.tail, PacketRest::kKept);
+  });
 }
 
 // Writers waiting for room are told when the first slot became free, not of every byte.
@@ -91,8 +108,8 @@ void Pipe::Release(uint64_t old_head, uint64_t head) {
   if (before >= slots() && now < slots()) queue_.Notify(EPOLLOUT | EPOLLWRNORM);
 }
 
-bool Pipe::Full() const {
-  const uint64_t tail = tail_.load(std::memory_order_seq_cst);
+bool Pipe::Full() {
+  const uint64_t tail = TailBehind();
   return UsedSlots(head_.load(std::memory_order_seq_cst), tail) >= slots();
 }
 
@@ -177,6 +194,7 @@ Result<size_t> Pipe::Write(IoSource& src, bool packets) {
   if (src.remaining() == 0) return size_t{0};
   std::lock_guard l(write_mu_);
   if (readers_.load() == 0) return Errno(EPIPE);
+  GatherLocked(Then::kStops);
   Allocate();
   const size_t done = TRY(Fill(src, packets));
   if (done == 0) return Errno(EAGAIN);
@@ -203,6 +221,7 @@ Result<size_t> Pipe::SpliceFrom(IoSource& src) {
   if (src.remaining() == 0) return size_t{0};
   std::lock_guard l(write_mu_);
   if (readers_.load() == 0) return Errno(EPIPE);
+  GatherLocked(Then::kStops);
   Allocate();
   const size_t done = TRY(FillFrom(src));
   if (done > 0) queue_.Notify(EPOLLIN | EPOLLRDNORM);
@@ -210,6 +229,7 @@ Result<size_t> Pipe::SpliceFrom(IoSource& src) {
 }
 
 size_t Pipe::available() {
+  Gather(Then::kGoesOn);
   std::lock_guard l(read_mu_);
   const uint64_t tail = tail_.load(std::memory_order_acquire);
   size_t bytes = 0;
@@ -226,6 +246,7 @@ Result<size_t> Pipe::SetCapacity(uint64_t size) {
   const size_t wanted = std::bit_ceil(std::max<uint64_t>(size, kSlot));
   if (wanted > kMaxCapacity) return Errno(EPERM);
   std::scoped_lock l(read_mu_, write_mu_);
+  GatherLocked(Then::kStops);
   StartAfresh();
   const uint64_t head = head_.load(), tail = tail_.load();
   if (UsedSlots(head, tail) > wanted / kSlot) return Errno(EBUSY);
@@ -263,12 +284,14 @@ void Pipe::RemoveEnds(bool reader, bool writer) {
   EventMask events = 0;
   if (reader && readers_.fetch_sub(1) == 1) events |= EPOLLERR | EPOLLOUT | EPOLLWRNORM;
   if (writer && writers_.fetch_sub(1) == 1) events |= EPOLLHUP | EPOLLIN | EPOLLRDNORM;
-  if (events != 0) queue_.Notify(events);
+  if (events == 0) return;
+  StopWriteBehind();  // the next write finds that nobody reads
+  queue_.Notify(events);
 }
 
-EventMask Pipe::ReadReadiness() const { return has_content() ? EPOLLIN | EPOLLRDNORM : 0; }
+EventMask Pipe::ReadReadiness() { return LookBehind() || has_content() ? EPOLLIN | EPOLLRDNORM : 0; }
 
-EventMask Pipe::WriteReadiness() const {
+EventMask Pipe::WriteReadiness() {
   EventMask ready = Full() ? 0 : EPOLLOUT | EPOLLWRNORM;
   if (readers() == 0) ready |= EPOLLERR;
   return ready;

@@ -4,7 +4,9 @@
 #include <memory>
 #include <mutex>
 
+#include "platform/base/mutex.h"
 #include "platform/base/ref_ptr.h"
+#include "platform/write_queue.h"
 #include "sentry/vfs/io.h"
 #include "sentry/vfs/wait_queue.h"
 
@@ -36,7 +38,14 @@ class Pipe : public RefCounted {
   // Takes what `src` has now into slots of their own (splice). EAGAIN: full. 0: `src` is at its end.
   Result<size_t> SpliceFrom(IoSource& src);
 
-  bool has_content() const { return head_.load() < tail_.load(); }
+  // Write-behind: the guest thread of `queue` writes to `fd`, which is this pipe, by itself until EndWriteBehind,
+  // unless somebody waits for what it writes. What it wrote counts as written: it lies in the slots it would lie in,
+  // and whoever looks at the pipe sees it. False: not now, it stays as it was.
+  bool BeginWriteBehind(WriteQueue& queue, int fd);
+  // Bytes taken since it began.
+  uint64_t EndWriteBehind();
+  void ForbidWriteBehind();  // for good
+
   size_t available();
   size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
   // F_SETPIPE_SZ: rounds up. EBUSY when the content would not fit.
@@ -55,8 +64,9 @@ class Pipe : public RefCounted {
   // A FIFO's opener waits for the other kind's to change.
   uint32_t reader_openings() const { return reader_openings_.load(); }
   uint32_t writer_openings() const { return writer_openings_.load(); }
-  EventMask ReadReadiness() const;  // without EPOLLHUP
-  EventMask WriteReadiness() const;
+  // Without EPOLLHUP. Whoever waits asks once he is in the queue: from then on he is told of each write.
+  EventMask ReadReadiness();
+  EventMask WriteReadiness();
   WaitQueue& queue() { return queue_; }
 
  private:
@@ -87,8 +97,9 @@ class Pipe : public RefCounted {
   uint64_t After(const Run& run, size_t taken, uint64_t tail, PacketRest rest);
   Result<size_t> Take(IoSink& dst, uint64_t* head, uint64_t tail, PacketRest rest);
   Result<size_t> Consume(IoSink& dst, PacketRest rest);
+  bool has_content() const { return head_.load() < tail_.load(); }
   void Release(uint64_t old_head, uint64_t head);
-  bool Full() const;
+  bool Full();
 
   void Allocate();
   void StartAfresh();
@@ -99,6 +110,25 @@ class Pipe : public RefCounted {
   void Publish(uint64_t start, size_t size, bool packet);
   Result<size_t> Fill(IoSource& src, bool packets);
 
+  // pipe_write_behind.cc
+  struct Behind {
+    WriteQueue* queue = nullptr;  // null: nobody writes behind
+    uint64_t base = 0;            // where the queue's first byte lies
+    uint32_t taken = 0, limit = 0;
+    uint64_t bytes = 0;  // taken so far
+    uint32_t position() const;
+    uint64_t tail() const { return base + position(); }
+  };
+  enum class Then { kGoesOn, kStops };
+  template <typename Attempt>
+  Result<size_t> ReadBehind(Attempt attempt);
+  void Gather(Then then);
+  void GatherLocked(Then then);
+  void TakeBehindLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(behind_mu_);
+  void StopWriteBehind();
+  bool LookBehind();
+  uint64_t TailBehind();
+
   std::mutex read_mu_, write_mu_;      // unranked: held across guest copies (docs/locking.md)
   std::unique_ptr<std::byte[]> ring_;  // made by the first write; replaced under both locks
   // How far each slot is filled, and whether it is a packet. Written before the tail leaves the slot, read
@@ -108,7 +138,11 @@ class Pipe : public RefCounted {
   // The next byte to read: stored under read_mu_, or under write_mu_ while the pipe is empty.
   std::atomic<uint64_t> head_{0};
   std::atomic<uint64_t> tail_{0};  // next byte to write; stored under write_mu_
-  std::mutex ends_mu_;             // unranked leaf: ends come one after the other, each seen by the next
+  std::atomic<bool> has_behind_{false};
+  Mutex behind_mu_{LockRank::kPipe};
+  Behind behind_ ABSL_GUARDED_BY(behind_mu_);  // changed with write_mu_ held too
+  bool behind_forbidden_ ABSL_GUARDED_BY(behind_mu_) = false;
+  std::mutex ends_mu_;  // unranked leaf: ends come one after the other, each seen by the next
   std::atomic<int> readers_{0}, writers_{0};
   std::atomic<uint32_t> reader_openings_{0}, writer_openings_{0};
   WaitQueue queue_;

@@ -45,6 +45,12 @@ Result<size_t> PipeFile::Write(Task& task, IoSource& src, const int64_t* offset)
   return n;
 }
 
+// Who is signalled, or writes packets, is told of each write.
+Result<void> PipeFile::SetStatusFlags(int flags) {
+  if (flags & (O_ASYNC | O_DIRECT)) pipe_->ForbidWriteBehind();
+  return File::SetStatusFlags(flags);
+}
+
 EventMask PipeFile::Readiness(EventMask mask) {
   EventMask ready = 0;
   if (readable()) {

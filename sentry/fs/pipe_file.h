@@ -15,6 +15,7 @@ class PipeFile : public File {
 
   Result<size_t> Read(Task& task, IoSink& dst, const int64_t* offset) override;
   Result<size_t> Write(Task& task, IoSource& src, const int64_t* offset) override;
+  Result<void> SetStatusFlags(int flags) override;
   EventMask Readiness(EventMask mask) override;
   WaitQueue* wait_queue() override { return &pipe_->queue(); }
   Result<int64_t> Ioctl(Task& task, uint32_t request, uint64_t arg) override;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -112,6 +113,149 @@ TEST_F(PipeTest, WritersWakeWhenAnAtomicWriteFits) {
   ASSERT_TRUE(Read(1).ok());
   EXPECT_EQ(counter.calls, 1);
   pipe_->queue().Remove(counter);
+}
+
+// The stub's side, as a test wants it to be.
+class FakeQueue final : public WriteQueue {
+ public:
+  void Open(int, uint32_t start, uint32_t limit) override { open_ = true, position_ = start, limit_ = limit; }
+  void Close() override { open_ = false; }
+  uint32_t position() const override { return position_; }
+  uint32_t PageEnd(uint32_t page) const override { return ends_[page]; }
+  uint32_t calls() const override { return 0; }
+  const std::byte* bytes() const override { return bytes_; }
+
+  bool Write(const std::string& data) {
+    const uint32_t used = position_ % kPage, size = static_cast<uint32_t>(data.size());
+    const uint32_t start = used + size <= kPage ? position_ : position_ - used + kPage;
+    if (!open_ || start + size > limit_) return false;
+    if (start != position_) ends_[position_ / kPage] = used;
+    std::copy_n(reinterpret_cast<const std::byte*>(data.data()), size, bytes_ + start);
+    position_ = start + size;
+    if (position_ % kPage == 0) ends_[start / kPage] = kPage;
+    return true;
+  }
+  bool open() const { return open_; }
+  uint32_t limit() const { return limit_; }
+
+  uint32_t position_ = 0, ends_[16] = {};
+
+ private:
+  bool open_ = false;
+  uint32_t limit_ = 0;
+  std::byte bytes_[kSize];
+};
+
+class WriteBehindTest : public PipeTest {
+ protected:
+  // With one byte in the pipe: only who has written writes behind.
+  void Begin() {
+    ASSERT_EQ(*Write("0"), 1u);
+    ASSERT_TRUE(pipe_->BeginWriteBehind(queue_, 1));
+  }
+  FakeQueue queue_;
+};
+
+TEST_F(WriteBehindTest, ReadersSeeWhatWasWritten) {
+  Begin();
+  EXPECT_TRUE(queue_.Write("abc"));
+  EXPECT_EQ(pipe_->available(), 4u);
+  EXPECT_EQ(*Read(2), "0a");
+  EXPECT_TRUE(queue_.Write("de"));
+  EXPECT_EQ(*Read(10), "bcde");
+  EXPECT_TRUE(queue_.open());
+  EXPECT_EQ(pipe_->EndWriteBehind(), 5u);
+  EXPECT_EQ(*Write("f"), 1u);
+  EXPECT_EQ(*Read(10), "f");
+}
+
+TEST_F(WriteBehindTest, WhoFindsNothingStopsIt) {
+  Begin();
+  EXPECT_EQ(*Read(10), "0");
+  EXPECT_EQ(Read(10).error(), Errno(EAGAIN));
+  EXPECT_FALSE(queue_.open());
+  pipe_->EndWriteBehind();
+  Begin();
+  EXPECT_EQ(*Read(10), "0");
+  EXPECT_EQ(pipe_->ReadReadiness(), 0u);
+  EXPECT_FALSE(queue_.open());
+}
+
+class NoWaiter : public Waiter {
+ public:
+  NoWaiter() : Waiter(EPOLLIN) {}
+  void OnNotify(EventMask) override {}
+};
+
+TEST_F(WriteBehindTest, NotWhileSomebodyWaits) {
+  Begin();
+  EXPECT_TRUE(queue_.Write("abc"));
+  NoWaiter waiter;
+  pipe_->queue().Add(waiter);
+  EXPECT_TRUE(pipe_->ReadReadiness() & EPOLLIN);
+  EXPECT_FALSE(queue_.open());
+  pipe_->EndWriteBehind();
+  EXPECT_FALSE(pipe_->BeginWriteBehind(queue_, 1));
+  pipe_->queue().Remove(waiter);
+  EXPECT_TRUE(pipe_->BeginWriteBehind(queue_, 1));
+  EXPECT_EQ(*Read(10), "0abc");
+}
+
+TEST_F(WriteBehindTest, OtherWritersComeAfterIt) {
+  Begin();
+  EXPECT_TRUE(queue_.Write("abc"));
+  EXPECT_EQ(*Write("d"), 1u);
+  EXPECT_FALSE(queue_.open());
+  EXPECT_EQ(*Read(10), "0abcd");
+}
+
+TEST_F(WriteBehindTest, FillsTheSlotsThatAreFree) {
+  Begin();
+  const std::string piece(3000, 'p');
+  int written = 0;
+  while (queue_.Write(piece)) ++written;
+  EXPECT_EQ(written, 16);
+  EXPECT_EQ(pipe_->WriteReadiness(), 0u);
+  EXPECT_EQ(pipe_->EndWriteBehind(), 48000u);
+  EXPECT_EQ(Write(piece).error(), Errno(EAGAIN));
+  EXPECT_EQ(Read(100000)->size(), 48001u);
+}
+
+TEST_F(WriteBehindTest, SmallPipesHaveNoMoreRoomThanTheirSlots) {
+  ASSERT_EQ(*pipe_->SetCapacity(4096), 4096u);
+  Begin();
+  EXPECT_EQ(queue_.limit(), 4096u);
+  EXPECT_EQ(*Read(1), "0");  // the slot's beginning is not free before it is left
+  pipe_->EndWriteBehind();
+  ASSERT_TRUE(pipe_->BeginWriteBehind(queue_, 1));
+  EXPECT_LE(queue_.limit(), 4096u);
+  EXPECT_TRUE(queue_.Write(std::string(4096, 'x')));
+  EXPECT_EQ(*Read(5000), std::string(4096, 'x'));
+}
+
+TEST_F(WriteBehindTest, NoReaderNoWriting) {
+  Begin();
+  pipe_->RemoveEnds(true, false);
+  EXPECT_FALSE(queue_.open());
+  pipe_->EndWriteBehind();
+  EXPECT_FALSE(pipe_->BeginWriteBehind(queue_, 1));
+}
+
+TEST_F(WriteBehindTest, LiesAreDropped) {
+  Begin();
+  queue_.position_ = 3 * 4096 + 5;  // the pages between were never filled
+  EXPECT_EQ(*Read(100), "0");
+  EXPECT_EQ(Read(100).error(), Errno(EAGAIN));
+  EXPECT_EQ(pipe_->EndWriteBehind(), 0u);
+  Begin();
+  queue_.position_ = ~0u >> 1;
+  for (uint32_t& end : queue_.ends_) end = 9999;
+  EXPECT_EQ(*Read(100000), "0");
+  queue_.position_ = 0;  // backwards
+  EXPECT_EQ(pipe_->available(), 0u);
+  EXPECT_EQ(pipe_->EndWriteBehind(), 0u);
+  EXPECT_EQ(*Write("x"), 1u);
+  EXPECT_EQ(*Read(10), "x");
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ struct IoTotals {
 class IoCounters {
  public:
   void CountRead(uint64_t bytes) { Count(bytes_read_, bytes), Count(reads_, 1); }
-  void CountWrite(uint64_t bytes) { Count(bytes_written_, bytes), Count(writes_, 1); }
+  void CountWrite(uint64_t bytes, uint64_t calls = 1) { Count(bytes_written_, bytes), Count(writes_, calls); }
   IoTotals totals() const;
 
  private:

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "platform/thread_cpus.h"
+#include "sentry/kernel/guest_stay.h"
 #include "sentry/kernel/login_session.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/task.h"
@@ -78,6 +79,7 @@ struct Task::RunState {
   // The task's own thread.
   std::optional<SignalSet> saved_mask;  // what a temporary mask replaced
   const CallSet* forwarded = nullptr;   // what the context was told; null: nothing yet
+  std::unique_ptr<GuestStay> stay;      // null: nothing
   bool read_implies_exec = false;       // personality(2): what may be read may be run
   bool launched = false;                // guest code began before the thread did
   bool exiting = false;

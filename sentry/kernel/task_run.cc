@@ -109,7 +109,9 @@ bool Task::EnterGuest() {
 }
 
 void Task::RunOnce() {
+  if (run_->stay && !run_->stay->Begin(*this)) run_->stay.reset();
   const Event event = context_->Run();
+  if (run_->stay) run_->stay->End(*this);
   run_->in_guest.store(false, std::memory_order_release);
   if (!run_->placed) PlaceHostThread(*this);
   HandleEvent(event);

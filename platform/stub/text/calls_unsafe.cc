@@ -286,6 +286,8 @@ int64_t Local(ThreadPage* t, uint64_t number, const uint64_t* a) {
       return ArchPrctl(t, a[0], a[1]);
     case __NR_futex:
       return Futex(t, a);
+    case __NR_write:
+      return QueueWrite(t, a) ? static_cast<int64_t>(a[2]) : kForward;
     case __NR_brk:
       return Info().break_start ? Break(a[0]) : kForward;
     case __NR_mmap:

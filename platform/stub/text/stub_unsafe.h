@@ -109,6 +109,9 @@ bool ServeSyscall(ThreadPage* t, uint32_t meta);
 // futex(2) with an operation on a word that names its owner (pi_futex.h).
 int64_t PiFutexOfThread(ThreadPage* t, const uint64_t* args);
 
+// write(2), if it goes to the write-behind of the thread. False: ask the sentry.
+bool QueueWrite(ThreadPage* t, const uint64_t* args);
+
 // brk(2), where Info() says that the stub answers it.
 int64_t Break(uint64_t to);
 

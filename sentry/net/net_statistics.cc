@@ -62,6 +62,8 @@ constexpr char kTcp[] =
     "RetransSegs InErrs OutRsts InCsumErrors";
 constexpr char kUdp[] =
     "InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors";
+constexpr char kUdpLite6[] =
+    "InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors MemErrors";
 constexpr char kTcpExt[] =
     "SyncookiesSent SyncookiesRecv SyncookiesFailed EmbryonicRsts PruneCalled RcvPruned OfoPruned OutOfWindowIcmps "
     "LockDroppedIcmps ArpFilter TW TWRecycled TWKilled PAWSActive PAWSEstab DelayedACKs DelayedACKLocked "
@@ -215,7 +217,7 @@ std::string Snmp6Text(Task& whose) {
   if (stack->host()) return {};
   const NetCounters& c = stack->counters(false);
   return List("Ip6", kIp6, IpValues(*stack, false)) + List("Icmp6", kIcmp6, IcmpValues(c)) +
-         List("Udp6", kUdp, UdpValues(c)) + List("UdpLite6", kUdp, UdpLiteValues(c));
+         List("Udp6", kUdp, UdpValues(c)) + List("UdpLite6", kUdpLite6, UdpLiteValues(c));
 }
 
 std::string NetstatText(Task& whose) {

@@ -6,7 +6,6 @@
 #include "sentry/kernel/exit_hooks.h"
 #include "sentry/kernel/host_placement.h"
 #include "sentry/kernel/job_control.h"
-#include "sentry/kernel/late_wakes.h"
 #include "sentry/kernel/namespaces.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/kernel/process_timers.h"
@@ -229,7 +228,6 @@ void Task::LeaveThreadGroup() {
   std::vector<RefPtr<ThreadGroup>> garbage{thread_group_};
   std::function<void(int)> on_exit;
   {
-    const LateWakes parent;
     MutexLock l(kernel_.task_set_mu());
     EndGroupLocked(garbage);
     on_exit.swap(group.on_exit);

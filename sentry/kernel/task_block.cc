@@ -1,6 +1,5 @@
 // Task::Block, the one way a task sleeps, and what wakes it.
 #include "sentry/kernel/host_thread.h"
-#include "sentry/kernel/late_wakes.h"
 #include "sentry/kernel/run_state.h"
 #include "sentry/kernel/task.h"
 
@@ -29,8 +28,7 @@ bool Sleep(Context* context, std::atomic<uint32_t>& wake, Deadline deadline) {
 }  // namespace
 
 void Task::Wake() {
-  if (run_->wake.exchange(RunState::kWoken) != RunState::kAsleep || LateWakes::Add(*this)) return;
-  FutexWakeHost(&run_->wake, 1);
+  if (run_->wake.exchange(RunState::kWoken) == RunState::kAsleep) FutexWakeHost(&run_->wake, 1);
 }
 
 bool Task::HasPendingSignal() const {

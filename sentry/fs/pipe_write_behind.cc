@@ -42,9 +42,11 @@ uint64_t Pipe::EndWriteBehind() {
 }
 
 void Pipe::ForbidWriteBehind() {
-  MutexLock l(behind_mu_);
-  behind_forbidden_ = true;
-  if (behind_.queue != nullptr) behind_.queue->Close();
+  {
+    MutexLock l(behind_mu_);
+    behind_forbidden_ = true;
+  }
+  StopWriteBehind();
 }
 
 void Pipe::StopWriteBehind() {

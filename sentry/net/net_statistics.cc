@@ -87,25 +87,34 @@ constexpr char kIcmp6[] =
     "InParmProblems InEchos InEchoReplies OutDestUnreachs OutPktTooBigs OutTimeExcds OutParmProblems OutEchos "
     "OutEchoReplies";
 
-// With what the connections that are still there sent.
-LinkTotals TotalsOf(NetStack& stack, bool v4) {
-  const NetCounters& counters = stack.counters(v4);
-  LinkTotals totals{counters[NetCount::kPackets], counters[NetCount::kOctets]};
+LinkTotals operator+(const LinkTotals& a, const LinkTotals& b) { return {a.packets + b.packets, a.bytes + b.bytes}; }
+
+struct ByFamily {
+  LinkTotals v4{}, v6{};
+};
+
+// What the connections that are still there sent.
+ByFamily SentByOpen(NetStack& stack) {
+  ByFamily sent;
   for (const RefPtr<PortOwner>& owner : stack.tcp().All()) {
     const auto& endpoint = static_cast<const TcpEndpoint&>(*owner);
-    if (endpoint.is_v4() != v4) continue;
-    totals.packets += endpoint.segments_sent();
-    totals.bytes += endpoint.bytes_sent();
+    LinkTotals& family = endpoint.is_v4() ? sent.v4 : sent.v6;
+    family = family + LinkTotals{endpoint.segments_sent(), endpoint.bytes_sent()};
   }
-  return totals;
+  return sent;
+}
+
+ByFamily TotalsByFamily(NetStack& stack) {
+  const ByFamily open = SentByOpen(stack);
+  const auto counted = [&](bool v4) {
+    return LinkTotals{stack.counters(v4)[NetCount::kPackets], stack.counters(v4)[NetCount::kOctets]};
+  };
+  return {open.v4 + counted(true), open.v6 + counted(false)};
 }
 
 uint64_t OpenSegments(NetStack& stack) {
-  uint64_t total = 0;
-  for (const RefPtr<PortOwner>& owner : stack.tcp().All()) {
-    total += static_cast<const TcpEndpoint&>(*owner).segments_sent();
-  }
-  return total;
+  const ByFamily open = SentByOpen(stack);
+  return open.v4.packets + open.v6.packets;
 }
 
 int64_t Established(NetStack& stack) {
@@ -117,7 +126,8 @@ int64_t Established(NetStack& stack) {
 int64_t Signed(uint64_t n) { return static_cast<int64_t>(n); }
 
 Values IpValues(NetStack& stack, bool v4) {
-  const LinkTotals totals = TotalsOf(stack, v4);
+  const ByFamily all = TotalsByFamily(stack);
+  const LinkTotals& totals = v4 ? all.v4 : all.v6;
   const int64_t packets = Signed(totals.packets), bytes = Signed(totals.bytes);
   const bool forwards = stack.settings().at(NetSetting::kForwarding4) != 0;
   return {{"Forwarding", forwards ? 1 : 2},
@@ -199,8 +209,8 @@ Values TcpExtValues(NetStack& stack) {
 }  // namespace
 
 LinkTotals TotalsOf(NetStack& stack) {
-  const LinkTotals v4 = TotalsOf(stack, true), v6 = TotalsOf(stack, false);
-  return {v4.packets + v6.packets, v4.bytes + v6.bytes};
+  const ByFamily all = TotalsByFamily(stack);
+  return all.v4 + all.v6;
 }
 
 std::string SnmpText(Task& whose) {

@@ -19,6 +19,7 @@ namespace runsc {
 namespace {
 
 constexpr size_t kMaxDatagram = 65507, kMaxDatagram6 = 65487;
+constexpr size_t kHeaders = 28;  // of IPv4 and UDP, as lo counts them
 
 // Does a datagram to a group's `port` reach this socket, now that somebody has joined the group?
 bool Hears(const UdpEndpoint& endpoint, const Datagram& datagram, uint16_t port) {
@@ -209,7 +210,7 @@ void UdpSocket::Refuse(const IpEndpoint& to, Datagram datagram, bool connected) 
 }
 
 void UdpSocket::CountUnreachable(bool v4, size_t size) {
-  constexpr size_t kHeaders = 28, kMost = 576;  // of both packets; RFC 1812
+  constexpr size_t kMost = 576;  // RFC 1812
   endpoint_->Count(v4, NetCount::kUdpNoPort, NetCount::kUdpLiteNoPort);
   stack_->counters(v4).Add(NetCount::kIcmpUnreachable);
   stack_->CountPackets(v4, 1, std::min(2 * kHeaders + size, kMost));
@@ -217,7 +218,7 @@ void UdpSocket::CountUnreachable(bool v4, size_t size) {
 
 void UdpSocket::Dispatch(const IpEndpoint& to, Datagram datagram, bool connected) {
   const bool v4 = to.address.is_v4();
-  stack_->CountPackets(v4, 1, datagram.size + 28);
+  stack_->CountPackets(v4, 1, datagram.size + kHeaders);
   endpoint_->Count(v4, NetCount::kUdpOut, NetCount::kUdpLiteOut);
   if (to.address.is_multicast()) return DeliverToGroup(endpoint_->ports(), to.port, std::move(datagram));
   const RefPtr<PortOwner> found = endpoint_->ports().Find(to, datagram.from);

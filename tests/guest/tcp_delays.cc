@@ -48,6 +48,13 @@ int Listener() {
   return fd;
 }
 
+// Of connections without bytes it hears after so many seconds.
+int DeferringListener(int seconds) {
+  const int listener = Listener();
+  EXPECT_OK(SetOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds));
+  return listener;
+}
+
 int ConnectTo(int listener) {
   const int fd = ASSERT_OK(socket(AF_INET, SOCK_STREAM, 0));
   const sockaddr_in to = AddressOf(listener);
@@ -230,8 +237,7 @@ TEST(DeferAcceptRoundsItsTime) {
 }
 
 TEST(DeferAcceptWaitsForBytes) {
-  const int listener = Listener();
-  EXPECT_OK(SetOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 100));
+  const int listener = DeferringListener(100);
   const int client = ConnectTo(listener);
   EXPECT_ERRNO(accept(listener, nullptr, nullptr), EAGAIN);
   EXPECT_EQ(send(client, "hello", 5, 0), 5);
@@ -243,8 +249,7 @@ TEST(DeferAcceptWaitsForBytes) {
 }
 
 TEST(DeferAcceptTakesAnEndForBytes) {
-  const int listener = Listener();
-  EXPECT_OK(SetOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 100));
+  const int listener = DeferringListener(100);
   const int half = ConnectTo(listener);
   EXPECT_ERRNO(accept(listener, nullptr, nullptr), EAGAIN);
   EXPECT_OK(shutdown(half, SHUT_WR));
@@ -256,8 +261,7 @@ TEST(DeferAcceptTakesAnEndForBytes) {
 }
 
 TEST(DeferAcceptForgetsResetConnections) {
-  const int listener = Listener();
-  EXPECT_OK(SetOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 100));
+  const int listener = DeferringListener(100);
   const int gone = ConnectTo(listener);
   const linger at_once = {1, 0};
   EXPECT_OK(setsockopt(gone, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
@@ -270,8 +274,7 @@ TEST(DeferAcceptForgetsResetConnections) {
 }
 
 TEST(DeferAcceptEndsWithItsTime) {
-  const int listener = Listener();
-  EXPECT_OK(SetOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1));
+  const int listener = DeferringListener(1);
   const double start = NowSeconds();
   const int client = ConnectTo(listener);
   EXPECT(Becomes(listener, POLLIN));
@@ -282,8 +285,7 @@ TEST(DeferAcceptEndsWithItsTime) {
 }
 
 TEST(DeferAcceptEndsWithItsListener) {
-  const int listener = Listener();
-  EXPECT_OK(SetOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 100));
+  const int listener = DeferringListener(100);
   const int client = ConnectTo(listener);
   close(listener);
   (void)send(client, "x", 1, MSG_NOSIGNAL);

@@ -96,7 +96,7 @@ void ControlServer::ServeConnection(ControlChannel channel) {
 }
 
 void ControlServer::FinishReplies() {
-  constexpr int kPatienceMs = 200;
+  constexpr int kPatienceMs = 2000;  // a busy host may take long to run who replies
   for (int waited = 0; replies_due_ > 0 && waited < kPatienceMs; ++waited) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

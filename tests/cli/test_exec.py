@@ -115,11 +115,20 @@ def test_orphans_of_before_start_are_inits(w):
     expect("\nPPid:\t1\n" in status, status)
 
 
+def exec_for_long(w, *command):
+    """Runs a command that prints "here" and stays; returns once both it and the runtime's command are under way."""
+    written = os.path.join(w.dir, "inside")
+    inside = w.popen("exec", "--internal-pid-file", written, "c1", *command)
+    expect(inside.stdout.readline() == b"here\n", "it runs")
+    wait_until(lambda: os.path.exists(written), "the runtime's command")
+    os.unlink(written)
+    return inside
+
+
 def test_a_killed_created_container_takes_them_along(w):
     for signals in (["kill", "c1", "KILL"], ["kill", "--all", "c1", "KILL"], ["delete", "--force", "c1"]):
         create(w, "/bin/true")
-        inside = w.popen("exec", "c1", "sh", "-c", "sleep 600 & echo here; exec sleep 601")
-        expect(inside.stdout.readline() == b"here\n", "it runs")
+        inside = exec_for_long(w, "sh", "-c", "sleep 600 & echo here; exec sleep 601")
         expect_success(w.run(*signals))
         expect(inside.wait(timeout=60) == 137, inside.returncode)
         inside.stdout.close()
@@ -129,8 +138,7 @@ def test_a_killed_created_container_takes_them_along(w):
 
 def test_a_start_that_fails_takes_them_along(w):
     create(w, "/bin/sh")
-    inside = w.popen("exec", "c1", "/bin/busybox", "sh", "-c", "rm -f /bin/sh; echo here; exec sleep 600")
-    expect(inside.stdout.readline() == b"here\n", "it runs")
+    inside = exec_for_long(w, "/bin/busybox", "sh", "-c", "rm -f /bin/sh; echo here; exec sleep 600")
     expect_failure(w.run("start", "c1"), "/bin/sh", "no such file")
     expect(inside.wait(timeout=60) == 137, inside.returncode)
     wait_until(lambda: w.state("c1")["status"] == "stopped", "the end")
@@ -213,8 +221,9 @@ def test_foreground_forwards_signals(w):
 
 
 def test_ends_with_init(w):
-    start(w, "/bin/sh", "-c", "sleep 0.5; exit 3")
-    began = w.popen("exec", "c1", "sleep", "60")
+    start(w, "/bin/sh", "-c", "while ! test -e /end; do sleep 0.02; done; exit 3")
+    began = exec_for_long(w, "sh", "-c", "echo here; exec sleep 60")
+    w.run("exec", "c1", "touch", "/end")  # it may be caught by the end itself
     expect(began.wait(60) == 137, began.returncode)
 
 

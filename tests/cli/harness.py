@@ -135,6 +135,19 @@ def wait_until(condition, what, seconds=60):
     raise Failure(f"timed out waiting for {what}")
 
 
+def commands_of(world, container):
+    """The command lines that `ps` shows, in the order of their pids."""
+    return [line.split(maxsplit=7)[7] for line in world.run("ps", container).stdout.splitlines()[1:]]
+
+
+def in_time(attempt, what):
+    """For a race that nothing can decide: tries with longer and longer delays until one was long enough."""
+    for delay in (0.1, 1, 10):
+        if attempt(delay):
+            return
+    raise Failure(f"too late even after {delay} s: {what}")
+
+
 def processes_of(world):
     """Pids of processes whose command line names the world's state root or were spawned for it."""
     found = []

@@ -199,7 +199,7 @@ def test_the_guest_sees_updates(w):
 
 
 def test_pids_limit_counts_the_guests_tasks(w):
-    script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; echo done"
+    script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 600 & done; echo done"
     outcome = w.run("run", "--bundle", limited(w, "/bin/sh", "-c", script, path=group_of(w), pids={"limit": 5}), w.id())
     expect("can't fork" in outcome.stderr and "done" not in outcome.stdout, outcome)
     outcome = w.run("run", "--bundle", limited(w, "/bin/sh", "-c", script, path=group_of(w), pids={"limit": 10}), w.id("c2"))

@@ -6,7 +6,7 @@ import random
 import signal
 import time
 
-from harness import command_of, expect, expect_success, processes_named, processes_of, wait_until
+from harness import command_of, commands_of, expect, expect_success, processes_named, processes_of, wait_until
 
 
 def gone(w):
@@ -19,6 +19,14 @@ def is_zombie(pid):
             return file.read().rsplit(")", 1)[1].split()[0] == "Z"
     except OSError:
         return True
+
+
+def comm_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def namespace_of(pid):
@@ -69,9 +77,14 @@ def test_stub_killed_is_the_death_of_one_guest_process(w):
     script = "sleep 60 & echo up; wait $!; echo status $?; echo alive"
     run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
     expect(run.stdout.readline() == b"up\n", "the guest starts")
-    wait_until(lambda: w.run("ps", "c1").stdout.endswith(" sleep 60\n"), "the child's program")
-    stubs = json.loads(w.run("ps", "--format", "json", "c1").stdout)
-    os.kill(next(pid for pid in stubs if open(f"/proc/{pid}/comm").read() != "sh\n"), signal.SIGKILL)
+    wait_until(lambda: "sleep 60" in commands_of(w, "c1"), "the child's program")
+
+    def child():
+        stubs = json.loads(w.run("ps", "--format", "json", "c1").stdout)
+        return [pid for pid in stubs if comm_of(pid) not in ("", "sh", "stub")]
+
+    wait_until(lambda: len(child()) == 1, "its name on the host")
+    os.kill(child()[0], signal.SIGKILL)
     output, _ = run.communicate(timeout=60)
     expect(output == b"status 137\nalive\n", output)
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from harness import BUSYBOX, Outcome, expect, expect_failure, expect_success, wait_until
+from harness import BUSYBOX, Outcome, commands_of, expect, expect_failure, expect_success, in_time, wait_until
 
 
 def start(w, *args, **process):
@@ -115,10 +115,10 @@ def test_orphans_of_before_start_are_inits(w):
     expect("\nPPid:\t1\n" in status, status)
 
 
-def exec_for_long(w, *command):
+def exec_for_long(w, *command, container="c1"):
     """Runs a command that prints "here" and stays; returns once both it and the runtime's command are under way."""
     written = os.path.join(w.dir, "inside")
-    inside = w.popen("exec", "--internal-pid-file", written, "c1", *command)
+    inside = w.popen("exec", "--internal-pid-file", written, container, *command)
     expect(inside.stdout.readline() == b"here\n", "it runs")
     wait_until(lambda: os.path.exists(written), "the runtime's command")
     os.unlink(written)
@@ -153,11 +153,26 @@ def test_detached(w):
         os.kill(int(host.read()), 0)
         pid = int(guest.read())
     expect_success(w.run("exec", "c1", "cat", f"/proc/{pid}/comm"), "sleep\n")
-    waiting = w.popen("wait", "--pid", str(pid), "c1")
-    time.sleep(0.1)
-    expect_success(w.run("kill", "--pid", str(pid), "c1", "TERM"))
-    expect(json.loads(waiting.communicate(timeout=20)[0])["exitStatus"] == 143, "wait --pid")
     expect_failure(w.run("kill", "--pid", "999", "c1", "TERM"), "no such process")
+
+
+def test_wait_for_a_process(w):
+    start(w)
+    inside = os.path.join(w.dir, "i")
+
+    def attempt(delay):
+        expect_success(w.run("exec", "-d", "--internal-pid-file", inside, "c1", "sleep", "600"), "")
+        with open(inside) as guest:
+            pid = guest.read()
+        waiting = w.popen("wait", "--pid", pid, "c1")
+        time.sleep(delay)  # for it to ask
+        expect_success(w.run("kill", "--pid", pid, "c1", "TERM"))
+        out, err = waiting.communicate(timeout=60)
+        expect(waiting.returncode == 0 or b"no such process" in err, err)
+        expect(waiting.returncode != 0 or json.loads(out)["exitStatus"] == 143, out)
+        return waiting.returncode == 0
+
+    in_time(attempt, "wait --pid")
 
 
 def with_descriptor_3(w, path, *args):
@@ -247,7 +262,7 @@ def test_many_at_once(w):
 
 def test_ps(w):
     start(w, "/bin/sh", "-c", "sleep 60 & wait")
-    wait_until(lambda: len(json.loads(w.run("ps", "--format", "json", "c1").stdout)) == 2, "two processes")
+    wait_until(lambda: "sleep 60" in commands_of(w, "c1"), "the second program")
     for pid in json.loads(w.run("ps", "-f", "json", "c1").stdout):
         os.kill(pid, 0)  # of the host
     lines = w.run("ps", "c1").stdout.splitlines()

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import (expect, expect_failure, expect_success, wait_until)
+from harness import expect, expect_failure, expect_success, in_time, wait_until
 
 
 def status(w, container):
@@ -14,7 +14,7 @@ def status(w, container):
 
 
 def test_create_start_state_delete(w):
-    bundle = w.bundle(w.spec("/bin/sleep", "1"))
+    bundle = w.bundle(w.spec("/bin/sh", "-c", "while ! test -e /end; do sleep 0.02; done"))
     pid_file = os.path.join(w.dir, "pid")
     expect_success(w.run("create", "--bundle", bundle, "--pid-file", pid_file, w.id()), "")
     state = w.state("c1")
@@ -27,7 +27,8 @@ def test_create_start_state_delete(w):
     expect(status(w, "c1") == "running", "running after start")
     expect_failure(w.run("start", "c1"), "already running")
     expect_failure(w.run("delete", "c1"), "not stopped: running")
-    wait_until(lambda: status(w, "c1") == "stopped", "the end of sleep 1")
+    w.run("exec", "c1", "touch", "/end")  # it may be caught by the end itself
+    wait_until(lambda: status(w, "c1") == "stopped", "the end of init")
     expect(w.state("c1")["pid"] == 0, "no pid when stopped")
     expect_failure(w.run("start", "c1"), "stopped")
     expect_failure(w.run("kill", "c1"), "container not running")
@@ -126,12 +127,20 @@ def test_kill_process_group(w):
 
 
 def test_wait_prints_the_status(w):
-    bundle = w.bundle(w.spec("/bin/sh", "-c", "sleep 0.5; exit 5"))
-    expect_success(w.run("create", "--bundle", bundle, w.id()))
-    expect_success(w.run("start", "c1"))
-    outcome = w.run("wait", "c1")
-    expect_success(outcome)
-    expect(json.loads(outcome.stdout) == {"id": "c1", "exitStatus": 5}, outcome)
+    bundle = w.bundle(w.spec("/bin/sh", "-c", "exit 5"))
+
+    def attempt(delay):
+        expect_success(w.run("create", "--bundle", bundle, w.id()))
+        waiting = w.popen("wait", "c1")
+        time.sleep(delay)  # for it to ask
+        expect_success(w.run("start", "c1"))
+        out, err = waiting.communicate(timeout=60)
+        expect(waiting.returncode == 0 or b"not running" in err, err)
+        expect(waiting.returncode != 0 or json.loads(out) == {"id": "c1", "exitStatus": 5}, out)
+        expect_success(w.run("delete", "--force", "c1"))
+        return waiting.returncode == 0
+
+    in_time(attempt, "wait")
 
 
 def test_list(w):

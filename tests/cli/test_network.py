@@ -57,7 +57,7 @@ def test_host_sockets_of_the_namespace(w):
 
 def test_low_port_needs_the_capability(w):
     with Namespace() as ns:
-        script = "nc -l -p 81 </dev/null & sleep 1; cat /proc/net/dev; kill $!"
+        script = "nc -l -p 81 -w 1 </dev/null; cat /proc/net/dev"
         bundle = w.bundle(spec_in(w, ns.path, "/bin/sh", "-c", script))
         done = w.run("run", "--bundle", bundle, w.id(), globals_=["--network=host"])
         expect("denied" in done.stderr and re.search(r"^ +lo: +\d", done.stdout, re.M), done)

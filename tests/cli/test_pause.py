@@ -3,7 +3,7 @@
 import os
 import time
 
-from harness import expect, expect_failure, expect_success, wait_until
+from harness import expect, expect_failure, expect_success, in_time, wait_until
 
 
 def size(path):
@@ -43,14 +43,19 @@ def test_pause_and_resume(w):
 
 
 def test_blocked_calls_survive(w):
-    script = "sleep 3; echo slept; exit 3"
-    run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
-    wait_until(lambda: w.run("state", "c1").code == 0 and w.state("c1")["status"] == "running", "the guest")
-    expect_success(w.run("pause", "c1"))
-    time.sleep(3.5)
-    expect(run.poll() is None, "it ended while paused")
-    expect_success(w.run("resume", "c1"))
-    expect(run.wait(60) == 3, run.returncode)
+    def attempt(delay):
+        script = f"echo up; sleep {delay * 10}; exit 3"
+        run = w.popen("run", "--bundle", w.bundle(w.spec("/bin/sh", "-c", script)), w.id())
+        expect(run.stdout.readline() == b"up\n", "the guest starts")
+        paused = w.run("pause", "c1").code == 0
+        if paused:
+            time.sleep(delay * 10)
+            expect(run.poll() is None, "it ended while paused")
+            expect_success(w.run("resume", "c1"))
+        expect(run.wait(200) == 3, run.returncode)
+        return paused
+
+    in_time(attempt, "a pause during a sleep")
 
 
 def test_kill_of_a_paused_container(w):

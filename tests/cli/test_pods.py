@@ -4,6 +4,7 @@ import os
 import signal
 
 from harness import expect, expect_failure, expect_success, processes_named, processes_of, wait_until
+from test_exec import exec_for_long
 from test_monitor import become_subreaper, read_pid, reap
 
 CONTAINERD = ("io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id")
@@ -92,7 +93,7 @@ def test_restart_in_a_living_pod(w):
         pid = member(w, "a", pod, "/bin/sh", "-c", f"test ! -e /was; touch /was; exit {n}")
         expect(reap(pid) == n, f"run {n}")
         expect_success(w.run("delete", "a"), "")
-    expect(len(processes_named(w, "runsc-gofer")) == 1, "gofers of deleted containers stay")
+    wait_until(lambda: len(processes_named(w, "runsc-gofer")) == 1, "the end of the gofers of deleted containers")
 
 
 def test_crash_of_a_member(w):
@@ -109,8 +110,8 @@ def test_exec_into_a_created_member(w):
     """A member that is killed before its start ends what was run in it, and nothing else."""
     pod = sandbox(w)
     create(w, "a", member_spec(w, pod, "/bin/sleep", "600"))
-    inside = w.popen("exec", "a", "sh", "-c", "echo $$; exec sleep 600")
-    expect(inside.stdout.readline() == b"2\n", "it runs in the member's pid namespace")
+    inside = exec_for_long(w, "sh", "-c", "echo here; exec sleep 600", container="a")
+    expect(pids(w, "a") == ["2"], "it runs in the member's pid namespace")
     expect_success(w.run("kill", "a", "KILL"))
     expect(inside.wait(timeout=60) == 137, inside.returncode)
     wait_until(lambda: w.state("a")["status"] == "stopped", "the member's end")

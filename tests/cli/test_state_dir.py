@@ -36,7 +36,7 @@ def test_full(w):
         state.fill()
         outcome = w.run("create", "--bundle", w.bundle(), w.id())
         expect_failure(outcome, "no space left on device")
-        expect(not processes_of(w), "processes are left")
+        wait_until(lambda: not processes_of(w), "the end of all processes")
         os.remove(os.path.join(state.path, "full"))
         expect(os.listdir(state.path) == [], os.listdir(state.path))
         expect_success(w.run("run", "--bundle", w.bundle(), w.id()), "")
@@ -49,7 +49,7 @@ def test_full_while_it_runs(w):
         outcome = w.run("start", "c1")
         expect(outcome.code in (0, 128) and (outcome.code == 0 or "No space left" in outcome.stderr), outcome)
         expect_success(w.run("delete", "--force", "c1"), "")
-        expect(not processes_of(w), "processes are left")
+        wait_until(lambda: not processes_of(w), "the end of all processes")
 
 
 def test_read_only(w):

@@ -127,7 +127,7 @@ def test_hang_up_ends_the_shell(w):
 
 def test_all_output_arrives(w):
     screen = create(w, "/bin/sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done")
-    wait_until(lambda: not screen.read(), "the end of the terminal", 30)
+    wait_until(lambda: not screen.read(), "the end of the terminal")
     expect(screen.text == "".join(f"line {i}\r\n" for i in range(3000)), screen.text[-200:])
 
 

@@ -24,7 +24,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
 from harness import Failure, World, command_of, expect, make_rootfs, processes_of  # noqa: E402
 from test_cgroups import cgroups_named, remove_parent  # noqa: E402
-from test_crashes import is_zombie, members, namespace_of  # noqa: E402
+from test_crashes import comm_of, is_zombie, members, namespace_of  # noqa: E402
 from test_monitor import become_subreaper  # noqa: E402
 
 LIMIT = 60  # seconds for any one command
@@ -105,14 +105,6 @@ class Life(World):
         return found[role]
 
 
-def comm_of(pid):
-    try:
-        with open(f"/proc/{pid}/comm") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
 def reap():
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -160,7 +152,7 @@ def settle(life):
     for name in life.choice.sample(life.ids, len(life.ids)):
         done = life.run("delete", "--force", name, timeout=LIMIT)
         expect(done.code == 0, done)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + LIMIT
     while left := leftovers(life):
         expect(time.monotonic() < deadline, f"left behind: {left}")
         time.sleep(0.01)

@@ -138,6 +138,31 @@ def look(top):
     return posture
 
 
+def name_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""  # it ended
+
+
+def runs_a_program(pid):
+    """Whether it is a stub, which has its parent's command line, that left the guest's shell behind."""
+    try:
+        parent = status(pathlib.Path(f"/proc/{pid}"))["PPid"].strip()
+        return kind_of(parent) == "sentry" and name_of(pid) not in ("", "sh\n", "stub\n")
+    except OSError:
+        return False  # it ended
+
+
+def wait_for_guests(top):
+    """Both programs that the guest's shell starts run, each in a stub that has its name."""
+    deadline = time.monotonic() + 60
+    while len([pid for pid in below(top) if runs_a_program(pid)]) < 2:
+        if time.monotonic() > deadline:
+            sys.exit(f"the guest's programs did not start; there are {sorted(map(name_of, below(top)))}")
+        time.sleep(0.01)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", default=str(sandbox.REPO / "build/release/runsc"))
@@ -147,7 +172,7 @@ def main():
     launcher = sandbox.Launcher(args.runtime, sandbox.runtime_flags(args.runtime), root, scratch)
     run = launcher.start(["/bin/sh", "-c", "sleep 100 & sleep 100"], **QUIET)
     try:
-        time.sleep(2)
+        wait_for_guests(run.process.pid)
         posture = look(run.process.pid)
     finally:
         run.close()

@@ -33,8 +33,9 @@ bool IsRegularFile(const UniqueFd& fd) {
 // One request under construction.
 class GoferClient::Call {
  public:
+  explicit Call(GoferOp op) : op_(op), bytes_(sizeof(MessageHeader), '\0') {}
   template <typename T>
-  Call(GoferOp op, const T& fixed) : op_(op), bytes_(sizeof(MessageHeader), '\0') {
+  Call(GoferOp op, const T& fixed) : Call(op) {
     Append(&fixed, sizeof(T));
   }
 
@@ -312,6 +313,11 @@ Result<void> GoferClient::Rename(const GoferHandle& old_dir, std::string_view ol
 
 Result<void> GoferClient::Sync(const GoferHandle& file, bool data_only) {
   Call call(GoferOp::kSync, OpenRequest{.file = file.id(), .flags = data_only ? kSyncDataOnly : 0});
+  return CallForNothing(call);
+}
+
+Result<void> GoferClient::Settle() {
+  Call call(GoferOp::kSettle);
   return CallForNothing(call);
 }
 

@@ -125,6 +125,8 @@ class GoferClient {
 
   // fsync or fdatasync of a directory or regular file.
   Result<void> Sync(const GoferHandle& file, bool data_only);
+  // The start is over: the gofer gives the host what only that needed.
+  Result<void> Settle();
   Result<std::string> Readlink(const GoferHandle& link);
   Result<struct statfs> Statfs(const GoferHandle& file);
   // The entries after `cursor` (0: from the start), without "." and "..", as many as fit one message.

@@ -43,6 +43,7 @@ enum class GoferOp : uint8_t {
   kCreateTmp,    // NewRequest                           -> NodeReply, target, fd
   kSync,         // OpenRequest (flags: kSyncDataOnly)
   kLookup,       // LookupRequest, names                 -> CountReply, (LookupReply, [NodeReply, target])*
+  kSettle,       // nothing
   kOpCount
 };
 

@@ -17,11 +17,13 @@ namespace {
 
 // A message under construction, as a hostile client would make it.
 struct Message {
-  template <typename T>
-  Message(GoferOp op, const T& fixed) : bytes(sizeof(MessageHeader), '\0') {
-    bytes.append(reinterpret_cast<const char*>(&fixed), sizeof(T));
+  explicit Message(GoferOp op) : bytes(sizeof(MessageHeader), '\0') {
     header.version = kGoferVersion;
     header.op = static_cast<uint8_t>(op);
+  }
+  template <typename T>
+  Message(GoferOp op, const T& fixed) : Message(op) {
+    bytes.append(reinterpret_cast<const char*>(&fixed), sizeof(T));
   }
   Message& String(std::string_view text) {
     WireString size{static_cast<uint16_t>(text.size())};
@@ -129,6 +131,7 @@ class HostileClientTest : public testing::Test {
     all.push_back(Message(GoferOp::kCreateTmp, writable));
     all.push_back(Message(GoferOp::kSync, OpenRequest{file, 0, 0}));
     all.push_back(Message(GoferOp::kLookup, LookupRequest{dir, 2, 0}).String("dir").String("x"));
+    all.push_back(Message(GoferOp::kSettle));
     return all;
   }
 
@@ -327,8 +330,9 @@ TEST_F(HostileClientTest, Noise) {
       for (char& c : bytes) c = static_cast<char>(random());
     } else {
       bytes = seeds[below(seeds.size())].Finish();
-      for (size_t n = below(4); n > 0; n--) {
-        bytes[sizeof(MessageHeader) + below(bytes.size() - sizeof(MessageHeader))] = static_cast<char>(random());
+      const size_t body = bytes.size() - sizeof(MessageHeader);
+      for (size_t n = body == 0 ? 0 : below(4); n > 0; n--) {
+        bytes[sizeof(MessageHeader) + below(body)] = static_cast<char>(random());
       }
     }
     answered += Handle(std::string_view(bytes)) >= 0;

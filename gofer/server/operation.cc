@@ -39,6 +39,7 @@ constexpr GoferOperation kOperations[] = {
     {GoferOp::kCreateTmp, "createtmp", sizeof(NewRequest), 1, 0, 0, kChange, ServeCreateTmp},
     {GoferOp::kSync, "sync", sizeof(OpenRequest), 1, 0, 0, kRead, ServeSync},
     {GoferOp::kLookup, "lookup", sizeof(LookupRequest), 1, kSelf, 0, kRead, ServeLookup},
+    {GoferOp::kSettle, "settle", 0, 0, 0, 0, kRead, ServeSettle},
 };
 static_assert(std::size(kOperations) + 1 == static_cast<size_t>(GoferOp::kOpCount));
 

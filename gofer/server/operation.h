@@ -91,6 +91,7 @@ Result<void> ServeOpen(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeClose(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeOpenTmp(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeSync(GoferSession&, GoferRequest&, GoferResponse&);
+Result<void> ServeSettle(GoferSession&, GoferRequest&, GoferResponse&);
 // create_ops.cc:
 Result<void> ServeCreate(GoferSession&, GoferRequest&, GoferResponse&);
 Result<void> ServeCreateTmp(GoferSession&, GoferRequest&, GoferResponse&);

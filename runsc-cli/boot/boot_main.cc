@@ -12,7 +12,6 @@
 #include <thread>
 
 #include "platform/host/jail_unsafe.h"
-#include "platform/host/start_up_memory_unsafe.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/crash_report_unsafe.h"
 #include "runsc-cli/base/file_util.h"
@@ -258,7 +257,6 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   ServeControl(invocation, sync, sentry);
   if (start_now) StartNow(sync, *sentry.container);
   sync.Close();
-  ReleaseStartUpMemory();
   const int wait_status = sentry.container->AwaitEnd();
   sentry.server->FinishReplies();
   _exit(ExitCode(wait_status));

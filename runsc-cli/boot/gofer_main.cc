@@ -1,7 +1,6 @@
 // Internal verb gofer: the process that serves a container's host files.
 #include "gofer/server/server.h"
 #include "platform/host/jail_unsafe.h"
-#include "platform/host/start_up_memory_unsafe.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/crash_report_unsafe.h"
 #include "runsc-cli/base/log.h"
@@ -56,7 +55,6 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   for (size_t i = 0; i < jail.attaches.size(); ++i) server.attach_points[i].root = std::move(jail.attaches[i]);
   server.proc_self_fd = std::move(jail.proc_self_fd);
   RETURN_IF_ERROR(LockDownGofer());
-  ReleaseStartUpMemory();
   return RunGoferServer(std::move(server));
 }
 

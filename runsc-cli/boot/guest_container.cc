@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "platform/host/start_up_memory_unsafe.h"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/log.h"
 #include "runsc-cli/base/text.h"
@@ -258,6 +259,20 @@ absl::Status GuestContainer::Pause(bool paused) {
   FreezeContainer(*sandbox_.kernel, parts_.number, paused);
   paused_ = paused;
   return absl::OkStatus();
+}
+
+void GuestContainer::Settle() {
+  (void)gofer_->Settle();  // one that is dead shows elsewhere
+  ReleaseStartUpMemory();
+}
+
+int GuestContainer::AwaitEnd() {
+  constexpr int32_t kStartSeconds = 1;
+  if (init_->phase() == ContainerPhase::kCreated) Settle();  // who knows when it will start
+  init_->AwaitStart();
+  if (const std::optional<int> ended = init_->WaitFor(kStartSeconds)) return *ended;
+  Settle();
+  return init_->Wait();
 }
 
 void GuestContainer::ForgetFamily() { SetAddressSpaceFamily(*sandbox_.kernel, parts_.number, nullptr); }

@@ -71,12 +71,13 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   void ForgetFamily();
   // Kills what is left of it and gives its files back.
   void Destroy();
-  // Until its init has ended; the wait status.
-  int AwaitEnd() { return init_->Wait(); }
+  // Until its init has ended; the wait status. What only the start needs of memory goes back to the host on the way.
+  int AwaitEnd();
 
  private:
   absl::StatusOr<RefPtr<FileSystem>> OpenRoot();
   absl::Status Create();
+  void Settle();
   int FromGuestPid(int pid);
   std::optional<ProcessInfo> DescribeProcess(const ThreadGroup& group, size_t most_arguments);
   std::shared_ptr<GuestProcess> FindExec(int pid);

@@ -179,6 +179,11 @@ void GuestProcess::Ended(int wait_status) {
   if (on_end) on_end();
 }
 
+void GuestProcess::AwaitStart() {
+  std::unique_lock<std::mutex> lock(mu_);
+  changed_.wait(lock, [this] { return stage_ == Stage::kRunning || stage_ == Stage::kExited; });
+}
+
 int GuestProcess::Wait() {
   std::unique_lock<std::mutex> lock(mu_);
   changed_.wait(lock, [this] { return stage_ == Stage::kExited; });

@@ -45,6 +45,7 @@ class GuestProcess : public std::enable_shared_from_this<GuestProcess> {
   // ---
   absl::Status Start(std::function<void()> on_end);
   absl::Status Signal(int signo);
+  void AwaitStart();                                           // or its end
   int Wait();                                                  // blocks; a wait status
   std::optional<int> WaitFor(std::optional<int32_t> seconds);  // nothing: it did not end in time
   ContainerPhase phase();

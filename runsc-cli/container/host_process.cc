@@ -46,6 +46,15 @@ ProcessStat ReadStat(pid_t pid) {
 
 UniqueFd OpenPidfd(pid_t pid) { return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
 
+bool AwaitEnd(const UniqueFd& pidfd, int milliseconds) {
+  pollfd ended = {pidfd.get(), POLLIN, 0};
+  int ready;
+  do {
+    ready = poll(&ended, 1, milliseconds);
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
 absl::Status StillAlive(const HostProcess& process) {
   return absl::DeadlineExceededError(Cat("process ", process.pid, " does not end after SIGKILL"));
 }
@@ -82,6 +91,11 @@ bool IsAlive(const HostProcess& process) {
   return stat.start_ticks == process.start_ticks && stat.state != 'Z' && stat.state != 'X';
 }
 
+bool EndsWithin(const HostProcess& process, int milliseconds) {
+  const UniqueFd pidfd = OpenPidfd(process.pid);
+  return !IsAlive(process) || AwaitEnd(pidfd, milliseconds);
+}
+
 absl::Status KillAndAwaitEnd(const HostProcess& process) {
   UniqueFd pidfd = OpenPidfd(process.pid);
   // The check comes after the pidfd is open: from here on the number cannot change hands.
@@ -90,12 +104,7 @@ absl::Status KillAndAwaitEnd(const HostProcess& process) {
   if (syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0) != 0 && errno != ESRCH) {
     return HostError(errno, "kill process %d", process.pid);
   }
-  pollfd ended = {pidfd.get(), POLLIN, 0};
-  int ready;
-  do {
-    ready = poll(&ended, 1, kKillTimeoutMs);
-  } while (ready < 0 && errno == EINTR);
-  return ready > 0 ? absl::OkStatus() : StillAlive(process);
+  return AwaitEnd(pidfd, kKillTimeoutMs) ? absl::OkStatus() : StillAlive(process);
 }
 
 }  // namespace runsc

@@ -26,6 +26,9 @@ std::optional<HostProcess> IdentifyChild(const HostProcess& parent, pid_t pid);
 // Whether this very process still runs. A zombie does not: nobody has collected it yet, that is all.
 bool IsAlive(const HostProcess& process);
 
+// Whether this very process has ended, or does so within that time.
+bool EndsWithin(const HostProcess& process, int milliseconds);
+
 // SIGKILLs this very process and waits until it has ended. OK if it was already gone.
 absl::Status KillAndAwaitEnd(const HostProcess& process);
 

@@ -8,8 +8,6 @@ namespace {
 
 absl::Status Refuse(const std::string& why) { return absl::FailedPreconditionError(why); }
 
-absl::Status NotRunning(std::string_view id) { return Refuse(Cat("container \"", id, "\": container not running")); }
-
 absl::Status CheckStart(std::string_view id, ContainerStatus status) {
   switch (status) {
     case ContainerStatus::kCreated:
@@ -26,6 +24,8 @@ absl::Status CheckStart(std::string_view id, ContainerStatus status) {
 }
 
 }  // namespace
+
+absl::Status NotRunning(std::string_view id) { return Refuse(Cat("container \"", id, "\": container not running")); }
 
 std::string_view StatusName(ContainerStatus status) {
   switch (status) {

@@ -17,6 +17,9 @@ enum class Operation { kStart, kSignal, kExec, kPause, kResume, kDelete };
 std::string_view StatusName(ContainerStatus status);
 std::optional<ContainerStatus> StatusFromName(std::string_view name);
 
+// What any operation on it says that takes a running container, in the words that containerd looks for.
+absl::Status NotRunning(std::string_view id);
+
 // OK, or why `operation` is refused. The texts are the ones containerd and Podman look for.
 absl::Status CheckTransition(Operation operation, std::string_view id, ContainerStatus status);
 

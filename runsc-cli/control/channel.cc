@@ -21,6 +21,7 @@ namespace {
 constexpr char kSocketName[] = "control.sock";
 constexpr int kBacklog = 16;
 constexpr char kClosedPayload[] = "runsc/closed";
+constexpr char kGonePayload[] = "runsc/gone";
 
 // The socket's name through the directory's descriptor: short whatever the directory is called.
 sockaddr_un SocketAddress(int directory) {
@@ -39,8 +40,17 @@ absl::StatusOr<UniqueFd> NewSocket() {
 
 absl::Status Malformed(std::string_view what) { return absl::DataLossError(Cat("malformed control message: ", what)); }
 
+// A socket call's failure.
+absl::Status SocketError(int error, const char* what) {
+  absl::Status status = HostError(error, "%s", what);
+  const bool gone = error == EPIPE || error == ECONNRESET || error == ECONNREFUSED || error == ENOENT;
+  if (gone) status.SetPayload(kGonePayload, absl::Cord());
+  return status;
+}
+
 absl::Status Closed() {
   absl::Status status = absl::UnavailableError("the other side closed the control connection");
+  status.SetPayload(kGonePayload, absl::Cord());
   status.SetPayload(kClosedPayload, absl::Cord());
   return status;
 }
@@ -62,7 +72,7 @@ absl::Status SendPacket(int socket, ControlHeader header, std::string_view body,
   do {
     sent = sendmsg(socket, &packet, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
-  return sent < 0 ? HostError(errno, "send control message") : absl::OkStatus();
+  return sent < 0 ? SocketError(errno, "send control message") : absl::OkStatus();
 }
 
 absl::StatusOr<Packet> ReceivePacket(int socket) {
@@ -80,7 +90,7 @@ absl::StatusOr<Packet> ReceivePacket(int socket) {
     size = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
   if (size < 0 && errno == EAGAIN) return absl::DeadlineExceededError("the sandbox does not answer");
-  if (size < 0) return HostError(errno, "receive control message");
+  if (size < 0) return SocketError(errno, "receive control message");
   received.fds = TakeFds(packet);
   if (size == 0) return Closed();
   if (static_cast<size_t>(size) < sizeof(header)) return Malformed("too short");
@@ -95,6 +105,7 @@ absl::StatusOr<Packet> ReceivePacket(int socket) {
 }  // namespace
 
 bool IsClosed(const absl::Status& status) { return status.GetPayload(kClosedPayload).has_value(); }
+bool IsGone(const absl::Status& status) { return status.GetPayload(kGonePayload).has_value(); }
 
 absl::Status ControlChannel::Send(const ControlMessage& message, std::span<const int> fds) const {
   std::string_view left = message.body;
@@ -165,7 +176,7 @@ absl::StatusOr<ControlChannel> ConnectControlSocket(int directory) {
   ASSIGN_OR_RETURN(UniqueFd fd, NewSocket());
   const sockaddr_un address = SocketAddress(directory);
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return HostError(errno, "connect to the sandbox's control socket");
+    return SocketError(errno, "connect to the sandbox's control socket");
   }
   return ControlChannel(std::move(fd));
 }

@@ -28,6 +28,8 @@ struct ControlMessage {
 
 // Whether a call failed because the connection ended, though the other side had taken what was sent.
 bool IsClosed(const absl::Status& status);
+// Whether it failed because nobody is at the other side, or nobody any more; it may have taken what was sent.
+bool IsGone(const absl::Status& status);
 
 class ControlChannel {
  public:

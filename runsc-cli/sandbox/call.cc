@@ -4,6 +4,8 @@
 #include <sys/time.h>
 
 #include "platform/host/status_util.h"
+#include "runsc-cli/container/host_process.h"
+#include "runsc-cli/container/lifecycle.h"
 
 namespace runsc {
 
@@ -13,6 +15,11 @@ absl::StatusOr<ControlChannel> ConnectToSandbox(StateStore& store, const Contain
   const timeval timeout = {timeout_seconds, 0};
   setsockopt(channel.fd(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
   return channel;
+}
+
+absl::Status WhyNoAnswer(const ContainerState& state, const absl::Status& failure) {
+  constexpr int kPatienceMs = 2000;  // its sockets close before it counts as ended
+  return IsGone(failure) && EndsWithin(state.sandbox, kPatienceMs) ? NotRunning(state.id) : failure;
 }
 
 absl::Status TellSandbox(StateStore& store, const ContainerState& state, ControlType type, std::string body) {

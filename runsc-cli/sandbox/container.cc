@@ -75,7 +75,8 @@ absl::Status StartContainer(StateStore& store, const std::string& id) {
   ASSIGN_OR_RETURN(StateDirectory directory, store.Lock(id));
   ASSIGN_OR_RETURN(ContainerState state, directory.Read());
   RETURN_IF_ERROR(CheckTransition(Operation::kStart, id, QueryStatus(store, state)));
-  RETURN_IF_ERROR(TellSandbox(store, state, ControlType::kStart, ForContainer(state)));
+  const absl::Status told = TellSandbox(store, state, ControlType::kStart, ForContainer(state));
+  if (!told.ok()) return WhyNoAnswer(state, told);
   state.status = ContainerStatus::kRunning;
   RETURN_IF_ERROR(directory.Write(state));
   absl::Status hooks = RunPoststartHooks(directory, state);
@@ -112,7 +113,8 @@ absl::Status PauseContainer(StateStore& store, const std::string& id, bool pause
   ASSIGN_OR_RETURN(ContainerState state, directory.Read());
   const Operation operation = paused ? Operation::kPause : Operation::kResume;
   RETURN_IF_ERROR(CheckTransition(operation, id, QueryStatus(store, state)));
-  RETURN_IF_ERROR(TellSandbox(store, state, ControlType::kPause, ToWire(PauseRequest{id, paused})));
+  const absl::Status told = TellSandbox(store, state, ControlType::kPause, ToWire(PauseRequest{id, paused}));
+  if (!told.ok()) return WhyNoAnswer(state, told);
   state.status = paused ? ContainerStatus::kPaused : ContainerStatus::kRunning;
   return directory.Write(state);
 }

@@ -30,8 +30,7 @@ absl::StatusOr<ExecReply> SendExec(StateStore& store, const ContainerState& stat
   request.inherited = streams.inherited_numbers();
   std::vector<int> fds = {json.get(), link};
   for (int fd : streams.fds()) fds.push_back(fd);
-  ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state));
-  return channel.CallFor<ExecReply>(ControlType::kExec, ToWire(request), fds);
+  return AskSandbox<ExecReply>(store, state, ControlType::kExec, ToWire(request), fds);
 }
 
 absl::Status WritePid(const std::string& file, int pid) {

@@ -95,6 +95,12 @@ absl::Status SetStrace(const ControlChannel& channel, const FlagSet& flags) {
   return channel.Call(ControlType::kStrace, ToWire(request), fds).status();
 }
 
+absl::Status Look(const ControlChannel& channel, const ContainerState& state, const FlagSet& flags) {
+  if (flags.GetBool("ps")) RETURN_IF_ERROR(PrintProcesses(channel, state));
+  if (flags.GetBool("stacks")) RETURN_IF_ERROR(PrintStacks(channel, state));
+  return flags.IsSet("strace") ? SetStrace(channel, flags) : absl::OkStatus();
+}
+
 absl::StatusOr<int> Run(const Invocation& invocation) {
   const FlagSet& flags = invocation.flags;
   if (!flags.GetBool("stacks") && !flags.GetBool("ps") && !flags.IsSet("strace")) {
@@ -102,13 +108,10 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   }
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));
-  if (CurrentStatus(state) == ContainerStatus::kStopped) {
-    return absl::FailedPreconditionError(Cat("container \"", state.id, "\": container not running"));
-  }
-  ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state));
-  if (flags.GetBool("ps")) RETURN_IF_ERROR(PrintProcesses(channel, state));
-  if (flags.GetBool("stacks")) RETURN_IF_ERROR(PrintStacks(channel, state));
-  if (flags.IsSet("strace")) RETURN_IF_ERROR(SetStrace(channel, flags));
+  if (CurrentStatus(state) == ContainerStatus::kStopped) return NotRunning(state.id);
+  const absl::StatusOr<ControlChannel> channel = ConnectToSandbox(store, state);
+  const absl::Status looked = channel.ok() ? Look(*channel, state, flags) : channel.status();
+  if (!looked.ok()) return WhyNoAnswer(state, looked);
   return 0;
 }
 

@@ -104,9 +104,8 @@ absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));
   RETURN_IF_ERROR(CheckTransition(Operation::kSignal, state.id, QueryStatus(store, state)));
-  ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state));
-  ASSIGN_OR_RETURN(const ProcessesReply reply,
-                   channel.CallFor<ProcessesReply>(ControlType::kProcesses, ToWire(ContainerRequest{state.id})));
+  ASSIGN_OR_RETURN(const ProcessesReply reply, AskSandbox<ProcessesReply>(store, state, ControlType::kProcesses,
+                                                                          ToWire(ContainerRequest{state.id})));
   RETURN_IF_ERROR(Print(invocation.flags.GetString("format") == "json" ? AsJson(state, reply) : AsTable(reply)));
   return 0;
 }

@@ -25,12 +25,9 @@ std::string AsJson(const MemoryUsage& usage) {
 absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));
-  if (CurrentStatus(state) == ContainerStatus::kStopped) {
-    return absl::FailedPreconditionError(Cat("container \"", state.id, "\": container not running"));
-  }
-  ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state));
-  ASSIGN_OR_RETURN(const ProcessesReply reply,
-                   channel.CallFor<ProcessesReply>(ControlType::kProcesses, ToWire(ContainerRequest{state.id})));
+  if (CurrentStatus(state) == ContainerStatus::kStopped) return NotRunning(state.id);
+  ASSIGN_OR_RETURN(const ProcessesReply reply, AskSandbox<ProcessesReply>(store, state, ControlType::kProcesses,
+                                                                          ToWire(ContainerRequest{state.id})));
   std::vector<pid_t> stubs;
   for (const ProcessInfo& process : reply.processes) stubs.push_back(process.stub);
   RETURN_IF_ERROR(Print(AsJson(MeasureMemory(state, ToHostPids(state.sandbox, stubs)))));

@@ -18,12 +18,10 @@ constexpr FlagDef kFlags[] = {
 absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));
-  if (CurrentStatus(state) == ContainerStatus::kStopped) {
-    return absl::FailedPreconditionError(Cat("container \"", state.id, "\": container not running"));
-  }
-  ASSIGN_OR_RETURN(const ControlChannel channel, ConnectToSandbox(store, state, /*timeout_seconds=*/0));
+  if (CurrentStatus(state) == ContainerStatus::kStopped) return NotRunning(state.id);
   const WaitRequest request{state.id, static_cast<int>(invocation.flags.GetInt("pid"))};
-  ASSIGN_OR_RETURN(const WaitReply reply, channel.CallFor<WaitReply>(ControlType::kWait, ToWire(request)));
+  ASSIGN_OR_RETURN(const WaitReply reply,
+                   AskSandbox<WaitReply>(store, state, ControlType::kWait, ToWire(request), {}, /*timeout_seconds=*/0));
   const int status = reply.wait_status;
   const int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   RETURN_IF_ERROR(Print(Cat("{\"id\":", JsonString(state.id), ",\"exitStatus\":", code, "}\n")));

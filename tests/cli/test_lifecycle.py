@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import time
@@ -141,6 +143,20 @@ def test_wait_prints_the_status(w):
         return waiting.returncode == 0
 
     in_time(attempt, "wait")
+
+
+def test_what_ends_meanwhile_is_not_running(w):
+    """A command that asks a sandbox which is ending says so, not how the connection broke."""
+    bundle = w.bundle(w.spec("/bin/true"))
+    for verb in ("wait", "ps", "exec", "usage", "pause", "debug") * 8:
+        expect_success(w.run("create", "--bundle", bundle, w.id()))
+        start = w.popen("start", "c1")
+        time.sleep(random.uniform(0, 0.02))
+        asked = w.run(verb, *(["--ps"] if verb == "debug" else []), "c1", *(["true"] if verb == "exec" else []))
+        expect(not re.search("control|connect", asked.stderr), asked)
+        _, error = start.communicate(timeout=60)
+        expect(start.returncode == 0, error)
+        expect_success(w.run("delete", "--force", "c1"))
 
 
 def test_list(w):

@@ -178,12 +178,16 @@ TEST_P(EngineTest, RogueHelper) {
   EXPECT_EQ(MiniKernel(*platform_).Run(GUEST_PROGRAM, {GUEST_PROGRAM, "rogue_helper", address}).status, SIGKILL);
 }
 
+// Of a guest process that will come, once it has run for a while.
+pid_t AwaitHostPid(MiniKernel& kernel, int tgid) {
+  while (kernel.HostPid(tgid) <= 0) usleep(1000);
+  usleep(100'000);
+  return kernel.HostPid(tgid);
+}
+
 TEST_P(EngineTest, KilledStub) {
   MiniKernel kernel(*platform_);
-  std::thread killer([&] {
-    usleep(100000);
-    if (kernel.HostPid(1) > 0) kill(kernel.HostPid(1), SIGKILL);
-  });
+  std::thread killer([&] { kill(AwaitHostPid(kernel, 1), SIGKILL); });
   const auto outcome = kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "hang"});
   killer.join();
   EXPECT_EQ(outcome.status, SIGKILL);
@@ -209,8 +213,7 @@ TEST_P(EngineTest, StubsDieWithTheEngine) {
     if (platform == nullptr) _exit(1);
     MiniKernel kernel(*platform);
     std::thread reporter([&] {
-      usleep(200000);
-      const pid_t pids[2] = {kernel.HostPid(1), kernel.HostPid(2)};
+      const pid_t pids[2] = {AwaitHostPid(kernel, 1), AwaitHostPid(kernel, 2)};
       if (write(fds[1], pids, sizeof pids) != sizeof pids) _exit(2);
     });
     kernel.Run(GUEST_PROGRAM, {GUEST_PROGRAM, "fork_and_hang"});
@@ -223,7 +226,7 @@ TEST_P(EngineTest, StubsDieWithTheEngine) {
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   for (pid_t pid : pids) {
-    for (int i = 0; i < 300 && kill(pid, 0) == 0; i++) usleep(10000);
+    for (int i = 0; i < 3000 && kill(pid, 0) == 0; i++) usleep(10000);
     EXPECT_NE(kill(pid, 0), 0) << pid;
   }
 }

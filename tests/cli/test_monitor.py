@@ -103,6 +103,7 @@ def test_dies_with_the_sandbox(w):
 
 def test_is_confined_and_small(w):
     pid = create(w, "sleep 60")
+    wait_until(lambda: fields(pid)["Seccomp"] == "2", "the monitor's filter, which is its last step")
     status = fields(pid)
     expect(status["Name"] == "runsc-monitor", status)
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):

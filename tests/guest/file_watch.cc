@@ -160,7 +160,7 @@ TEST(PosixLocksDeadlock) {
   }
   char c;
   EXPECT_EQ(read(ready[0], &c, 1), 1);
-  SleepMs(100);
+  EXPECT(FallsAsleep(pid));
   EXPECT_ERRNO(SetLock(fd, F_SETLKW, F_WRLCK, 1, 1), EDEADLK);
   EXPECT_OK(SetLock(fd, F_SETLK, F_UNLCK, 0, 0));
   EXPECT_EQ(WaitStatus(pid), 0);

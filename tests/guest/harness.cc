@@ -191,6 +191,16 @@ bool Eventually(const std::function<bool()>& ready, int milliseconds) {
   return ready();
 }
 
+char StateOf(int tid) {
+  const std::string stat = ReadAll(("/proc/" + std::to_string(tid) + "/stat").c_str());
+  const size_t at = stat.rfind(") ");
+  return at == std::string::npos ? '?' : stat[at + 2];
+}
+
+bool FallsAsleep(int tid) {
+  return Eventually([tid] { return StateOf(tid) == 'S'; });
+}
+
 std::string TempDir() {
   const char* base = getenv("GUEST_TEST_DIR");
   std::string pattern = std::string(base ? base : "/tmp") + "/guest-XXXXXX";

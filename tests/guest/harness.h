@@ -48,7 +48,11 @@ int WaitStatus(int pid);
 void SleepMs(int milliseconds);
 double NowSeconds();
 // Polls `ready` until it is true or the time is over.
-bool Eventually(const std::function<bool()>& ready, int milliseconds = 5000);
+bool Eventually(const std::function<bool()>& ready, int milliseconds = 30000);
+// The letter that /proc/PID/stat gives for a process or thread; '?' when there is none.
+char StateOf(int tid);
+// Waits until a process or thread sleeps in a call.
+bool FallsAsleep(int tid);
 // A fresh directory, the working directory of the test, and removed by nobody: roots are throw-away.
 std::string TempDir();
 std::string ReadAll(const char* path);

@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ipc.h>
@@ -431,7 +432,6 @@ TEST(TwoInitsEndTogether) {
   ASSERT_OK(pipe(fds));
   EXPECT_EQ(InNew(CLONE_NEWPID,
                   [&] {
-                    close(fds[0]);
                     const pid_t middle = fork();
                     if (middle == 0) {
                       if (unshare(CLONE_NEWPID) != 0) _exit(1);
@@ -447,7 +447,9 @@ TEST(TwoInitsEndTogether) {
                       if (write(fds[1], &c, 1) != 1) _exit(1);
                       for (;;) pause();
                     }
-                    usleep(60000);
+                    pollfd has_forked{fds[0], POLLIN, 0};
+                    CHECK(poll(&has_forked, 1, -1) == 1);
+                    usleep(40000);
                     CHECK(kill(middle, 0) == 0);
                     return 8;
                   }),

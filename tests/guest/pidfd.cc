@@ -210,8 +210,8 @@ TEST(ParentsEndChangesGetppid) {
   ASSERT_OK(pipe(fds));
   const pid_t middle = fork();
   if (middle == 0) {
+    const pid_t before = getpid();
     if (fork() == 0) {
-      const pid_t before = getppid();
       while (getppid() == before) usleep(1000);
       const pid_t after = getppid();
       _exit(write(fds[1], &after, sizeof(after)) == sizeof(after) ? 0 : 1);

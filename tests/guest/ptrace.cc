@@ -114,7 +114,7 @@ TEST(AttachAndDetach) {
   ASSERT_OK(ptrace(PTRACE_DETACH, pid, 0, 0));
   EXPECT_EQ(TracerOf(pid), 0);
   EXPECT_ERRNO(ptrace(PTRACE_CONT, pid, 0, 0), ESRCH);
-  EXPECT(Eventually([&] { return StateOf(pid) == 'S'; }));
+  EXPECT(FallsAsleep(pid));
   KillAndReap(pid);
 }
 
@@ -677,7 +677,7 @@ TEST(CallInterruptedByTheTracerGoesOn) {
     char byte = 0;
     return read(fds[0], &byte, 1) == 1 && byte == 'x' ? 0 : 1;
   });
-  EXPECT(Eventually([&] { return StateOf(pid) == 'S'; }));
+  EXPECT(FallsAsleep(pid));
   ASSERT_OK(ptrace(PTRACE_ATTACH, pid, 0, 0));
   EXPECT(StoppedBy(WaitFor(pid), SIGSTOP));
   const user_regs_struct saved = Regs(pid);
@@ -696,14 +696,14 @@ TEST(CallInterruptedByTheTracerGoesOn) {
   EXPECT_EQ(Regs(pid).rip, 0u);
   ASSERT_OK(ptrace(PTRACE_SETREGS, pid, 0, &saved));
   ASSERT_OK(ptrace(PTRACE_CONT, pid, 0, 0));
-  EXPECT(Eventually([&] { return StateOf(pid) == 'S'; }));
+  EXPECT(FallsAsleep(pid));
   EXPECT_EQ(write(fds[1], "x", 1), 1);
   EXPECT(Exited(WaitFor(pid), 0));
 }
 
 TEST(SleepInterruptedByTheTracerGoesOn) {
   const int pid = StartChild([] { return usleep(300000) == 0 ? 0 : 1; });
-  EXPECT(Eventually([&] { return StateOf(pid) == 'S'; }));
+  EXPECT(FallsAsleep(pid));
   ASSERT_OK(ptrace(PTRACE_ATTACH, pid, 0, 0));
   EXPECT(StoppedBy(WaitFor(pid), SIGSTOP));
   EXPECT_EQ(static_cast<long>(Regs(pid).rax), -516);
@@ -727,7 +727,7 @@ TEST(RestartIsSeen) {
     ASSERT(StoppedBy(Resume(PTRACE_SYSCALL, pid), SIGTRAP | 0x80));
   } while (Regs(pid).orig_rax != SYS_read);
   ASSERT_OK(ptrace(PTRACE_SYSCALL, pid, 0, 0));
-  EXPECT(Eventually([&] { return StateOf(pid) == 'S'; }));
+  EXPECT(FallsAsleep(pid));
   kill(pid, SIGUSR1);
   EXPECT(StoppedBy(WaitFor(pid), SIGTRAP | 0x80));
   EXPECT_EQ(static_cast<long>(Regs(pid).rax), -512);

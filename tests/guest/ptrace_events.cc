@@ -145,7 +145,7 @@ TEST(DetachLeavesGroupStopped) {
   ASSERT_OK(ptrace(PTRACE_DETACH, pid, 0, 0));
   EXPECT(Eventually([&] { return StateOf(pid) == 'T'; }));
   kill(pid, SIGCONT);
-  EXPECT(Eventually([&] { return StateOf(pid) == 'S'; }));
+  EXPECT(FallsAsleep(pid));
   KillAndReap(pid);
 }
 
@@ -500,7 +500,7 @@ TEST(TracersDeathDetaches) {
   });
   EXPECT(Exited(WaitFor(tracer), 0));
   EXPECT_EQ(TracerOf(pid), 0);
-  EXPECT(Eventually([&] { return StateOf(pid) == 'S'; }));
+  EXPECT(FallsAsleep(pid));
   KillAndReap(pid);
 }
 

@@ -69,12 +69,6 @@ inline int SleepForever() {
   for (;;) pause();
 }
 
-inline char StateOf(int pid) {
-  const std::string stat = ReadAll(("/proc/" + std::to_string(pid) + "/stat").c_str());
-  const size_t at = stat.rfind(") ");
-  return at == std::string::npos ? '?' : stat[at + 2];
-}
-
 inline int TracerOf(int pid) {
   const std::string text = ReadAll(("/proc/" + std::to_string(pid) + "/status").c_str());
   const size_t at = text.find("TracerPid:\t");

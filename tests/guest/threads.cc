@@ -94,14 +94,12 @@ TEST(FutexAcrossProcesses) {
   std::atomic<int>* words = SharedWords();
   const pid_t child = fork();
   if (child == 0) {
-    while (words[0] == 0) Futex(&words[0], FUTEX_WAIT, 0);
+    Futex(&words[0], FUTEX_WAIT, 0);
     words[1] = 1;
     Futex(&words[1], FUTEX_WAKE, 1);
     _exit(0);
   }
-  SleepMs(30);
-  words[0] = 1;
-  EXPECT_EQ(Futex(&words[0], FUTEX_WAKE, 1), 1L);
+  EXPECT(Eventually([&] { return Futex(&words[0], FUTEX_WAKE, 1) == 1; }));
   while (words[1] == 0) Futex(&words[1], FUTEX_WAIT, 0);
   EXPECT_EQ(WaitStatus(child), 0);
 }
@@ -121,15 +119,18 @@ TEST(FutexPrivateAfterForkIsSeparate) {
 
 TEST(FutexRequeue) {
   std::atomic<int> a{0}, b{0}, woken{0}, waiting{0};
+  std::atomic<int> tids[4] = {};
   auto body = [&] {
-    ++waiting;
+    tids[waiting++] = gettid();
     Futex(&a, FUTEX_WAIT_PRIVATE, 0);
     ++woken;
   };
   std::vector<pthread_t> threads;
   for (int i = 0; i < 4; i++) threads.push_back(Start(&body));
-  EXPECT(Eventually([&] { return waiting == 4; }));
-  SleepMs(50);
+  for (std::atomic<int>& tid : tids) {
+    EXPECT(Eventually([&] { return tid != 0; }));
+    EXPECT(FallsAsleep(tid));
+  }
   EXPECT_ERRNO(Futex(&a, FUTEX_CMP_REQUEUE_PRIVATE, 1, (timespec*)10, &b, 7), EAGAIN);
   EXPECT_EQ(Futex(&a, FUTEX_CMP_REQUEUE_PRIVATE, 1, (timespec*)10, &b, 0), 4L);
   EXPECT(Eventually([&] { return woken == 1; }));
@@ -146,13 +147,14 @@ TEST(FutexWakeOp) {
 }
 
 TEST(FutexBitset) {
-  std::atomic<int> word{0}, woken{0};
+  std::atomic<int> word{0}, tid{0};
   auto body = [&] {
+    tid = gettid();
     Futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, nullptr, nullptr, 2);
-    ++woken;
   };
   const pthread_t thread = Start(&body);
-  SleepMs(50);
+  EXPECT(Eventually([&] { return tid != 0; }));
+  EXPECT(FallsAsleep(tid));
   EXPECT_EQ(Futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 1, nullptr, nullptr, 4), 0L);
   EXPECT_EQ(Futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 1, nullptr, nullptr, 6), 1L);
   pthread_join(thread, nullptr);
@@ -165,7 +167,7 @@ TEST(FutexWaitIsInterrupted) {
   sigaction(SIGUSR1, &action, nullptr);
   const pid_t parent = getpid();
   if (fork() == 0) {
-    SleepMs(50);
+    FallsAsleep(parent);
     kill(parent, SIGUSR1);
     _exit(0);
   }

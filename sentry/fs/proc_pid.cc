@@ -193,7 +193,7 @@ Result<RefPtr<Inode>> TaskDir::Lookup(std::string_view name) {
   const int tid = ParsePid(name);
   for (const RefPtr<Task>& task : target_.tasks()) {
     if (NumberOf(*task) != tid) continue;
-    const ProcTarget thread(RefPtr<ThreadGroup>(&target_.group()), task);
+    const ProcTarget thread = ProcTarget::OfThread(RefPtr<ThreadGroup>(&target_.group()), task);
     return RefPtr<Inode>(NewProcPidDir(simple_fs(), thread));
   }
   return Errno(ENOENT);
@@ -203,7 +203,7 @@ Result<std::vector<DirEntry>> TaskDir::Entries() {
   if (!target_.alive()) return Errno(ENOENT);
   std::vector<DirEntry> entries;
   for (const RefPtr<Task>& task : target_.tasks()) {
-    const ProcTarget thread(RefPtr<ThreadGroup>(&target_.group()), task);
+    const ProcTarget thread = ProcTarget::OfThread(RefPtr<ThreadGroup>(&target_.group()), task);
     entries.push_back({ProcIno(thread, 1), 0, DT_DIR, std::to_string(NumberOf(*task))});
   }
   return entries;

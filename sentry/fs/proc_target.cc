@@ -5,10 +5,14 @@
 #include "sentry/kernel/trace_access.h"
 
 namespace runsc {
-ProcTarget::ProcTarget(RefPtr<ThreadGroup> group) : group_(std::move(group)) {}
+ProcTarget::ProcTarget(RefPtr<ThreadGroup> group, RefPtr<Task> found_by)
+    : group_(std::move(group)), thread_(std::move(found_by)) {}
 
-ProcTarget::ProcTarget(RefPtr<ThreadGroup> group, RefPtr<Task> task)
-    : group_(std::move(group)), thread_(std::move(task)) {}
+ProcTarget ProcTarget::OfThread(RefPtr<ThreadGroup> group, RefPtr<Task> task) {
+  ProcTarget target(std::move(group), std::move(task));
+  target.whole_process_ = false;
+  return target;
+}
 
 Result<RefPtr<Task>> ProcTarget::task() const {
   Kernel& kernel = group_->kernel();
@@ -31,7 +35,7 @@ Result<RefPtr<MemoryManager>> ProcTarget::mm() const {
 }
 
 std::vector<RefPtr<Task>> ProcTarget::tasks() const {
-  if (thread_) return {thread_};
+  if (!whole_process_) return {thread_};
   std::vector<RefPtr<Task>> tasks;
   MutexLock l(group_->kernel().task_set_mu());
   for (Task* task : group_->tasks) tasks.emplace_back(task);
@@ -46,7 +50,11 @@ Result<void> ProcTarget::CheckMayInspect(Task& reader) const {
 Result<ProcTarget> FindProcess(Kernel& kernel, int pid) {
   MutexLock l(kernel.task_set_mu());
   Task* task = kernel.FindTaskLocked(pid);
-  if (task != nullptr) return ProcTarget(RefPtr<ThreadGroup>(&task->thread_group()));
+  if (task != nullptr) {
+    RefPtr<ThreadGroup> group(&task->thread_group());
+    const bool leads = group->leader == task;
+    return ProcTarget(std::move(group), leads ? nullptr : RefPtr<Task>(task));
+  }
   ThreadGroup* group = kernel.FindThreadGroupLocked(pid);
   if (group == nullptr) return Errno(ENOENT);
   return ProcTarget(RefPtr<ThreadGroup>(group));

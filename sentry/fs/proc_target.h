@@ -9,14 +9,14 @@ namespace runsc {
 
 class ProcTarget {
  public:
-  // A whole process.
-  explicit ProcTarget(RefPtr<ThreadGroup> group);
+  // A whole process, as the one of its threads presents it by which it was found; null: its leader.
+  explicit ProcTarget(RefPtr<ThreadGroup> group, RefPtr<Task> found_by = nullptr);
   // One thread.
-  ProcTarget(RefPtr<ThreadGroup> group, RefPtr<Task> task);
+  static ProcTarget OfThread(RefPtr<ThreadGroup> group, RefPtr<Task> task);
 
   Kernel& kernel() const { return group_->kernel(); }
   ThreadGroup& group() const { return *group_; }
-  bool whole_process() const { return !thread_; }
+  bool whole_process() const { return whole_process_; }
   // The thread, or the process' leader. ESRCH once it was waited for.
   Result<RefPtr<Task>> task() const;
   bool alive() const { return task().ok(); }
@@ -29,7 +29,8 @@ class ProcTarget {
 
  private:
   RefPtr<ThreadGroup> group_;
-  RefPtr<Task> thread_;  // null: the whole process
+  RefPtr<Task> thread_;  // null: the leader
+  bool whole_process_ = true;
 };
 
 // A process by pid, or by the tid of any of its threads. ENOENT.

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/guest/harness.h"
@@ -121,6 +122,31 @@ TEST(IoOfAChildIsAddedWhenItWasWaitedFor) {
   EXPECT_EQ(IoOf("/proc/self/io").wchar - before.wchar, 0);
   EXPECT_EQ(WaitStatus(child), 0);
   EXPECT_EQ(IoOf("/proc/self/io").wchar - before.wchar, 7);
+}
+
+// No directory of /proc is listed under the number of a thread, but one is there.
+TEST(AProcessIsFoundByAnyOfItsThreads) {
+  std::atomic<int> tid{0};
+  int fds[2];
+  ASSERT_OK(pipe(fds));
+  std::thread thread([&] {
+    prctl(PR_SET_NAME, "other");
+    tid = gettid();
+    char c;
+    EXPECT_EQ(read(fds[0], &c, 1), 1);
+  });
+  EXPECT(Eventually([&] { return tid != 0; }));
+  EXPECT(FallsAsleep(tid));
+  const std::string dir = "/proc/" + std::to_string(tid);
+  EXPECT_EQ(ReadOnce(dir + "/comm"), "other\n");
+  EXPECT_EQ(ReadOnce(dir + "/stat").find(std::to_string(tid) + " (other) S "), 0u);
+  const std::string status = ReadOnce(dir + "/status");
+  EXPECT(status.find("\nTgid:\t" + std::to_string(getpid()) + "\n") != status.npos);
+  EXPECT(status.find("\nPid:\t" + std::to_string(tid) + "\n") != status.npos);
+  EXPECT_OK(access((dir + "/task/" + std::to_string(getpid())).c_str(), F_OK));
+  EXPECT_EQ(write(fds[1], "x", 1), 1);
+  thread.join();
+  EXPECT(Eventually([&] { return access(dir.c_str(), F_OK) < 0; }));
 }
 
 TEST(IoIsForWhoMayTrace) {

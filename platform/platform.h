@@ -185,6 +185,8 @@ class Context {
 
   // Host CPU time used by the guest thread so far. Callable from any thread.
   virtual uint64_t CpuTimeNs() = 0;
+  // Inside Run: whether the guest sleeps in a call that the engine answers by itself (futex). Callable from any thread.
+  virtual bool Sleeps() = 0;
   virtual pid_t host_tid() const = 0;
 };
 

@@ -320,4 +320,6 @@ uint64_t PtraceContext::CpuTimeNs() {
   return tid == 0 ? last_cpu_ns_ : engine_.ThreadCpuNs(process_->pid(), tid);
 }
 
+bool PtraceContext::Sleeps() { return engine_.ThreadSleeps(process_->pid(), tid_.load()); }
+
 }  // namespace runsc::ptrace_engine

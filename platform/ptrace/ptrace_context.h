@@ -40,6 +40,7 @@ class PtraceContext final : public Context {
   std::byte* StagedOutput(GuestAddr, size_t) override { return nullptr; }
   void Exit() override;
   uint64_t CpuTimeNs() override;
+  bool Sleeps() override;
   pid_t host_tid() const override { return tid_.load(); }
 
  private:

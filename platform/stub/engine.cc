@@ -296,4 +296,11 @@ uint64_t Engine::ThreadCpuNs(pid_t pid, pid_t tid) const {
   return ns;
 }
 
+bool Engine::ThreadSleeps(pid_t pid, pid_t tid) const {
+  const auto text = ReadProc(pid, absl::StrCat("task/", tid, "/stat"));
+  if (!text.ok()) return false;
+  const size_t name_end = text->rfind(')');  // the guest chooses the name
+  return name_end != text->npos && text->substr(name_end).starts_with(") S ");
+}
+
 }  // namespace runsc::stub

@@ -50,6 +50,8 @@ class Engine {
   Result<std::string> ReadProc(pid_t pid, const std::string& file) const;
   // CPU time of a host thread of a stub since it was made; 0 if that cannot be known.
   uint64_t ThreadCpuNs(pid_t pid, pid_t tid) const;
+  // Whether a host thread of a stub waits for something; false if that cannot be known.
+  bool ThreadSleeps(pid_t pid, pid_t tid) const;
 
   // A pristine copy of `ancestor` for the pool of its family, as ready as it can be made; null if that fails.
   virtual std::shared_ptr<StubProcess> MakeReady(StubProcess& ancestor);

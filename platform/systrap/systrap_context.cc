@@ -475,4 +475,6 @@ uint64_t SystrapContext::CpuTimeNs() {
   return ns > base ? ns - base : 0;
 }
 
+bool SystrapContext::Sleeps() { return engine_.ThreadSleeps(process_->pid(), tid_.load()); }
+
 }  // namespace runsc::systrap

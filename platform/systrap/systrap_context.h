@@ -54,6 +54,7 @@ class SystrapContext final : public Context, private stub::StubThread {
   WriteQueue* write_queue() override { return &write_queue_; }
   void Exit() override;
   uint64_t CpuTimeNs() override;
+  bool Sleeps() override;
   pid_t host_tid() const override { return tid_.load(); }
 
  private:

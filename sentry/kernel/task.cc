@@ -97,7 +97,9 @@ char Task::StateLetter() const {
   if (run_->dead.load(std::memory_order_relaxed)) return 'Z';
   if (run_->trace_stopped.load(std::memory_order_relaxed)) return 't';
   if (run_->stopped.load(std::memory_order_relaxed)) return 'T';
-  return run_->wake.load(std::memory_order_relaxed) == RunState::kAsleep ? 'S' : 'R';
+  if (run_->wake.load(std::memory_order_relaxed) == RunState::kAsleep) return 'S';
+  MutexLock l(mu_);
+  return run_->in_guest.load() && context_ && context_->Sleeps() ? 'S' : 'R';
 }
 
 uint64_t Task::UserTimeNs() const {

@@ -155,6 +155,7 @@ class FakeContext : public Context {
     Edit([](FakeThread& t) { t.gone_ = true, t.changed_.notify_all(); });
   }
   uint64_t CpuTimeNs() override { return 0; }
+  bool Sleeps() override { return false; }
   pid_t host_tid() const override { return 0; }
   void Kill() {
     Edit([](FakeThread& t) { t.killed_ = true, t.changed_.notify_all(); });

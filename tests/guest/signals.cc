@@ -391,7 +391,7 @@ TEST(SleepReportsTheRemainder) {
   SignalSleepingParent(SIGUSR1);
   timespec request = {60, 0}, left = {};
   EXPECT_ERRNO(nanosleep(&request, &left), EINTR);
-  EXPECT(left.tv_sec > 0 && left.tv_sec < 60);
+  EXPECT(left.tv_sec > 0 && left.tv_sec <= 60);  // the slack of timers is part of it
 }
 
 TEST(PauseAndSigsuspend) {

@@ -20,9 +20,9 @@
 #define GUEST_MIN_ADDR 0x10000
 #define GUEST_MAX_ADDR 0x7dfc00000000
 
-// Offsets in a slot.
-#define SLOT_FP 0x1000
-#define SLOT_FP_SIZE 0x3000
+// Offsets in a slot. The FP state of most CPUs ends in the first page: a thread at rest has that and one of its stack.
+#define SLOT_FP 0x400
+#define SLOT_FP_SIZE 0x3c00
 #define SLOT_ALT_STACK 0x4000
 #define SLOT_STACK_TOP 0x10000
 #define SLOT_STAGING 0x10000
@@ -151,7 +151,7 @@ struct Identity {
   uint32_t uid, euid, gid, egid;
 };
 
-// First page of a slot: everything about one guest thread. Writable by the guest: the engine trusts
+// The start of a slot: everything about one guest thread. Writable by the guest: the engine trusts
 // nothing in it and reads each word once.
 struct ThreadPage {
   uint64_t self;

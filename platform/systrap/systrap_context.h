@@ -72,6 +72,7 @@ class SystrapContext final : public Context, private stub::StubThread {
   // A kick came before the guest was resumed.
   Event InterruptedBeforeResume();
   void WriteReply();
+  void HandOverFp();
   // Answers what concerns only the engine until an event for the kernel arrives. False: dead.
   bool WaitForEvent();
   void AnswerPatchQuery(uint64_t site);

@@ -18,7 +18,7 @@ std::vector<stub::HelperOp> ThreadOps(int slots_fd, uint64_t slot_offset, uint32
                    1});
     ops.push_back({SYS_madvise, {base, STUB_SLOT_SIZE, MADV_DONTFORK}, 1});
     // What every thread uses, without a fault for each page. A host that cannot is no worse off.
-    ops.push_back({SYS_madvise, {base, SLOT_FP + 0x1000, MADV_POPULATE_WRITE}, 0});
+    ops.push_back({SYS_madvise, {base, 0x1000, MADV_POPULATE_WRITE}, 0});
     ops.push_back({SYS_madvise, {base + SLOT_STACK_TOP - 0x1000, 0x1000, MADV_POPULATE_WRITE}, 0});
   }
   ops.push_back({HELPER_THREAD, {stub::kThreadFlags, base + SLOT_STACK_TOP, 0, 0, base}, 1});

@@ -1,12 +1,14 @@
 // Host file helpers.
 #include "runsc-cli/base/file_util.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 
 #include "platform/base/unique_fd.h"
 #include "platform/host/status_util.h"
@@ -73,6 +75,18 @@ absl::Status WriteFileAtomicAt(int dir_fd, const std::string& path, std::string_
   }
   if (!status.ok()) unlinkat(dir_fd, temporary.c_str(), 0);
   return status;
+}
+
+std::vector<DirectoryEntry> ListDirectory(int dir_fd, const std::string& path) {
+  UniqueFd fd(openat(dir_fd, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(fd.valid() ? fdopendir(fd.get()) : nullptr, closedir);
+  if (dir != nullptr) (void)fd.release();
+  std::vector<DirectoryEntry> entries;
+  while (const dirent* entry = dir ? readdir(dir.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type == DT_DIR});
+  }
+  return entries;
 }
 
 absl::Status MakeDirectories(const std::string& path, int mode) {

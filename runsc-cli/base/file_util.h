@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,14 @@ absl::StatusOr<std::string> ReadFd(int fd, size_t max_size);
 // Replaces the file in one step: a reader sees the old bytes or the new ones, never a mixture, also
 // when this process is killed half-way.
 absl::Status WriteFileAtomicAt(int dir_fd, const std::string& path, std::string_view bytes, int mode);
+
+struct DirectoryEntry {
+  std::string name;
+  bool is_directory = false;
+};
+
+// What is in a directory, without "." and ".."; nothing if it cannot be read.
+std::vector<DirectoryEntry> ListDirectory(int dir_fd, const std::string& path);
 
 // Makes the directory and its parents where they are missing.
 absl::Status MakeDirectories(const std::string& path, int mode);

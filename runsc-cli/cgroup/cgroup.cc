@@ -1,7 +1,6 @@
 // Cgroup directories.
 #include "runsc-cli/cgroup/cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +10,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <set>
 
 #include "platform/host/status_util.h"
@@ -107,16 +105,10 @@ absl::Status WriteSetting(const CgroupPaths& paths, const CgroupSetting& setting
   return NoController(setting);
 }
 
-struct DirCloser {
-  void operator()(DIR* dir) const { closedir(dir); }
-};
-
 std::vector<std::string> Children(const std::string& directory) {
   std::vector<std::string> children;
-  std::unique_ptr<DIR, DirCloser> dir(opendir(directory.c_str()));
-  while (dirent* entry = dir ? readdir(dir.get()) : nullptr) {
-    const std::string_view name = entry->d_name;
-    if (entry->d_type == DT_DIR && name != "." && name != "..") children.push_back(Cat(directory, "/", name));
+  for (const DirectoryEntry& entry : ListDirectory(AT_FDCWD, directory)) {
+    if (entry.is_directory) children.push_back(Cat(directory, "/", entry.name));
   }
   return children;
 }

@@ -7,9 +7,6 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include <dirent.h>
-#include <memory>
-
 #include "nlohmann/json.hpp"
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/file_util.h"
@@ -160,9 +157,8 @@ void ReadBlockV2(const Reader& read, CgroupStats& stats) {
 
 std::vector<std::string> HugepageSizes() {
   std::vector<std::string> sizes;
-  std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir("/sys/kernel/mm/hugepages"), closedir);
-  while (dirent* entry = dir ? readdir(dir.get()) : nullptr) {
-    std::string_view name = entry->d_name;
+  for (const DirectoryEntry& entry : ListDirectory(AT_FDCWD, "/sys/kernel/mm/hugepages")) {
+    std::string_view name = entry.name;
     if (!ConsumePrefix(name, "hugepages-") || !ConsumeSuffix(name, "kB")) continue;
     const uint64_t kb = ParseNumber<uint64_t>(name).value_or(0);
     sizes.push_back(kb >= 1 << 20 ? Cat(kb >> 20, "GB") : kb >= 1 << 10 ? Cat(kb >> 10, "MB") : Cat(kb, "KB"));

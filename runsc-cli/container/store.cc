@@ -1,7 +1,6 @@
 // State directories on disk.
 #include "runsc-cli/container/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/file_util.h"
@@ -34,23 +32,6 @@ absl::Status LockFd(int fd, const std::string& path) {
     result = flock(fd, LOCK_EX);
   } while (result != 0 && errno == EINTR);
   return result == 0 ? absl::OkStatus() : HostError(errno, "lock %s", path.c_str());
-}
-
-struct DirCloser {
-  void operator()(DIR* dir) const { closedir(dir); }
-};
-
-// Names in the directory, without "." and "..".
-std::vector<std::string> ListNames(int dir_fd) {
-  std::vector<std::string> names;
-  const int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return names;
-  std::unique_ptr<DIR, DirCloser> dir(fdopendir(fd));
-  while (dirent* entry = dir ? readdir(dir.get()) : nullptr) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  return names;
 }
 
 absl::StatusOr<UniqueFd> OpenStateRoot(const std::string& path) {
@@ -88,9 +69,9 @@ absl::StatusOr<std::string> StateDirectory::ReadConfig() const {
 }
 
 absl::Status StateDirectory::Remove() {
-  for (const std::string& name : ListNames(fd_.get())) {
-    if (unlinkat(fd_.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
-      return HostError(errno, "remove %s/%s", path_.c_str(), name.c_str());
+  for (const DirectoryEntry& entry : ListDirectory(fd_.get(), ".")) {
+    if (unlinkat(fd_.get(), entry.name.c_str(), 0) != 0 && errno != ENOENT) {
+      return HostError(errno, "remove %s/%s", path_.c_str(), entry.name.c_str());
     }
   }
   if (unlinkat(root_fd_, id_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
@@ -172,8 +153,8 @@ absl::StatusOr<ContainerState> StateStore::Read(std::string_view id) {
 
 std::vector<std::string> StateStore::Ids() const {
   std::vector<std::string> ids;
-  for (std::string& name : ListNames(fd_.get())) {
-    if (CheckContainerId(name).ok()) ids.push_back(std::move(name));
+  for (DirectoryEntry& entry : ListDirectory(fd_.get(), ".")) {
+    if (CheckContainerId(entry.name).ok()) ids.push_back(std::move(entry.name));
   }
   std::sort(ids.begin(), ids.end());
   return ids;

@@ -1,11 +1,9 @@
 #include "runsc-cli/sandbox/host_pids.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <memory>
 #include <optional>
 
 #include "runsc-cli/base/file_util.h"
@@ -13,10 +11,6 @@
 
 namespace runsc {
 namespace {
-
-struct DirCloser {
-  void operator()(DIR* dir) const { closedir(dir); }
-};
 
 // The process' number in the innermost namespace it is in.
 std::optional<pid_t> InnermostPid(pid_t pid) {
@@ -40,9 +34,8 @@ std::vector<pid_t> ToHostPids(const HostProcess& sandbox, const std::vector<pid_
   std::vector<pid_t> found;
   struct stat ns;
   if (stat(Cat("/proc/", sandbox.pid, "/ns/pid").c_str(), &ns) != 0) return found;
-  std::unique_ptr<DIR, DirCloser> proc(opendir("/proc"));
-  while (dirent* entry = proc ? readdir(proc.get()) : nullptr) {
-    const std::optional<pid_t> pid = ParseNumber<pid_t>(entry->d_name);
+  for (const DirectoryEntry& entry : ListDirectory(AT_FDCWD, "/proc")) {
+    const std::optional<pid_t> pid = ParseNumber<pid_t>(entry.name);
     if (!pid || !SameNamespace(*pid, ns)) continue;
     const std::optional<pid_t> number = InnermostPid(*pid);
     if (number && std::find(inner.begin(), inner.end(), *number) != inner.end()) found.push_back(*pid);

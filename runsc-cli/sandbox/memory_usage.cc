@@ -1,13 +1,11 @@
 #include "runsc-cli/sandbox/memory_usage.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
-#include <memory>
 #include <set>
 
 #include "runsc-cli/base/file_util.h"
@@ -25,10 +23,6 @@ std::string Rollup(pid_t pid) {
   return ReadFileAt(AT_FDCWD, Cat("/proc/", pid, "/smaps_rollup"), kMaxRollup).value_or("");
 }
 
-struct DirCloser {
-  void operator()(DIR* dir) const { closedir(dir); }
-};
-
 // "/memfd:NAME (deleted)" -> whether NAME is a file of the guest's.
 bool IsGuestFile(std::string_view link) {
   if (!ConsumePrefix(link, "/memfd:")) return false;
@@ -38,11 +32,10 @@ bool IsGuestFile(std::string_view link) {
 
 uint64_t MemoryFiles(pid_t sentry) {
   const std::string directory = Cat("/proc/", sentry, "/fd");
-  std::unique_ptr<DIR, DirCloser> fds(opendir(directory.c_str()));
   std::set<ino_t> seen;
   uint64_t bytes = 0;
-  while (dirent* entry = fds ? readdir(fds.get()) : nullptr) {
-    const std::string path = Cat(directory, "/", entry->d_name);
+  for (const DirectoryEntry& entry : ListDirectory(AT_FDCWD, directory)) {
+    const std::string path = Cat(directory, "/", entry.name);
     char link[64];
     const ssize_t size = readlink(path.c_str(), link, sizeof(link));
     struct stat st;

@@ -1,9 +1,7 @@
 // runsc debug: a look into a running sandbox.
-#include <dirent.h>
 #include <fcntl.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "platform/host/status_util.h"
 #include "runsc-cli/base/file_util.h"
@@ -46,18 +44,12 @@ std::string ContainerTasks(const TasksReply& reply) {
   return out;
 }
 
-struct DirCloser {
-  void operator()(DIR* dir) const { closedir(dir); }
-};
-
 // As the host's kernel sees them: where it is that they wait. Frames of the sentry's functions are not shown: a thread
 // would have to unwind its own stack, in a handler of a signal that ends host calls early in code that has no signals.
 std::string SandboxThreads(const ContainerState& state) {
   std::string out = Cat("sandbox, host pid ", state.sandbox.pid, ":\n");
-  std::unique_ptr<DIR, DirCloser> tasks(opendir(Cat("/proc/", state.sandbox.pid, "/task").c_str()));
-  while (dirent* entry = tasks ? readdir(tasks.get()) : nullptr) {
-    const std::string tid = entry->d_name;
-    if (!ParseNumber<pid_t>(tid)) continue;
+  for (const DirectoryEntry& task : ListDirectory(AT_FDCWD, Cat("/proc/", state.sandbox.pid, "/task"))) {
+    const std::string& tid = task.name;
     out += Cat("  tid ", tid, " (", ProcLine(state.sandbox.pid, tid, "comm"),
                "): ", ProcLine(state.sandbox.pid, tid, "wchan"), ", call ", ProcLine(state.sandbox.pid, tid, "syscall"),
                "\n");

@@ -5,10 +5,7 @@
 #include <sys/uio.h>
 
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 
 #include "platform/base/fd_room.h"
 
@@ -34,17 +31,6 @@ bool RefusedAsReadOnly(const GoferOperation& row, const GoferRequest& request) {
     if (node && node->attach().read_only) return true;
   }
   return false;
-}
-
-// A user may have only so many descriptors in messages that nobody has received yet, all his programs together: that
-// passes.
-bool TooManyUnderWay(ssize_t sent) {
-  if (sent >= 0 || errno != ETOOMANYREFS) return false;
-  std::mutex mu;
-  std::unique_lock<std::mutex> lock(mu);
-  std::condition_variable never;
-  never.wait_for(lock, std::chrono::milliseconds(2));  // a sleep that the filter knows
-  return true;
 }
 
 }  // namespace
@@ -138,7 +124,7 @@ bool GoferConnection::SendReply() {
   ssize_t n;
   do {
     n = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-  } while ((n < 0 && errno == EINTR) || TooManyUnderWay(n));
+  } while (ShouldSendAgain(n));
   return n == static_cast<ssize_t>(reply_size_);
 }
 

@@ -34,6 +34,10 @@ struct FdRoom {
   }
 };
 
+// Whether sendmsg(2), which returned `sent`, is to be called again: it was interrupted, or its user has too many
+// descriptors in messages that nobody has received yet, all his programs together. That passes: this waits a moment.
+bool ShouldSendAgain(ssize_t sent);
+
 // All that came beside a received message, so that none stays open unowned.
 std::vector<UniqueFd> TakeFds(msghdr& message);
 

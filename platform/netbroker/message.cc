@@ -24,7 +24,7 @@ bool SendPacket(int channel, std::span<const std::byte> header, std::span<const 
   ssize_t n;
   do {
     n = sendmsg(channel, &message, MSG_NOSIGNAL);
-  } while (n < 0 && errno == EINTR);
+  } while (ShouldSendAgain(n));
   return n == static_cast<ssize_t>(header.size() + body.size());
 }
 

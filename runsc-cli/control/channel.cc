@@ -71,7 +71,7 @@ absl::Status SendPacket(int socket, ControlHeader header, std::string_view body,
   ssize_t sent;
   do {
     sent = sendmsg(socket, &packet, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
+  } while (ShouldSendAgain(sent));
   return sent < 0 ? SocketError(errno, "send control message") : absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from harness import Outcome, expect, expect_failure, expect_success, make_rootfs, wait_until
@@ -135,7 +136,7 @@ def crowd():
 
 
 def test_too_many_descriptors_under_way(w):
-    """The host limits them for all programs of a user together: the gofer waits until its own may pass."""
+    """The host limits them for all programs of a user together: gofer and broker wait until their own may pass."""
     with User(w) as user:
         expect_success(user.run("create", "--bundle", user.bundle("/bin/sh", "-c", "cat /etc/passwd >/tmp/copy; sleep 600"), "c1"))
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -144,4 +145,16 @@ def test_too_many_descriptors_under_way(w):
                 time.sleep(0.5)  # for it to ask for the program
         expect_success(start.result())
         wait_until(lambda: "root:" in user.run("exec", "c1", "cat", "/tmp/copy").stdout, "a read file")
+        expect_success(user.run("delete", "--force", "c1"))
+    with User(w) as user, socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
+        script = f"trap 'nc 127.0.0.1 {server.getsockname()[1]} </dev/null; echo $? >/told' USR1; touch /up; while :; do sleep 0.02; done"
+        bundle = user.bundle("/bin/sh", "-c", script, namespaces=[{"type": t} for t in ("pid", "ipc", "uts", "mount")])
+        expect_success(user.run("--network=host", "create", "--bundle", bundle, "c1"))
+        expect_success(user.run("start", "c1"))
+        wait_until(lambda: user.run("exec", "c1", "ls", "/up").code == 0, "the trap")
+        with crowd():
+            expect_success(user.run("kill", "c1", "USR1"))
+            time.sleep(0.5)  # for it to ask for a socket
+        wait_until(lambda: user.run("exec", "c1", "cat", "/told").stdout == "0\n", "the connection")
         expect_success(user.run("delete", "--force", "c1"))

@@ -1,5 +1,6 @@
 // What the broker keeps: its network namespace, two capabilities, a score of system calls.
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -55,9 +56,11 @@ void AddSockets(Calls& calls) {
 }
 
 void AddProcess(Calls& calls) {
+  constexpr int kSleep = FUTEX_WAIT_BITSET_PRIVATE;  // see ShouldSendAgain
   calls.insert(calls.end(), {
                                 {SYS_recvmsg, "requests"},
                                 {SYS_sendmsg, "replies with descriptors"},
+                                {SYS_futex, "waits for a reply to be possible", {ArgIs(1, kSleep)}},
                                 {SYS_close, "sockets handed over"},
                                 {SYS_brk, "heap of the C library"},
                                 {SYS_mmap, "heap of the C library; never executable", {ArgLacksBits(2, PROT_EXEC)}},

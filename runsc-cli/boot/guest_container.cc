@@ -106,6 +106,8 @@ absl::Status GuestContainer::Create() {
   const Spec& spec = parts_.spec;
   init_ = std::make_shared<GuestProcess>(sandbox_.links, *spec.process, sandbox_.keep_net_raw);
   RETURN_IF_ERROR(init_->Make(*sandbox_.kernel, place_));
+  const auto asked = spec.annotations.find(kDefaultSignals);
+  init_->group()->takes_defaults = asked != spec.annotations.end() && asked->second == "true";
   Task& task = init_->task();
   SetAddressSpaceFamily(*sandbox_.kernel, parts_.number, std::move(parts_.family));
   Limit(spec.linux_.resources.pids_limit.value_or(-1));

@@ -129,6 +129,10 @@ struct Spec {
   SpecLinux linux_;                  // "linux" is a macro in GNU mode
 };
 
+// The annotation that makes a container's init take signals as other processes do: with "true", what it has no handler
+// for ends it. The first process of a pid namespace is spared that.
+inline constexpr char kDefaultSignals[] = "dev.runsc.default-signals";
+
 // Bounds on the text, so that no file can make us run out of memory or stack.
 inline constexpr size_t kMaxSpecBytes = 16 << 20;
 inline constexpr int kMaxSpecDepth = 128;

@@ -91,6 +91,7 @@ std::string SpecToJson(const Spec& spec) {
   }
   out["hostname"] = spec.hostname;
   out["mounts"] = MountsToJson(spec.mounts);
+  if (!spec.annotations.empty()) out["annotations"] = spec.annotations;
   out["linux"]["namespaces"] = NamespacesToJson(spec.linux_.namespaces);
   if (!spec.linux_.masked_paths.empty()) out["linux"]["maskedPaths"] = spec.linux_.masked_paths;
   if (!spec.linux_.readonly_paths.empty()) out["linux"]["readonlyPaths"] = spec.linux_.readonly_paths;

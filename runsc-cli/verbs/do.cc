@@ -92,6 +92,7 @@ absl::StatusOr<Spec> MakeSpec(const Invocation& invocation) {
   ASSIGN_OR_RETURN(spec.process->cwd, AbsolutePath(own_cwd ? invocation.flags.GetString("cwd") : "/"));
   spec.root = SpecRoot{root, false};
   spec.hostname = "runsc";
+  spec.annotations[kDefaultSignals] = "true";  // ^C ends a command
   // A network of its own, unless it is to be the caller's.
   if (invocation.globals.GetString("network") != "host") spec.linux_.namespaces.push_back({"network", ""});
   spec.mounts = DefaultMounts();

@@ -77,6 +77,8 @@ bool IsNamespaceInitLocked(const ThreadGroup& group) {
   return &group == group.kernel().init() || (group.pid_ns && group.pid_ns->init == &group);
 }
 
+bool IsShieldedInitLocked(const ThreadGroup& group) { return !group.takes_defaults && IsNamespaceInitLocked(group); }
+
 bool SeesProcess(const PidNamespace* viewer, const ThreadGroup& group) {
   if (viewer == nullptr) return true;
   for (const PidNamespace* ns = group.pid_ns.get(); ns != nullptr; ns = ns->parent().get()) {

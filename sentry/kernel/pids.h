@@ -31,6 +31,8 @@ void RemoveFromPidNamespacesLocked(PidNamespace* ns, int tid) ABSL_EXCLUSIVE_LOC
 
 // Is it the init process of its pid namespace (or of the sandbox)?
 bool IsNamespaceInitLocked(const ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
+// And gets no signal that it has no handler for?
+bool IsShieldedInitLocked(const ThreadGroup& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability);
 // Does `viewer` see `group`: is it in his pid namespace or below?
 bool SeesProcess(const PidNamespace* viewer, const ThreadGroup& group);
 

@@ -70,7 +70,7 @@ std::optional<Task::Delivery> Task::DecideDelivery(const siginfo_t& info) {
   if (action.handler == 0) {
     const DefaultAction what = DefaultActionOf(signo);
     if (what == DefaultAction::kIgnore || what == DefaultAction::kContinue) return std::nullopt;
-    if (IsNamespaceInitLocked(group) && !forced) return std::nullopt;
+    if (IsShieldedInitLocked(group) && !forced) return std::nullopt;
     if (what == DefaultAction::kStop && signo != SIGSTOP && IsOrphanedLocked(kernel_, group.pgid)) return std::nullopt;
   }
   Delivery delivery{info, action};

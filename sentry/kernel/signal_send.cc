@@ -17,9 +17,9 @@ uint64_t HandlerOf(ThreadGroup& group, int signo) { return group.actions->value.
 // Signals the receiver would throw away are not even queued, unless somebody may wait for them.
 bool IsIgnored(ThreadGroup& group, const Task* target, int signo) ABSL_EXCLUSIVE_LOCKS_REQUIRED(task_set_capability) {
   const uint64_t handler = HandlerOf(group, signo);
-  const bool is_init = IsNamespaceInitLocked(group);  // gets only what it asked for
+  const bool shielded = IsShieldedInitLocked(group);
   const bool ignored =
-      handler == kIgnoreHandler || (handler == 0 && (is_init || DefaultActionOf(signo) == DefaultAction::kIgnore));
+      handler == kIgnoreHandler || (handler == 0 && (shielded || DefaultActionOf(signo) == DefaultAction::kIgnore));
   if (!ignored) return false;
   const Task* task = target != nullptr ? target : group.leader;
   if (task != nullptr && TracerOfLocked(*task) != nullptr && signo != SIGKILL) return false;

@@ -65,6 +65,7 @@ class ThreadGroup : public RefCounted {
   std::shared_ptr<Timers> timers;
   RefPtr<class PidNamespace> pid_ns;             // null: the sandbox's first one; set before it is published
   int container = 0;                             // which of the sandbox's containers it belongs to; set before too
+  bool takes_defaults = false;                   // an init that signals end as they end others; set before too
   bool frozen = false;                           // runs no guest code (container_control.h)
   std::function<void(int wait_status)> on_exit;  // nobody's child: who is told of its end (outside_process.h)
 

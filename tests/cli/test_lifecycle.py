@@ -359,6 +359,21 @@ def test_do(w):
     expect(os.listdir(w.root) == [], os.listdir(w.root))
 
 
+def test_do_is_ended_by_signals(w):
+    for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        run = w.popen("do", "--", "sh", "-c", "echo up; exec sleep 600")
+        expect(run.stdout.readline() == b"up\n", "the guest starts")
+        run.send_signal(signo)
+        expect(run.wait(60) == 128 + signo, f"{signo}: {run.returncode}")
+    spec = w.spec("/bin/sh", "-c", "trap '' INT; echo up; exec sleep 600")
+    spec["annotations"] = {"dev.runsc.default-signals": "true"}
+    run = w.popen("run", "--bundle", w.bundle(spec), w.id())
+    expect(run.stdout.readline() == b"up\n", "the guest starts")
+    run.send_signal(signal.SIGINT)  # ignored on purpose
+    run.send_signal(signal.SIGTERM)
+    expect(run.wait(60) == 143, run.returncode)
+
+
 def test_do_environment(w):
     env = {**os.environ, "KEPT": "from outside", "SECRET": "s"}
     outcome = w.run("do", "--env", "A=b=c", "-e", "KEPT", "-e", "ABSENT", "-e", "HOME=/h", "--", "env", env=env)

@@ -186,3 +186,10 @@ def test_rules_about_console_sockets(w):
     expect_failure(w.run("create", "--bundle", terminal, "--console-socket", "/nosuch", w.id()), "/nosuch")
     expect_failure(w.run("run", "--bundle", terminal, w.id()), "terminal")
     expect(os.listdir(w.root) == [], os.listdir(w.root))
+
+
+def test_do_is_ended_by_the_keyboard(w):
+    run, screen, restored = in_terminal(w, "do", "--root", w.rootfs, "--", "sh", "-c", "echo up; exec sleep 600")
+    screen.expect("up")
+    screen.type("\x03")
+    expect(run.wait(60) == 130 and restored(), run.returncode)

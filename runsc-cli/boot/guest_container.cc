@@ -61,6 +61,16 @@ std::string DoingOf(const TaskActivity& task) {
 constexpr size_t kMaxProcesses = 65536;
 constexpr size_t kMaxArgumentsOfOne = 4096, kMaxArgumentsOfAll = 2 << 20;
 
+// An init that has no program yet, as runc lists its own.
+ProcessInfo DescribeWaiting(const GuestProcess& init) {
+  ProcessInfo info;
+  info.pid = init.pid();
+  info.uid = init.spec().user.uid;
+  info.start_ns = init.group()->start_time_ns;
+  info.name = info.arguments = "runsc init";
+  return info;
+}
+
 }  // namespace
 
 GuestContainer::GuestContainer(SandboxParts& sandbox, ContainerParts parts)
@@ -235,6 +245,7 @@ std::optional<ProcessInfo> GuestContainer::DescribeProcess(const ThreadGroup& gr
 
 ProcessesReply GuestContainer::Processes() {
   ProcessesReply reply;
+  if (init_->phase() == ContainerPhase::kCreated) reply.processes.push_back(DescribeWaiting(*init_));
   size_t room = kMaxArgumentsOfAll;
   for (const RefPtr<ThreadGroup>& group : ProcessesOf(*sandbox_.kernel, parts_.number)) {
     if (reply.processes.size() == kMaxProcesses) break;

@@ -164,9 +164,12 @@ void AddBlockV2(SettingList& list, const BlockResources& block) {
 
 }  // namespace
 
-int64_t HostTaskLimit(int64_t limit) {
-  constexpr int64_t kPerTask = 3, kOwn = 64;
-  return std::min<int64_t>(limit, INT32_MAX) * kPerTask + kOwn;
+constexpr int64_t kHostTasksPerTask = 3, kOwnHostTasks = 64;
+
+int64_t HostTaskLimit(int64_t limit) { return std::min<int64_t>(limit, INT32_MAX) * kHostTasksPerTask + kOwnHostTasks; }
+
+int64_t GuestTaskLimit(int64_t host_limit) {
+  return std::max<int64_t>(host_limit - kOwnHostTasks, 0) / kHostTasksPerTask;
 }
 
 uint64_t CpuWeight(uint64_t shares) {

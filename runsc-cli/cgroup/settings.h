@@ -26,6 +26,7 @@ absl::StatusOr<CgroupSettings> SettingsV2(const SpecResources& resources);
 // of a stub and one of the sentry, each guest process has a helper besides, and there are the sentry's own, the
 // gofer's, and a monitor for each exec. This bound stops a runaway all the same.
 int64_t HostTaskLimit(int64_t limit);
+int64_t GuestTaskLimit(int64_t host_limit);  // and back
 
 // v1's cpu.shares (2 to 262144) as v2's cpu.weight (1 to 10000), and blkio.weight (10 to 1000) as io.weight: runc's
 // linear maps, which monitoring tools invert.

@@ -34,7 +34,7 @@ struct MemoryStats {
 };
 
 struct PidsStats {
-  uint64_t current = 0, limit = 0;  // host tasks; limit 0: none
+  uint64_t current = 0, limit = 0;  // of the host's tasks, or the container's own; limit 0: none
 };
 
 struct BlockEntry {

@@ -91,11 +91,13 @@ std::string AsTable(const ProcessesReply& reply) {
   return out;
 }
 
-// runc's: what the host calls them, for programs that look in the host's /proc.
-std::string AsJson(const ContainerState& state, const ProcessesReply& reply) {
+// runc's: what the host calls them, for programs that look in the host's /proc. An init that has not been started is
+// nobody there but its monitor.
+std::string AsJson(const ContainerState& state, ContainerStatus status, const ProcessesReply& reply) {
   std::vector<pid_t> stubs;
   for (const ProcessInfo& p : reply.processes) stubs.push_back(p.stub);
   std::vector<std::string> pids;
+  if (status == ContainerStatus::kCreated) pids.push_back(Cat(state.monitor.pid));
   for (const pid_t pid : ToHostPids(state.sandbox, stubs)) pids.push_back(Cat(pid));
   return Cat("[", Join(pids, ","), "]\n");
 }
@@ -103,10 +105,12 @@ std::string AsJson(const ContainerState& state, const ProcessesReply& reply) {
 absl::StatusOr<int> Run(const Invocation& invocation) {
   ASSIGN_OR_RETURN(StateStore store, StateStore::Open(StateRoot(invocation.globals)));
   ASSIGN_OR_RETURN(const ContainerState state, store.Read(invocation.args[0]));
-  RETURN_IF_ERROR(CheckTransition(Operation::kSignal, state.id, QueryStatus(store, state)));
+  const ContainerStatus status = QueryStatus(store, state);
+  RETURN_IF_ERROR(CheckTransition(Operation::kSignal, state.id, status));
   ASSIGN_OR_RETURN(const ProcessesReply reply, AskSandbox<ProcessesReply>(store, state, ControlType::kProcesses,
                                                                           ToWire(ContainerRequest{state.id})));
-  RETURN_IF_ERROR(Print(invocation.flags.GetString("format") == "json" ? AsJson(state, reply) : AsTable(reply)));
+  RETURN_IF_ERROR(
+      Print(invocation.flags.GetString("format") == "json" ? AsJson(state, status, reply) : AsTable(reply)));
   return 0;
 }
 

@@ -272,6 +272,13 @@ def test_ps(w):
     expect((sleep[0], sleep[2], sleep[7]) == ("0", "1", "sleep 60"), lines)
 
 
+def test_ps_before_start(w):
+    create(w, "/bin/sleep", "600")
+    [init] = w.run("ps", "c1").stdout.splitlines()[1:]
+    expect(init.split()[:3] == ["0", "1", "0"] and init.endswith(" runsc init"), init)
+    expect(json.loads(w.run("ps", "--format", "json", "c1").stdout) == [w.state("c1")["pid"]], "its monitor")
+
+
 def test_ps_shows_who_has_ended_and_who_has_a_terminal(w):
     start(w, "/bin/sh", "-c", "sleep 0 & exec sleep 600")
     wait_until(lambda: "[sleep] <defunct>" in w.run("ps", "c1").stdout, "a process that nobody waits for")

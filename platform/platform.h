@@ -190,6 +190,13 @@ class Context {
   virtual pid_t host_tid() const = 0;
 };
 
+// What who looks at the host's processes sees of one that runs a program.
+struct HostLook {
+  std::string_view name;
+  GuestAddr arguments = 0;  // where in its memory; a NUL after each
+  uint64_t arguments_size = 0;
+};
+
 // One guest address space. Thread-safe. Shared by all threads of a process, and by a vfork child.
 class AddressSpace {
  public:
@@ -204,8 +211,8 @@ class AddressSpace {
   // Executes a batch; stops at the first failure and returns its errno. Results (addresses) of each
   // step executed are appended to *results when it is not null.
   virtual Result<void> Apply(std::span<const MapOp> ops, std::vector<uint64_t>* results) = 0;
-  // exec: drops every guest mapping, then applies the batch. `name`: what who looks at the host's processes sees.
-  virtual Result<void> Replace(std::span<const MapOp> ops, std::string_view name) = 0;
+  // exec: drops every guest mapping, then applies the batch.
+  virtual Result<void> Replace(std::span<const MapOp> ops, const HostLook& look) = 0;
 
   // brk(2) by the engine: true if it answers by itself from now on, moving the break from `start` on and up to
   // `limit`. Called again when the limit changes; a fork inherits it, Replace ends it. The kernel passes a

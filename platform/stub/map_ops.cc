@@ -78,4 +78,21 @@ std::vector<stub::HelperOp> ClearOps() {
 
 stub::HelperOp NameOp() { return Op(SYS_prctl, {PR_SET_NAME, STUB_INFO + offsetof(stub::InfoPage, name)}); }
 
+stub::HelperOp MemoryMapOp() {
+  HelperOp op = Op(
+      SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, STUB_INFO + offsetof(stub::InfoPage, memory_map), sizeof(prctl_mm_map), 0});
+  op.stop_on_error = 0;  // the host may be without CONFIG_CHECKPOINT_RESTORE
+  return op;
+}
+
+// The host wants all of it; nothing but the arguments is looked at.
+prctl_mm_map MemoryMapOf(const HostLook& look) {
+  const uint64_t start = look.arguments, end = start + look.arguments_size;
+  prctl_mm_map map{};
+  map.start_code = map.start_data = map.start_brk = map.brk = map.start_stack = map.arg_start = start;
+  map.end_code = map.end_data = map.arg_end = map.env_start = map.env_end = end;
+  map.exe_fd = static_cast<uint32_t>(-1);
+  return map;
+}
+
 }  // namespace runsc::stub

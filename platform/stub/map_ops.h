@@ -17,5 +17,8 @@ Result<stub::HelperOp> ToHelperOp(const MapOp& op);
 std::vector<stub::HelperOp> ClearOps();
 // Gives the stub the name in its InfoPage.
 stub::HelperOp NameOp();
+// Tells the host where the guest's arguments are, as its InfoPage says; does nothing on hosts that cannot be told.
+stub::HelperOp MemoryMapOp();
+prctl_mm_map MemoryMapOf(const HostLook& look);
 
 }  // namespace runsc::stub

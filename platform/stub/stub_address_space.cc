@@ -87,7 +87,7 @@ Result<void> StubAddressSpace::Apply(std::span<const MapOp> ops, std::vector<uin
   return ApplyAll(ops, translated, results);
 }
 
-Result<void> StubAddressSpace::Replace(std::span<const MapOp> ops, std::string_view name) {
+Result<void> StubAddressSpace::Replace(std::span<const MapOp> ops, const HostLook& look) {
   std::vector<HelperOp> translated = ClearOps();
   GuestAddr reserved_from = GUEST_MAX_ADDR;
   process_->file_ranges().Clear();
@@ -100,8 +100,12 @@ Result<void> StubAddressSpace::Replace(std::span<const MapOp> ops, std::string_v
   info.reserved_from = reserved_from;
   info.break_start = 0;
   std::memset(info.name, 0, sizeof(info.name));
-  name.copy(info.name, sizeof(info.name) - 1);
+  look.name.copy(info.name, sizeof(info.name) - 1);
   translated.push_back(NameOp());
+  if (look.arguments_size > 0) {
+    info.memory_map = MemoryMapOf(look);
+    translated.push_back(MemoryMapOp());
+  }
   return RunAll(translated, nullptr);
 }
 

@@ -16,7 +16,7 @@ class StubAddressSpace : public AddressSpace {
   ~StubAddressSpace() override { process_->Kill(); }
 
   Result<void> Apply(std::span<const MapOp> ops, std::vector<uint64_t>* results) override;
-  Result<void> Replace(std::span<const MapOp> ops, std::string_view name) override;
+  Result<void> Replace(std::span<const MapOp> ops, const HostLook& look) override;
   size_t CopyIn(GuestAddr addr, void* dst, size_t size) override;
   size_t CopyOut(GuestAddr addr, const void* src, size_t size) override;
   Result<int64_t> FutexWake(GuestAddr addr, uint32_t count, bool shared) override;

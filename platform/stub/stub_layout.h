@@ -75,6 +75,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include <linux/prctl.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -256,7 +257,8 @@ struct InfoPage {
   // Where files may be mapped: the sentry must hear of what unmaps them. Kept by FileRanges.
   uint32_t file_range_count;
   GuestRange file_ranges[kMaxFileRanges];
-  char name[16];  // of the program, for the host's list of processes
+  char name[16];            // of the program, for the host's list of processes
+  prctl_mm_map memory_map;  // where its arguments are, for the same
 };
 static_assert(sizeof(InfoPage) <= 0x1000);
 

@@ -234,26 +234,60 @@ TEST_P(EngineTest, StubsDieWithTheEngine) {
 // for (;;) getpid();
 constexpr uint8_t kGetpidLoop[] = {0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0x48, 0x83, 0xf8, 0x00, 0xeb, 0xf3};
 
+constexpr GuestAddr kLoopCode = 0x10000000;
+
+Result<std::unique_ptr<Context>> NewLoop(AddressSpace& space) {
+  const MapOp map{MapOp::kMap, kLoopCode, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED};
+  const MapOp protect{MapOp::kProtect, kLoopCode, 4096, PROT_READ | PROT_EXEC};
+  TRY(space.Replace({&map, 1}, {"loop"}));
+  space.CopyOut(kLoopCode, kGetpidLoop, sizeof kGetpidLoop);
+  TRY(space.Apply({&protect, 1}, nullptr));
+  ThreadStart start;
+  start.regs = {};
+  start.regs.rip = kLoopCode;
+  start.regs.eflags = 0x202;
+  return space.NewContext(start);
+}
+
+std::string ReadHostFile(pid_t pid, const std::string& name) {
+  std::string text;
+  std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/" + name), text);
+  return text;
+}
+
+TEST_P(EngineTest, ShowsTheHostItsProgram) {
+  auto space = platform_->NewAddressSpace();
+  ASSERT_TRUE(space.ok());
+  constexpr char kArguments[] = "loop\0twice";
+  const MapOp map{MapOp::kMap, kLoopCode, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED};
+  ASSERT_TRUE((*space)->Replace({&map, 1}, {"loop", kLoopCode, sizeof kArguments}).ok());
+  ASSERT_EQ((*space)->CopyOut(kLoopCode, kArguments, sizeof kArguments), sizeof kArguments);
+  EXPECT_EQ(ReadHostFile((*space)->host_pid(), "comm"), "loop");
+  EXPECT_EQ(ReadHostFile((*space)->host_pid(), "cmdline"), std::string(kArguments, sizeof kArguments));
+}
+
+// The host tells of a process' end only when its traced threads have been reaped, and their tracers are elsewhere.
+TEST(PtraceEngine, SeesTheEndOfAStubWhoseThreadIsBeingServed) {
+  static std::atomic<pid_t> ended{0};
+  const UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  auto platform = NewPtracePlatform({.proc_fd = proc.get(), .on_stub_death = [](pid_t pid) { ended = pid; }});
+  ASSERT_TRUE(platform.ok()) << platform.status();
+  auto space = (*platform)->NewAddressSpace();
+  ASSERT_TRUE(space.ok());
+  auto context = NewLoop(**space);
+  ASSERT_TRUE(context.ok());
+  ASSERT_EQ((*context)->Run().kind, Event::kSyscall);
+  kill((*space)->host_pid(), SIGKILL);
+  for (int i = 0; i < 6000 && ended == 0; ++i) usleep(10000);
+  EXPECT_EQ(ended, (*space)->host_pid());
+}
+
 // What the stub answers by itself it forwards while asked to, and not longer.
 TEST_P(EngineTest, ForwardsEverythingOnRequest) {
   if (GetParam() == EngineKind::kPtrace) GTEST_SKIP() << "every call is forwarded always";
-  constexpr GuestAddr kCode = 0x10000000;
   auto space = platform_->NewAddressSpace();
   ASSERT_TRUE(space.ok());
-  const MapOp map{MapOp::kMap, kCode, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED};
-  const MapOp protect{MapOp::kProtect, kCode, 4096, PROT_READ | PROT_EXEC};
-  ASSERT_TRUE((*space)->Replace({&map, 1}, "loop").ok());
-  const std::string comm = "/proc/" + std::to_string((*space)->host_pid()) + "/comm";
-  std::string name;
-  std::getline(std::ifstream(comm), name);
-  EXPECT_EQ(name, "loop") << "the host's list of processes";
-  ASSERT_EQ((*space)->CopyOut(kCode, kGetpidLoop, sizeof kGetpidLoop), sizeof kGetpidLoop);
-  ASSERT_TRUE((*space)->Apply({&protect, 1}, nullptr).ok());
-  ThreadStart start;
-  start.regs = {};
-  start.regs.rip = kCode;
-  start.regs.eflags = 0x202;
-  auto context = (*space)->NewContext(start);
+  auto context = NewLoop(**space);
   ASSERT_TRUE(context.ok());
   (*context)->SetForwarded(CallSet().set(SYS_getpid));
   for (int i = 0; i < 10; i++) {

@@ -99,7 +99,7 @@ Result<ThreadStart> MiniKernel::Load(Process& process, const std::string& path, 
     end = std::max(end, mem_end);
   }
   ops.push_back({MapOp::kMap, kStackTop - kStackSize, kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED});
-  TRY(process.memory->Replace(ops, "guest"));
+  TRY(process.memory->Replace(ops, {"guest"}));
   for (auto [addr, size] : zero) {
     const std::string zeros(size, 0);
     process.memory->CopyOut(addr, zeros.data(), size);

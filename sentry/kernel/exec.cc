@@ -318,11 +318,13 @@ RefPtr<Task> Task::TakeLeaderTidLocked() {
 // In place when nobody shares the address space; else (vfork child, CLONE_VM) into a clean one.
 Result<void> Task::SwitchImage(ExecRequest& request) {
   const Registers regs = InitialRegisters(request.entry, request.stack.sp);
+  const StackImage& stack = request.stack;
+  const HostLook look{request.comm, stack.arg_start, stack.arg_end - stack.arg_start};
   // Whoever looks at the old memory right now must not find more rights in it.
   if (mm_ && !request.creds.privileged && mm_->ClaimForExec()) {
     mm_->ForgetMappings();
     mm_->LiftLimits();
-    TRY(mm_->address_space().Replace(request.ops, request.comm));
+    TRY(mm_->address_space().Replace(request.ops, look));
     context_->WriteFpState(InitialFpState(mm_->layout().xsave_size));
     context_->WriteRegisters(regs);
     context_->SetClearChildTid(0);
@@ -330,7 +332,7 @@ Result<void> Task::SwitchImage(ExecRequest& request) {
   }
   auto made = kernel_.NewAddressSpace(thread_group_->container);
   if (!made.ok()) return Errno(ENOMEM);
-  TRY((*made)->Replace(request.ops, request.comm));
+  TRY((*made)->Replace(request.ops, look));
   ThreadStart start;
   start.regs = regs;
   const ThreadIdentity who = IdentityOf(*this, *request.creds.creds);

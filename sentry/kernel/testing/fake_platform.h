@@ -189,7 +189,7 @@ class FakeAddressSpace : public AddressSpace {
     }
     return {};
   }
-  Result<void> Replace(std::span<const MapOp> ops, std::string_view) override {
+  Result<void> Replace(std::span<const MapOp> ops, const HostLook&) override {
     {
       std::lock_guard<std::mutex> l(mu_);
       pages_.clear();

@@ -13,6 +13,7 @@
 #include "runsc-cli/boot/process_attributes.h"
 #include "sentry/fs/proc_entries.h"
 #include "sentry/kernel/container_control.h"
+#include "sentry/kernel/host_thread.h"
 #include "sentry/kernel/pids.h"
 #include "sentry/vfs/mount_namespace.h"
 #include "syscalls/table.h"
@@ -274,9 +275,13 @@ absl::Status GuestContainer::Pause(bool paused) {
   return absl::OkStatus();
 }
 
+// By a thread of its own: a gofer that hangs must not keep the sandbox from ending.
 void GuestContainer::Settle() {
-  (void)gofer_->Settle();  // one that is dead shows elsewhere
-  ReleaseStartUpMemory();
+  const auto settle = [](void* gofer) {
+    (void)static_cast<GoferClient*>(gofer)->Settle();  // one that is dead shows elsewhere
+    ReleaseStartUpMemory();
+  };
+  if (!StartDetachedThread("settle", kTaskStackSize, settle, gofer_.get())) LogDebug("no thread to settle with");
 }
 
 int GuestContainer::AwaitEnd() {

@@ -72,6 +72,7 @@ class GuestContainer : public std::enable_shared_from_this<GuestContainer> {
   // Kills what is left of it and gives its files back.
   void Destroy();
   // Until its init has ended; the wait status. What only the start needs of memory goes back to the host on the way.
+  // For a container that lives as long as the sandbox.
   int AwaitEnd();
 
  private:

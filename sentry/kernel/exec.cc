@@ -23,6 +23,7 @@
 #include "sentry/loader/elf.h"
 #include "sentry/loader/script.h"
 #include "sentry/loader/stack.h"
+#include "sentry/vfs/leases.h"
 #include "sentry/vfs/mount.h"
 
 namespace runsc {
@@ -67,6 +68,7 @@ Result<Opened> OpenExecutable(Task& task, const Path& start, std::string_view pa
   if (attr.IsSymlink()) return Errno(ELOOP);
   if (!attr.IsRegular() || (at.mount->flags() & MS_NOEXEC)) return Errno(EACCES);
   TRY(task.vfs().CheckAccess(*task.creds(), at, X_OK));
+  TRY(AwaitLeases(task, *inode, false, false));
   RefPtr<File> file = TRY(inode->Open(task, at, O_RDONLY));
   return Opened{std::move(file), attr};
 }

@@ -1,6 +1,7 @@
 // Vfs: attribute changes, with the rules of chmod(2), chown(2), utimensat(2) and truncate(2).
 #include <unistd.h>
 
+#include "sentry/vfs/leases.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/permission.h"
 #include "sentry/vfs/posix_acl.h"
@@ -82,7 +83,8 @@ Result<void> Vfs::Truncate(const Resolver& r, const Path& path, uint64_t size) {
   if (safe != (attr.mode & 07777) && !r.creds->HasOver(attr.uid, attr.gid, CAP_FSETID)) change.mode = safe;
   Inode& inode = *path.dentry->inode();
   TRY(inode.TakeWrite());
-  const Result<void> changed = Apply(path, change, IN_MODIFY);
+  Result<void> changed = AwaitLeases(r.task, inode, true, false);
+  if (changed.ok()) changed = Apply(path, change, IN_MODIFY);
   inode.DropWrite();
   return changed;
 }

@@ -5,6 +5,7 @@
 #include "sentry/kernel/signal_send.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file_locks.h"
+#include "sentry/vfs/leases.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/path_walk.h"
 #include "sentry/vfs/permission.h"
@@ -109,27 +110,12 @@ void TellHolder(Task& task, const Lease& lease) {
   (void)holder->SendSignal(info);
 }
 
-// Waits until no lease is in the way of the open. EAGAIN if it may not wait.
-Result<void> AwaitLeases(Task& task, FileLocks& locks, bool for_write, bool nonblocking) {
-  std::vector<Lease> tell;
-  const Result<void> free = locks.BreakLeases(for_write, &tell);
-  for (const Lease& lease : tell) TellHolder(task, lease);
-  if (free.ok() || nonblocking) return free;
-  const Deadline deadline = DeadlineAfter(Kernel::MonotonicNs(), kLeaseBreakNs);
-  auto waited = BlockUntil(task, locks.queue(), EPOLLIN, deadline, [&] { return locks.BreakLeases(for_write, &tell); });
-  if (waited.ok() || !(waited.error() == Errno(ETIMEDOUT))) return waited;
-  locks.DropBrokenLeases();
-  return {};
-}
-
 // What every open of an inode has in common, once it is allowed.
 Result<RefPtr<File>> OpenInode(const Resolver& r, const Path& path, int flags) {
   Inode& inode = *path.dentry->inode();
   const bool regular = path.dentry->IsRegular();
   const bool writes = (flags & O_ACCMODE) != O_RDONLY;
-  if (FileLocks* locks = regular ? inode.locks_if_any() : nullptr) {
-    TRY(AwaitLeases(r.task, *locks, writes || (flags & O_TRUNC), flags & O_NONBLOCK));
-  }
+  if (regular) TRY(AwaitLeases(r.task, inode, writes || (flags & O_TRUNC), flags & O_NONBLOCK));
   WriteClaim claim(inode);
   if (regular && (writes || (flags & O_TRUNC))) TRY(claim.Take());
   if (regular && (flags & O_TRUNC)) TRY(EmptyForOpen(path));
@@ -141,6 +127,21 @@ Result<RefPtr<File>> OpenInode(const Resolver& r, const Path& path, int flags) {
 }
 
 }  // namespace
+
+Result<void> AwaitLeases(Task& task, Inode& inode, bool for_write, bool nonblocking) {
+  FileLocks* const locks = inode.locks_if_any();
+  if (locks == nullptr) return {};
+  std::vector<Lease> tell;
+  const auto try_break = [&] { return locks->BreakLeases(for_write, &tell); };
+  const Result<void> free = try_break();
+  for (const Lease& lease : tell) TellHolder(task, lease);
+  if (free.ok() || nonblocking) return free;
+  const Deadline deadline = DeadlineAfter(Kernel::MonotonicNs(), kLeaseBreakNs);
+  const auto waited = BlockUntil(task, locks->queue(), EPOLLIN, deadline, try_break);
+  if (waited.ok() || !(waited.error() == Errno(ETIMEDOUT))) return waited;
+  locks->DropBrokenLeases();
+  return {};
+}
 
 Result<RefPtr<File>> Vfs::OpenPath(const Resolver& r, const Path& path, int flags) {
   if (flags & O_PATH) {

@@ -238,6 +238,28 @@ TEST(LeaseIsBrokenByAnOpen) {
   EXPECT_EQ(WaitStatus(pid), 0);
 }
 
+// What `child` does has to wait for the holder of the lease on `fd`.
+void ExpectToWaitForLease(int fd, const std::function<int()>& child) {
+  signals_seen = 0;
+  const int pid = fork();
+  if (pid == 0) _exit(child());
+  EXPECT(Eventually([] { return signals_seen > 0; }, 30'000));
+  EXPECT_EQ(waitpid(pid, nullptr, WNOHANG), 0);
+  EXPECT_OK(fcntl(fd, F_SETLEASE, F_UNLCK));
+  EXPECT_EQ(WaitStatus(pid), 0);
+}
+
+TEST(LeaseIsBrokenByTruncateAndExec) {
+  Catch(SIGIO);
+  close(Put("f", "#!/bin/true\n"));
+  ASSERT_OK(chmod("f", 0755));
+  const int fd = ASSERT_OK(open("f", O_RDONLY));
+  EXPECT_OK(fcntl(fd, F_SETLEASE, F_WRLCK));
+  ExpectToWaitForLease(fd, [] { return execl("./f", "f", nullptr), 1; });
+  EXPECT_OK(fcntl(fd, F_SETLEASE, F_RDLCK));
+  ExpectToWaitForLease(fd, [] { return truncate("f", 0) == 0 ? 0 : 1; });
+}
+
 TEST(LeaseRules) {
   close(Put("f", "data"));
   const int writer = ASSERT_OK(open("f", O_RDWR));

@@ -12,7 +12,9 @@ namespace runsc {
 namespace {
 
 constexpr size_t kMaxRequest = 65536;
-constexpr size_t kDatagram = 8192;  // answers share one up to this size
+constexpr int kMaxReceiveBuffer = 1 << 20;  // whatever SO_RCVBUFFORCE says
+constexpr size_t kOverhead = 256;           // what a datagram costs beside its bytes
+constexpr size_t kDatagram = 8192;          // answers share one up to this size
 constexpr int kSolNetlink = 270;
 
 struct Ports {
@@ -134,11 +136,12 @@ void NetlinkSocket::Serve(Task& task, const nlmsghdr& header, std::string_view b
 // The answers, in datagrams of a bounded size, and the end mark, error or acknowledgement.
 void NetlinkSocket::Reply(const NetlinkRequest& request, Errno error) {
   const nlmsghdr& asked = request.header;
+  std::vector<std::string> datagrams;
   std::string datagram;
   if (error.value() == 0) {
     for (const NetlinkMessage& answer : request.answers) {
       if (!datagram.empty() && datagram.size() + answer.bytes().size() > kDatagram) {
-        Queue(std::exchange(datagram, {}));
+        datagrams.push_back(std::exchange(datagram, {}));
       }
       datagram += answer.bytes();
     }
@@ -148,22 +151,33 @@ void NetlinkSocket::Reply(const NetlinkRequest& request, Errno error) {
     done.Append(int{0});
     datagram += done.bytes();
   } else if (error.value() != 0 || (asked.nlmsg_flags & NLM_F_ACK)) {
-    if (!datagram.empty()) Queue(std::exchange(datagram, {}));
+    if (!datagram.empty()) datagrams.push_back(std::exchange(datagram, {}));
     NetlinkMessage result(NLMSG_ERROR, NLM_F_CAPPED, asked.nlmsg_seq, request.port);
     result.Append(nlmsgerr{-error.value(), asked});
     datagram += result.bytes();
   }
-  if (!datagram.empty()) Queue(std::move(datagram));
+  if (!datagram.empty()) datagrams.push_back(std::move(datagram));
+  if (!datagrams.empty()) QueueAll(std::move(datagrams));
 }
 
 void NetlinkSocket::Queue(std::string datagram) {
+  std::vector<std::string> one;
+  one.push_back(std::move(datagram));
+  QueueAll(std::move(one));
+}
+
+// The answer to one request is never cut: a socket holds its receive buffer and one answer at most.
+void NetlinkSocket::QueueAll(std::vector<std::string> datagrams) {
   {
     MutexLock l(mu_);
-    if (!queued_.empty() && queued_bytes_ + datagram.size() > size_t{16} << 20) {
+    const int room = std::min(receive_buffer_.load(), kMaxReceiveBuffer);
+    if (queued_bytes_ >= static_cast<size_t>(room)) {
       overrun_ = true;
     } else {
-      queued_bytes_ += datagram.size();
-      queued_.push_back(std::move(datagram));
+      for (std::string& datagram : datagrams) {
+        queued_bytes_ += datagram.size() + kOverhead;
+        queued_.push_back(std::move(datagram));
+      }
     }
   }
   queue_.Notify(EPOLLIN | EPOLLRDNORM);
@@ -178,7 +192,7 @@ Result<size_t> NetlinkSocket::Receive(Task& task, ReceiveRequest& request) {
     if (queued_.empty()) return Errno(EAGAIN);
     datagram = queued_.front();
     if (!(request.flags & MSG_PEEK)) {
-      queued_bytes_ -= datagram.size();
+      queued_bytes_ -= datagram.size() + kOverhead;
       queued_.pop_front();
     }
   }

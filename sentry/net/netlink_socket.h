@@ -51,13 +51,14 @@ class NetlinkSocket : public Socket {
   int64_t receive_timeout_ns() const override { return receive_timeout_ns_.load(); }
   EventMask Readiness(EventMask mask) override;
   WaitQueue* wait_queue() override { return &queue_; }
-  // From the kernel. What does not fit is lost, and the reader told (ENOBUFS).
+  // From the kernel. When the receive buffer is full it is lost, and the reader told (ENOBUFS).
   void Queue(std::string datagram);
 
  private:
   void EnsurePort(Task& task);
   void Serve(Task& task, const nlmsghdr& header, std::string_view body);
   void Reply(const NetlinkRequest& request, Errno error);
+  void QueueAll(std::vector<std::string> datagrams);
 
   const RefPtr<NetStack> stack_;
   Mutex mu_{LockRank::kSocket};

@@ -728,3 +728,26 @@ TEST(ProcNetListsAListener) {
   EXPECT(guest::ReadAll("/proc/net/tcp").find(want) != std::string::npos);
   EXPECT(guest::ReadAll("/proc/net/dev").find("lo:") != std::string::npos);
 }
+
+// Whoever asks and does not read loses answers, and is told.
+TEST(UnreadNetlinkAnswersAreBounded) {
+  const int fd = ASSERT_OK(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_ROUTE));
+  const int size = 4096;
+  ASSERT_OK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
+  struct {
+    nlmsghdr header;
+    ifinfomsg body;
+  } request{};
+  request.header = {sizeof(request), RTM_GETLINK, NLM_F_REQUEST, 1, 0};
+  request.body.ifi_index = 1;
+  constexpr int kAsked = 1000;
+  for (int i = 0; i < kAsked; ++i) EXPECT_EQ(send(fd, &request, sizeof(request), 0), (ssize_t)sizeof(request));
+  char answer[8192];
+  EXPECT_ERRNO(recv(fd, answer, sizeof(answer), 0), ENOBUFS);
+  int answers = 0;
+  while (recv(fd, answer, sizeof(answer), 0) > 0) ++answers;
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT(answers > 0 && answers < 100);
+  EXPECT_OK(send(fd, &request, sizeof(request), 0));
+  EXPECT(recv(fd, answer, sizeof(answer), 0) > 0);
+}

@@ -6,6 +6,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/notify.h"
 #include "syscalls/copy_path.h"
+#include "syscalls/file_limit.h"
 #include "syscalls/handlers.h"
 
 namespace runsc {
@@ -13,15 +14,11 @@ namespace {
 
 constexpr int kWriteZeroes = 0x80;  // FALLOC_FL_WRITE_ZEROES: for the block devices that can
 
-Result<void> CheckSize(Task& task, int64_t size) {
-  if (size < 0) return Errno(EINVAL);
-  const uint64_t limit = task.rlimit(RLIMIT_FSIZE);
-  if (limit == RLIM_INFINITY || static_cast<uint64_t>(size) <= limit) return {};
-  siginfo_t info = {};
-  info.si_signo = SIGXFSZ;
-  info.si_code = SI_KERNEL;
-  (void)task.SendSignal(info);
-  return Errno(EFBIG);
+// RLIMIT_FSIZE bounds growth only: what is too long already may stay so.
+Result<void> CheckGrowth(Task& task, const Attr& file, int64_t size) {
+  const auto wanted = static_cast<uint64_t>(size);
+  if (wanted <= file.size || wanted <= task.rlimit(RLIMIT_FSIZE)) return {};
+  return FileTooLarge(task);
 }
 
 SyscallResult SyncFd(Task& task, int fd, bool data_only) {
@@ -31,11 +28,24 @@ SyscallResult SyncFd(Task& task, int fd, bool data_only) {
 
 }  // namespace
 
+Errno FileTooLarge(Task& task) {
+  if (task.rlimit(RLIMIT_FSIZE) != RLIM_INFINITY) {
+    siginfo_t info = {};
+    info.si_signo = SIGXFSZ;
+    info.si_code = SI_KERNEL;
+    (void)task.SendSignal(info);
+  }
+  return Errno(EFBIG);
+}
+
 // truncate(2)
 SyscallResult SysTruncate(Task& task, GuestAddr path, int64_t size) {
   if (size < 0) return Errno(EINVAL);
   const Path found = TRY(LookupAt(task, AT_FDCWD, path, 0));
-  TRY(CheckSize(task, size));
+  if (found.dentry->IsRegular()) {  // else Truncate says what is wrong
+    TRY(task.vfs().CheckAccess(*task.creds(), found, W_OK));
+    TRY(CheckGrowth(task, TRY(found.dentry->inode()->GetAttr()), size));
+  }
   TRY(task.vfs().Truncate(task.resolver(), found, static_cast<uint64_t>(size)));
   return 0;
 }
@@ -44,8 +54,9 @@ SyscallResult SysTruncate(Task& task, GuestAddr path, int64_t size) {
 SyscallResult SysFtruncate(Task& task, int fd, int64_t size) {
   if (size < 0) return Errno(EINVAL);
   RefPtr<File> file = TRY(task.fds().GetForIo(fd));
-  if (!file->writable() || !TRY(file->GetAttr()).IsRegular()) return Errno(EINVAL);
-  TRY(CheckSize(task, size));
+  const Attr attr = TRY(file->GetAttr());
+  if (!file->writable() || !attr.IsRegular()) return Errno(EINVAL);
+  TRY(CheckGrowth(task, attr, size));
   TRY(file->Truncate(static_cast<uint64_t>(size)));
   if (file->path()) notify::Both(*file->path().dentry, IN_MODIFY);
   return 0;
@@ -67,7 +78,7 @@ SyscallResult SysFallocate(Task& task, int fd, int mode, int64_t offset, int64_t
   int64_t end;
   if (__builtin_add_overflow(offset, length, &end)) return Errno(EFBIG);
   if (mode & kWriteZeroes) return Errno(EOPNOTSUPP);
-  if (!(mode & FALLOC_FL_KEEP_SIZE)) TRY(CheckSize(task, end));
+  if (mode == 0) TRY(CheckGrowth(task, attr, end));
   TRY(file->Allocate(mode, offset, length));
   if (file->path()) notify::Both(*file->path().dentry, IN_MODIFY);
   return 0;

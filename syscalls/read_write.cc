@@ -9,6 +9,7 @@
 #include "sentry/kernel/io_accounting.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
+#include "syscalls/file_limit.h"
 #include "syscalls/handlers.h"
 #include "syscalls/user_range.h"
 
@@ -16,15 +17,6 @@ namespace runsc {
 namespace {
 
 constexpr uint64_t kMaxRwCount = 0x7ffff000;
-
-// SIGXFSZ goes with the EFBIG of RLIMIT_FSIZE, as setrlimit(2) says.
-void SignalFileTooLarge(Task& task) {
-  if (task.rlimit(RLIMIT_FSIZE) == RLIM_INFINITY) return;
-  siginfo_t info = {};
-  info.si_signo = SIGXFSZ;
-  info.si_code = SI_KERNEL;
-  (void)task.SendSignal(info);
-}
 
 SyscallResult Finish(const Result<size_t>& moved) {
   if (!moved.ok()) return moved.error();
@@ -38,7 +30,7 @@ SyscallResult FinishRead(Task& task, const Result<size_t>& moved) {
 
 SyscallResult FinishWrite(Task& task, const Result<size_t>& moved) {
   CountWrite(task, moved.ok() ? *moved : 0);
-  if (!moved.ok() && moved.error() == Errno(EFBIG)) SignalFileTooLarge(task);
+  if (!moved.ok() && moved.error() == Errno(EFBIG)) return FileTooLarge(task);
   return Finish(moved);
 }
 

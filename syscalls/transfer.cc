@@ -9,6 +9,7 @@
 #include "sentry/kernel/io_accounting.h"
 #include "sentry/kernel/task.h"
 #include "syscalls/blocking_io.h"
+#include "syscalls/file_limit.h"
 #include "syscalls/handlers.h"
 
 namespace runsc {
@@ -152,6 +153,9 @@ SyscallResult SysCopyFileRange(Task& task, int in_fd, GuestAddr in_addr, int out
   TRY(to.Load(0));
   const uint64_t size = TRY(in->GetAttr()).size, at = static_cast<uint64_t>(from.at());
   count = std::min({count, kMaxRwCount, at < size ? size - at : 0});
+  const uint64_t end = std::min<uint64_t>(task.rlimit(RLIMIT_FSIZE), INT64_MAX);
+  if (static_cast<uint64_t>(to.at()) >= end) return FileTooLarge(task);
+  count = std::min(count, end - static_cast<uint64_t>(to.at()));
   if (in_inode == out_inode && Overlap(from.at(), to.at(), count)) return Errno(EINVAL);
   const size_t done = TRY(CopyLoop(task, *in, from, *out, &to, count));
   CountTransfer(task, done);

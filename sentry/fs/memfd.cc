@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "sentry/kernel/task.h"
@@ -92,7 +93,7 @@ Result<size_t> MemfdFile::ReadAt(Task& task, IoSink& dst, int64_t offset) {
   return dst.FillFromHost(inode_->host_fd(), offset, dst.remaining());
 }
 
-Result<size_t> MemfdInode::Write(IoSource& src, int64_t offset, bool append, int64_t* end) {
+Result<size_t> MemfdInode::Write(IoSource& src, int64_t offset, bool append, uint64_t limit, int64_t* end) {
   std::lock_guard l(write_mu_);
   if (append) {
     struct stat st;
@@ -100,13 +101,17 @@ Result<size_t> MemfdInode::Write(IoSource& src, int64_t offset, bool append, int
     offset = st.st_size;
   }
   size_t n = 0;
-  if (src.remaining() > 0) n = TRY(src.DrainToHost(host_fd(), offset, src.remaining()));
+  if (const size_t size = src.remaining(); size > 0) {
+    const auto at = static_cast<uint64_t>(offset);
+    if (at >= limit) return Errno(EFBIG);
+    n = TRY(src.DrainToHost(host_fd(), offset, std::min<uint64_t>(size, limit - at)));
+  }
   *end = offset + static_cast<int64_t>(n);
   return n;
 }
 
 Result<size_t> MemfdFile::WriteAt(Task& task, IoSource& src, int64_t offset, int64_t* end_offset) {
-  return inode_->Write(src, offset, flags() & O_APPEND, end_offset);
+  return inode_->Write(src, offset, flags() & O_APPEND, task.rlimit(RLIMIT_FSIZE), end_offset);
 }
 
 Result<int64_t> MemfdFile::SeekData(int64_t offset, int whence) {

@@ -24,7 +24,8 @@ class MemfdInode : public AnonInode {
   int seals() const;
   Result<void> AddSeals(int seals);
   // One write at a time, so that appends of several descriptions do not overlap.
-  Result<size_t> Write(IoSource& src, int64_t offset, bool append, int64_t* end);
+  // `limit`: RLIMIT_FSIZE.
+  Result<size_t> Write(IoSource& src, int64_t offset, bool append, uint64_t limit, int64_t* end);
 
  private:
   std::mutex write_mu_;  // unranked: held across guest copies (docs/locking.md)

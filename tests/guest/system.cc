@@ -97,6 +97,36 @@ TEST(FileSizeLimit) {
   EXPECT_EQ(WTERMSIG(status), SIGXFSZ);
 }
 
+void UseBeyondTheLimit(int memory, int other) {
+  char block[1500] = {};
+  EXPECT_EQ(pwrite(memory, block, 1500, 0), 1000);
+  EXPECT_ERRNO(pwrite(memory, block, 1, 1 << 20), EFBIG);
+  EXPECT_ERRNO(fallocate(memory, 0, 0, 2000), EFBIG);
+  EXPECT_ERRNO(fallocate(memory, FALLOC_FL_COLLAPSE_RANGE, 4096, 1 << 20), EOPNOTSUPP);
+  EXPECT_ERRNO(truncate("d", 2000), EISDIR);
+  off_t from = 0, to = 1 << 20;
+  EXPECT_ERRNO(copy_file_range(other, &from, other, &to, 10, 0), EFBIG);
+  from = 3000;  // where nothing is left to copy
+  EXPECT_ERRNO(copy_file_range(other, &from, other, &to, 10, 0), EFBIG);
+  EXPECT_OK(ftruncate(other, 2000));  // a file that is too long may become shorter
+  EXPECT_ERRNO(ftruncate(other, 2001), EFBIG);
+}
+
+TEST(FileSizeLimitIsOfGrowth) {
+  TempDir();
+  ASSERT_OK(mkdir("d", 0700));
+  const int memory = ASSERT_OK(memfd_create("m", 0)), other = ASSERT_OK(open("other", O_RDWR | O_CREAT, 0600));
+  ASSERT_OK(ftruncate(other, 3000));
+  EXPECT_EQ(RunInChild([&] {
+              rlimit limit = {1000, 1000};
+              EXPECT_OK(setrlimit(RLIMIT_FSIZE, &limit));
+              signal(SIGXFSZ, SIG_IGN);
+              UseBeyondTheLimit(memory, other);
+              return Failed();
+            }),
+            0);
+}
+
 TEST(CpuLimit) {
   const int status = RunInChild([] {
     rlimit limit = {1, 2};

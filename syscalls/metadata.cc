@@ -249,6 +249,7 @@ SyscallResult SetTimesOf(Task& task, const Path& path, const Times& times) {
 }
 
 SyscallResult SetTimesOfFile(Task& task, File& file, const Times& times) {
+  if (!times.valid) return Errno(EINVAL);
   if (!file.path()) TRY(CheckHasAttributes(file));
   return SetTimesOf(task, TRY(MagicPathOf(file)), times);
 }

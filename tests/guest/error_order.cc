@@ -370,6 +370,8 @@ TEST(EmptyPathsOfFilesWithoutOne) {
   EXPECT_OK(utimensat(pipe.reader(), "", nullptr, AT_EMPTY_PATH));
   EXPECT_OK(futimens(pipe.reader(), nullptr));
   EXPECT_ERRNO(futimens(eventfd(0, 0), nullptr), EOPNOTSUPP);
+  constexpr timespec kNoTimes[2] = {{0, 1'000'000'000}, {0, 0}};
+  EXPECT_ERRNO(futimens(eventfd(0, 0), kNoTimes), EINVAL);
   EXPECT_ERRNO(readlinkat(pipe.reader(), "", target, sizeof(target)), ENOENT);
   EXPECT_ERRNO(readlinkat(pipe.reader(), "x", target, sizeof(target)), ENOTDIR);
 }

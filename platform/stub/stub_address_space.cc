@@ -158,7 +158,8 @@ Result<size_t> StubAddressSpace::WriteToHost(int host_fd, int64_t offset, std::s
 }
 
 Result<std::string> StubAddressSpace::ReadHostProc(const char* file) {
-  static constexpr std::string_view kServed[] = {"maps", "smaps", "smaps_rollup", "status", "stat", "statm"};
+  static constexpr std::string_view kServed[] = {"maps",   "smaps", "smaps_rollup", "numa_maps",
+                                                 "status", "stat",  "statm",        "arch_status"};
   const std::string_view name(file);
   if (std::find(std::begin(kServed), std::end(kServed), name) == std::end(kServed)) return Errno(ENOENT);
   std::string text = TRY(host_.ReadProc(process_->pid(), std::string(name)));

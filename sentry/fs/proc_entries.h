@@ -46,11 +46,15 @@ Result<std::string> ProcEnviron(const ProcTarget& target, Task& reader);
 Result<std::string> ProcAuxv(const ProcTarget& target, Task& reader);
 Result<std::string> ProcMaps(const ProcTarget& target, Task& reader);
 Result<std::string> ProcSmaps(const ProcTarget& target, Task& reader);
+Result<std::string> ProcArchStatus(const ProcTarget& target, Task& reader);
+Result<std::string> ProcNumaMaps(const ProcTarget& target, Task& reader);
 Result<std::string> ProcSmapsRollup(const ProcTarget& target, Task& reader);
 RefPtr<SimpleNode> NewProcPagemap(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
 RefPtr<SimpleNode> NewProcMem(SimpleFs& fs, const ProcTarget& target, uint64_t ino);
 
 // proc_mounts.cc
+// The text with the characters of `which` as \ooo.
+std::string InOctal(const std::string& text, std::string_view which);
 Result<std::string> ProcMounts(const ProcTarget& target, Task& reader);
 Result<std::string> ProcMountinfo(const ProcTarget& target, Task& reader);
 Result<std::string> ProcMountstats(const ProcTarget& target, Task& reader);

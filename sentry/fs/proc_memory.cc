@@ -37,7 +37,7 @@ std::string MapsLine(const MemoryManager::Mapping& m, Task& reader) {
   const std::string name = NameOf(m, reader);
   if (!name.empty()) {
     if (line.size() < kNameColumn) line.resize(kNameColumn, ' ');
-    for (char c : name) line += c == '\n' ? std::string("\\012") : std::string(1, c);
+    line += InOctal(name, "\n");
   }
   return line + "\n";
 }
@@ -80,6 +80,31 @@ bool ParseSize(const std::string& line, std::string* name, uint64_t* kb) {
   if (sscanf(line.c_str(), "%31[^: ]: %lu kB", text, kb) != 2) return false;
   *name = text;
   return true;
+}
+
+// What a line of numa_maps calls the mapping.
+std::string NumaNameOf(const MemoryManager::Mapping& m, Task& reader) {
+  if (m.file) return " file=" + InOctal(NameOfFile(*m.file, reader), "\n\t= ");
+  if (m.name == "[heap]") return " heap";
+  return m.name == "[stack]" ? " stack" : "";
+}
+
+// Likewise its numa_maps: lines of an address, a policy, perhaps a name, and numbers of pages.
+std::string RenameNumaMaps(const std::string& host, const std::map<GuestAddr, std::string>& names) {
+  std::string out;
+  ForEachLine(host, [&](const std::string& line) {
+    uint64_t start;
+    int policy_at = 0, policy_end = 0;
+    if (sscanf(line.c_str(), "%lx %n%*s%n", &start, &policy_at, &policy_end) != 1 || policy_end == 0) return;
+    const auto name = names.find(start);
+    if (name == names.end()) return;
+    std::string numbers = line.substr(static_cast<size_t>(policy_end));
+    for (const char* word : {" file=", " heap", " stack"}) {
+      if (numbers.starts_with(word)) numbers.erase(0, numbers.find_first_of(" \n", 1));
+    }
+    out += line.substr(0, static_cast<size_t>(policy_end)) + name->second + numbers;
+  });
+  return out;
 }
 
 // The host's lines with the sums of the guest's mappings: the engine has memory of its own there.
@@ -219,6 +244,20 @@ Result<std::string> ProcSmapsRollup(const ProcTarget& target, Task& reader) {
   const std::string smaps = RenameMappings(TRY(mm->address_space().ReadHostProc("smaps")), mappings, reader);
   MemoryManager::Mapping whole{mappings.front().start, mappings.back().end, "---p", 0, 0, 0, "[rollup]", nullptr};
   return SumUp(TRY(mm->address_space().ReadHostProc("smaps_rollup")), smaps, MapsLine(whole, reader));
+}
+
+Result<std::string> ProcArchStatus(const ProcTarget& target, Task&) {
+  RefPtr<MemoryManager> mm = TRY(target.mm());
+  return mm ? mm->address_space().ReadHostProc("arch_status") : std::string();
+}
+
+Result<std::string> ProcNumaMaps(const ProcTarget& target, Task& reader) {
+  RefPtr<MemoryManager> mm = TRY(InspectMemory(target, reader));
+  if (!mm) return std::string();
+  const std::string host = TRY(mm->address_space().ReadHostProc("numa_maps"));
+  std::map<GuestAddr, std::string> names;
+  for (const MemoryManager::Mapping& m : TRY(mm->Mappings())) names[m.start] = NumaNameOf(m, reader);
+  return RenameNumaMaps(host, names);
 }
 
 RefPtr<SimpleNode> NewProcMem(SimpleFs& fs, const ProcTarget& target, uint64_t ino) {

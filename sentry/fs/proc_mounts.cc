@@ -7,18 +7,8 @@
 namespace runsc {
 namespace {
 
-// As the fields of fstab(5): white space and backslashes in octal.
-std::string Escape(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\\' || c == '#') {
-      AppendFormat(&out, "\\%03o", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
+// As the fields of fstab(5).
+std::string Escape(const std::string& text) { return InOctal(text, " \t\n\\#"); }
 
 Result<std::vector<Vfs::MountInfo>> MountsOf(const ProcTarget& target) {
   RefPtr<FsContext> fs = TRY(target.task())->FsSnapshot();
@@ -33,6 +23,18 @@ std::string AllOptions(const Vfs::MountInfo& mount) {
 }
 
 }  // namespace
+
+std::string InOctal(const std::string& text, std::string_view which) {
+  std::string out;
+  for (char c : text) {
+    if (which.find(c) != std::string_view::npos) {
+      AppendFormat(&out, "\\%03o", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
 
 Result<std::string> ProcMounts(const ProcTarget& target, Task&) {
   std::string out;

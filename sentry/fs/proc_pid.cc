@@ -70,6 +70,7 @@ Result<std::string> Personality(const ProcTarget& target, Task& reader) {
 }
 
 constexpr ProcEntry kEntries[] = {
+    Text("arch_status", kBoth, 0444, &ProcArchStatus),
     Text("auxv", kBoth, 0400, &ProcAuxv),
     Text("cgroup", kBoth, 0444, &Cgroup),
     Text("children", kThread, 0444, &ProcChildren),
@@ -93,6 +94,7 @@ constexpr ProcEntry kEntries[] = {
     Text("mountstats", kProcess, 0400, &ProcMountstats),
     Made("net", kBoth, S_IFDIR | 0555, &MakeNet),
     Made("ns", kBoth, S_IFDIR | 0511, &NewProcNsDir),
+    Text("numa_maps", kBoth, 0444, &ProcNumaMaps),
     Text("oom_adj", kBoth, 0644, &ProcOomAdj, &StoreProcOomAdj),
     Text("oom_score", kBoth, 0444, &ProcOomScore),
     Text("oom_score_adj", kBoth, 0644, &ProcOomScoreAdj, &StoreProcOomScoreAdj),

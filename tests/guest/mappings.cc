@@ -1,6 +1,7 @@
 // Mappings in detail: mremap's forms, madvise's advice, seals, other processes' memory, what /proc shows of it.
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -534,4 +535,37 @@ TEST(SharedPastTheEndIsABusError) {
   EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
   EXPECT_OK(ftruncate(fd, 2 * kPage));
   m[kPage] = 1;
+}
+
+// Each line is of a mapping, by its start; files have the names that maps has.
+TEST(NumaMapsNameTheMappings) {
+  if (access("/proc/self/numa_maps", R_OK) != 0) Skip("a kernel without NUMA");
+  const size_t size = 8 * 4096;
+  char* const page = (char*)mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT(page != MAP_FAILED);
+  memset(page, 1, size);
+  const std::string maps = ReadAll("/proc/self/maps"), numa = ReadAll("/proc/self/numa_maps");
+  char exe[PATH_MAX] = {};
+  ASSERT(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
+  const std::string file = std::string("file=") + exe;
+  bool program = false, stack = false;
+  for (size_t at = 0; at < numa.size(); at = numa.find('\n', at) + 1) {
+    const std::string line = numa.substr(at, numa.find('\n', at) - at);
+    EXPECT(maps.find(line.substr(0, line.find(' ')) + "-") != std::string::npos);
+    program |= line.find(file) != std::string::npos;
+    stack |= line.find(" stack ") != std::string::npos;
+  }
+  EXPECT(program);
+  EXPECT(stack);
+}
+
+// The place is judged before the file.
+TEST(ATakenPlaceIsSaidFirst) {
+  const int dir = ASSERT_OK(open("/", O_RDONLY | O_DIRECTORY));
+  char* const page = (char*)mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT(page != MAP_FAILED);
+  const auto map = [&] { return mmap(page, kPage, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, dir, 0); };
+  EXPECT(map() == MAP_FAILED && errno == EEXIST);
+  EXPECT_OK(munmap(page, kPage));
+  EXPECT(map() == MAP_FAILED && errno == ENODEV);
 }

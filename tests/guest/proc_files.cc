@@ -252,3 +252,9 @@ TEST(TimersAreListed) {
   EXPECT_OK(timer_delete(timer));
   EXPECT_EQ(ReadOnce("/proc/self/timers"), std::string());
 }
+
+TEST(ArchStatus) {
+  if (access("/proc/self/arch_status", R_OK) != 0) Skip("a kernel before 5.3");
+  const bool avx512 = ReadAll("/proc/cpuinfo").find(" avx512f") != std::string::npos;
+  EXPECT_EQ(ReadAll("/proc/self/arch_status").starts_with("AVX512_elapsed_ms:\t"), avx512);
+}

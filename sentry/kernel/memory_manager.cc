@@ -130,6 +130,7 @@ Result<GuestAddr> MemoryManager::Mmap(Task& task, GuestAddr addr, uint64_t lengt
     return MapAnonymous(task, op, type != MAP_PRIVATE);
   }
   if (offset + length < offset) return Errno(EOVERFLOW);
+  if ((op.flags & MAP_FIXED_NOREPLACE) && ContentOf(addr, length).mapped) return Errno(EEXIST);
   TRY(CheckFileAccess(*file, prot, flags));
   return MapFile(task, op, std::move(file));
 }

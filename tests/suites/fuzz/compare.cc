@@ -2,6 +2,7 @@
 // same seed must print the same lines on Linux.
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -474,9 +475,19 @@ void Prepare() {
   eventfd(3, EFD_NONBLOCK);
 }
 
+std::string HomeOf(uint64_t seed) { return "/tmp/compare" + std::to_string(seed); }
+
+// What a sequence wrote takes memory until it is removed.
+void RemoveTree(const std::string& top) {
+  const auto remove_one = [](const char* path, const struct stat*, int, FTW*) { return remove(path); };
+  if (nftw(top.c_str(), remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0) perror("fuzz: cannot remove a sequence's files");
+}
+
 // In a process and a directory of its own.
 void RunSequence(uint64_t seed, uint64_t calls) {
-  const std::string home = "/tmp/compare" + std::to_string(seed);
+  constexpr rlimit kMemory{1 << 30, 1 << 30};
+  setrlimit(RLIMIT_AS, &kMemory);
+  const std::string home = HomeOf(seed);
   mkdir(home.c_str(), 0777);
   chmod(home.c_str(), 0777);
   if (chdir(home.c_str()) != 0) _exit(1);
@@ -504,6 +515,7 @@ int Compare(const Options& options) {
     if (child == 0) RunSequence(options.seed + i, options.calls);
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child) return perror("fuzz: fork"), 1;
+    RemoveTree(HomeOf(options.seed + i));
     printf("%lu end %d\n", options.seed + i, status);
     fflush(stdout);
   }

@@ -1,7 +1,9 @@
 // fuzz attack|compare [--seed N] [--calls N] [--seconds N] [--threads N] [--sequences N]
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/suites/fuzz/fuzz.h"
 
@@ -29,12 +31,20 @@ bool Parse(int argc, char** argv, fuzz::Options* options) {
   return true;
 }
 
+// A memfd is bounded by nothing else: one fallocate of a native run could take the machine's memory.
+void BoundFiles() {
+  constexpr rlimit kFile{64 << 20, 64 << 20};
+  signal(SIGXFSZ, SIG_IGN);
+  if (setrlimit(RLIMIT_FSIZE, &kFile) != 0) perror("fuzz: RLIMIT_FSIZE"), exit(2);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   fuzz::Options options;
   const char* mode = argc > 1 ? argv[1] : "";
   if (Parse(argc, argv, &options)) {
+    BoundFiles();
     if (strcmp(mode, "attack") == 0) return fuzz::Attack(options);
     if (strcmp(mode, "compare") == 0) return fuzz::Compare(options);
   }

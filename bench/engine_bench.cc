@@ -68,7 +68,7 @@ class Guest {
     space_ = *std::move(space);
     const MapOp ops[] = {Map(kCode, 4096), Map(kData, kDataSize)};
     const std::vector<std::byte> bytes(kDataSize, std::byte{1});
-    if (!space_->Replace(ops, "bench").ok() || space_->CopyOut(kData, bytes.data(), kDataSize) != kDataSize)
+    if (!space_->Replace(ops, {"bench"}).ok() || space_->CopyOut(kData, bytes.data(), kDataSize) != kDataSize)
       Die("mapping");
     const MapOp protect{MapOp::kProtect, kCode, 4096, PROT_READ | PROT_EXEC};
     if (space_->CopyOut(kCode, kLoop, sizeof kLoop) != sizeof kLoop || !space_->Apply({&protect, 1}, nullptr).ok()) {

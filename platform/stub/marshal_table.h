@@ -44,6 +44,18 @@ constexpr uint64_t StagedSize(const StagedArg& a, const uint64_t* args) {
   return count > kStagedBulk ? kStagedBulk + 1 : count * a.unit;
 }
 
+// A small output needs no cache line of its own: it travels in the words of the reply that are free.
+inline constexpr int kReplyRoomAt = 4;  // in RequestLine::args
+inline constexpr uint64_t kReplyRoom = 16;
+
+// The output that does so in a call with these arguments, -1: none.
+constexpr int OutputInReply(const MarshalRow& row, const uint64_t* args) {
+  for (int i = 0; i < kMaxStagedArgs; i++) {
+    if (row.args[i].kind == Staging::kOut && StagedSize(row.args[i], args) <= kReplyRoom) return i;
+  }
+  return -1;
+}
+
 namespace marshal {
 
 constexpr StagedArg In(uint8_t arg, uint16_t size) { return {Staging::kIn, arg, StagedArg::kFixed, size}; }

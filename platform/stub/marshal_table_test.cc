@@ -51,6 +51,23 @@ TEST(MarshalTableTest, OnlyTheFirstEventsAreStaged) {
   EXPECT_EQ(StagedSize(events, args), 3u * marshal::kEpollEvent);
 }
 
+TEST(MarshalTableTest, SmallOutputsTravelInTheReply) {
+  const MarshalRow& read = *FindMarshalRow(__NR_read);
+  for (uint64_t count : {0UL, 1UL, 16UL}) {
+    const uint64_t args[6] = {0, 0x1000, count, 0, 0, 0};
+    EXPECT_EQ(OutputInReply(read, args), 0) << count;
+  }
+  for (uint64_t count : {17UL, 65536UL, 1UL << 32, ~0UL}) {
+    const uint64_t args[6] = {0, 0x1000, count, 0, 0, 0};
+    EXPECT_EQ(OutputInReply(read, args), -1) << count;
+  }
+  const uint64_t none[6] = {};
+  EXPECT_EQ(OutputInReply(*FindMarshalRow(__NR_wait4), none), 0);
+  EXPECT_EQ(OutputInReply(*FindMarshalRow(__NR_nanosleep), none), 1);
+  EXPECT_EQ(OutputInReply(*FindMarshalRow(__NR_fstat), none), -1);
+  EXPECT_EQ(OutputInReply(*FindMarshalRow(__NR_poll), none), -1);  // what goes both ways is staged
+}
+
 TEST(MarshalTableTest, OddNumbers) {
   for (uint64_t number : {512UL, 0x40000027UL, 1UL << 32, ~0UL}) EXPECT_EQ(FindMarshalRow(number), nullptr);
   EXPECT_EQ(FindMarshalRow(__NR_getpid), nullptr);

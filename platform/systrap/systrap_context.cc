@@ -105,6 +105,8 @@ bool SystrapContext::EnsureStarted() {
   return Started(results.back());
 }
 
+static_assert(stub::kReplyRoomAt > stub::kMaxStagedArgs);  // behind the result and the sizes
+
 std::byte* SystrapContext::Staging(int index) const {
   return reinterpret_cast<std::byte*>(memory_ + SLOT_STAGING + stub::StagedOffset(index));
 }
@@ -171,6 +173,7 @@ void SystrapContext::WriteReply() {
       p->line.number = stub::kActionReturn;
       p->line.args[0] = static_cast<uint64_t>(result_);
       for (int i = 0; i < stub::kMaxStagedArgs; i++) p->line.args[1 + i] = granted_[i];
+      if (in_reply_ >= 0) memcpy(&p->line.args[stub::kReplyRoomAt], reply_room_, sizeof reply_room_);
       break;
     case Pending::kNative:
       p->line.number = (report_native_ ? stub::kActionNativeReport : stub::kActionNative) | native_.number << 8;
@@ -223,11 +226,13 @@ Event SystrapContext::TakeEvent() {
   have_regs_ = have_fp_ = fp_dirty_ = completed_ = regs_written_ = false;
   pending_ = Pending::kReturn;
   result_ = 0;
-  last_grant_ = -1;
+  last_grant_ = in_reply_ = -1;
   std::fill(std::begin(granted_), std::end(granted_), 0);
   std::fill(std::begin(string_sizes_), std::end(string_sizes_), 0);
   if (kind_ == stub::kEventSyscall) {
     row_ = stub::FindMarshalRow(request_.number);
+    if (row_ != nullptr) in_reply_ = stub::OutputInReply(*row_, request_.args);
+    if (in_reply_ >= 0) memset(reply_room_, 0, sizeof reply_room_);
     Event event{.kind = Event::kSyscall};
     event.was_interrupted = request_.meta & stub::kMetaInterrupted;
     event.syscall.number = request_.number;
@@ -421,7 +426,7 @@ std::byte* SystrapContext::StagedOutput(GuestAddr addr, size_t size) {
     if (room > stub::StagedCapacity(a) || addr != next || size > room - granted_[i]) continue;
     granted_[i] += size;
     last_grant_ = i;
-    return Staging(i) + (granted_[i] - size);
+    return Output(i) + (granted_[i] - size);
   }
   return nullptr;
 }
@@ -439,7 +444,7 @@ std::span<const std::byte> SystrapContext::GrantedOutput(GuestAddr addr, size_t 
   for (int i = 0; i < stub::kMaxStagedArgs; i++) {
     const GuestAddr begin = request_.args[row_->args[i].arg];
     if (addr < begin || addr - begin >= granted_[i]) continue;
-    return {Staging(i) + (addr - begin), std::min<uint64_t>(size, granted_[i] - (addr - begin))};
+    return {Output(i) + (addr - begin), std::min<uint64_t>(size, granted_[i] - (addr - begin))};
   }
   return {};
 }
@@ -450,7 +455,7 @@ void SystrapContext::FlushOutputs() {
     if (granted_[i] == 0) continue;
     const size_t size = granted_[i];
     granted_[i] = 0;
-    if (CopyToStub(process_->pid(), request_.args[row_->args[i].arg], Staging(i), size) == size) continue;
+    if (CopyToStub(process_->pid(), request_.args[row_->args[i].arg], Output(i), size) == size) continue;
     result_ = -EFAULT;
     if (have_regs_) regs_.rax = static_cast<uint64_t>(result_);
   }

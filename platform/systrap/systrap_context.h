@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "platform/platform.h"
@@ -65,6 +66,10 @@ class SystrapContext final : public Context, private stub::StubThread {
 
   stub::ThreadPage* page() const { return reinterpret_cast<stub::ThreadPage*>(memory_); }
   std::byte* Staging(int index) const;
+  // Where an output is kept until the stub copies it out.
+  std::byte* Output(int index) {
+    return index == in_reply_ ? std::as_writable_bytes(std::span(reply_room_)).data() : Staging(index);
+  }
   bool EnsureStarted();
   Event Killed();
   void Kick(pid_t tid);
@@ -111,6 +116,8 @@ class SystrapContext final : public Context, private stub::StubThread {
   uint64_t string_sizes_[stub::kMaxStagedArgs] = {};
   uint64_t granted_[stub::kMaxStagedArgs] = {};
   int last_grant_ = -1;
+  int in_reply_ = -1;  // stub::OutputInReply
+  uint64_t reply_room_[stub::kReplyRoom / sizeof(uint64_t)] = {};
 
   // The answer.
   Pending pending_ = Pending::kRestore;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <thread>
@@ -22,6 +24,7 @@
 
 #include "tests/guest/file_util.h"
 #include "tests/guest/harness.h"
+#include "tests/guest/pipe.h"
 
 using namespace guest;
 
@@ -150,6 +153,49 @@ TEST(ReadWriteSeek) {
   EXPECT_ERRNO(read(fd, (void*)8, 1), lseek(fd, 0, SEEK_SET) == 0 ? EFAULT : 0);
   EXPECT_EQ(lseek(fd, 1L << 40, SEEK_SET), 1L << 40);
   EXPECT_EQ(read(fd, buffer, 1), 0);
+}
+
+// Nothing behind what was read changes, however small it is and wherever it lies.
+TEST(SmallReads) {
+  constexpr size_t kMost = 40, kRoom = 64;
+  const std::string text = "0123456789abcdefghijklmnopqrstuvwxyzABCD";
+  Put("small", text);
+  const int fd = ASSERT_OK(open("small", O_RDONLY));
+  for (size_t size = 0; size <= kMost; ++size) {
+    for (size_t at = 0; at <= text.size(); at += 5) {
+      const size_t expected = std::min(size, text.size() - at);
+      char buffer[kRoom];
+      memset(buffer, '-', sizeof(buffer));
+      EXPECT_EQ(pread(fd, buffer, size, static_cast<off_t>(at)), static_cast<ssize_t>(expected));
+      EXPECT(std::string(buffer, kRoom) == text.substr(at, expected) + std::string(kRoom - expected, '-'));
+    }
+  }
+  for (size_t size : {1, 16, 17}) EXPECT_ERRNO(pread(fd, (void*)8, size, 0), EFAULT);
+  close(fd);
+}
+
+// A call that was cut short and starts over, and a handler that runs before it returns, leave the same bytes.
+TEST(SmallReadsAndSignals) {
+  Pipe pipe;
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  ASSERT_OK(sigaction(SIGUSR1, &action, nullptr));
+  const int child = ASSERT_OK(fork());
+  if (child == 0) {
+    for (char c = 'a'; c <= 'z'; ++c) {
+      if (kill(getppid(), SIGUSR1) != 0 || write(pipe.writer(), &c, 1) != 1) _exit(1);
+    }
+    _exit(0);
+  }
+  for (char c = 'a'; c <= 'z'; ++c) {
+    char bytes[2] = {0, '-'};
+    EXPECT_EQ(read(pipe.reader(), bytes, 1), 1);
+    EXPECT(bytes[0] == c && bytes[1] == '-');
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(AccessModeIsChecked) {

@@ -42,13 +42,16 @@ uint32_t StageInputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args)
 }
 
 bool UnstageOutputs(ThreadPage* t, const MarshalRow* row, const uint64_t* args, const uint64_t* sizes) {
+  const int in_reply = OutputInReply(*row, args);
   for (int i = 0; i < kMaxStagedArgs; i++) {
     const StagedArg& a = row->args[i];
     if (a.kind == Staging::kNone) break;
     uint64_t size = sizes[i];
     if (size == 0) continue;
-    if (size > StagedCapacity(a)) size = StagedCapacity(a);
-    if (safe_copy(reinterpret_cast<void*>(args[a.arg]), Staging(t, i), size) != 0) return false;
+    const uint64_t room = i == in_reply ? kReplyRoom : StagedCapacity(a);
+    if (size > room) size = room;
+    const void* from = i == in_reply ? static_cast<void*>(&t->line.args[kReplyRoomAt]) : Staging(t, i);
+    if (safe_copy(reinterpret_cast<void*>(args[a.arg]), from, size) != 0) return false;
   }
   return true;
 }

@@ -151,8 +151,7 @@ def test_sandbox_killed_at_random_moments(w):
             command.wait(0.3)
         except Exception:
             pass  # killed before there was a sandbox, or a living sentry without gofer
-        w.run("delete", "--force", "c1")
-        command.wait(60)
+        wait_until(lambda: w.run("delete", "--force", "c1").code == 0 and command.poll() is not None, "the end of the command")
         cleaned(w)
 
 

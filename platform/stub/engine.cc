@@ -3,13 +3,11 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,22 +91,6 @@ absl::StatusOr<UniqueFd> MakeTextFile() {
   return fd;
 }
 
-// Blocked, it is queued for whoever reads the descriptor. Threads made later inherit that.
-UniqueFd WatchSigchld() {
-  sigset_t only;
-  sigemptyset(&only);
-  sigaddset(&only, SIGCHLD);
-  pthread_sigmask(SIG_BLOCK, &only, nullptr);
-  return UniqueFd(signalfd(-1, &only, SFD_CLOEXEC | SFD_NONBLOCK));
-}
-
-// Whether there were any.
-bool TakeSignals(const UniqueFd& signals) {
-  bool any = false;
-  for (signalfd_siginfo info; read(signals.get(), &info, sizeof info) == sizeof info;) any = true;
-  return any;
-}
-
 }  // namespace
 
 Engine::Engine(const EngineOptions& options) : options_(options) {}
@@ -144,13 +126,6 @@ absl::Status Engine::Init() {
   epoll_event event{.events = EPOLLIN, .data = {.fd = stop_.get()}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event) != 0) {
     return absl::ErrnoToStatus(errno, "watch for stub exits");
-  }
-  if (options_.traced) {
-    thread_ends_ = WatchSigchld();
-    event.data.fd = thread_ends_.get();
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, thread_ends_.get(), &event) != 0) {
-      return absl::ErrnoToStatus(errno, "watch for SIGCHLD");
-    }
   }
   uint64_t drawn[2];
   if (getrandom(drawn, sizeof drawn, 0) != sizeof drawn) return absl::ErrnoToStatus(errno, "draw the helper's secrets");
@@ -205,34 +180,14 @@ void Engine::WatcherMain(absl::Status* started, uint32_t* ready) {
   const bool ok = started->ok();
   __atomic_store_n(ready, 1, __ATOMIC_RELEASE);
   FutexWakeAll(ready);
-  int looks = 0;  // how often to look for ends that the host does not tell of
   while (ok) {
-    constexpr int kLooks = 50, kLookEveryMs = 20;
     epoll_event events[16];
-    const int n = epoll_wait(epoll_.get(), events, 16, looks > 0 ? kLookEveryMs : -1);
-    if (looks > 0) --looks, EndUnannounced();
+    const int n = epoll_wait(epoll_.get(), events, 16, -1);
     for (int i = 0; i < n; i++) {
       if (events[i].data.fd == stop_.get()) return;
-      if (events[i].data.fd != thread_ends_.get()) {
-        HandleExit(events[i].data.fd);
-      } else if (TakeSignals(thread_ends_)) {
-        looks = kLooks;
-      }
+      HandleExit(events[i].data.fd);
     }
   }
-}
-
-// Since Linux 6.15 the host tells of the end of a process only when its traced threads have been reaped, and their
-// tracers may be waiting for something else. It does tell, by SIGCHLD, of the end of each thread.
-void Engine::EndUnannounced() {
-  std::vector<int> gone;
-  {
-    MutexLock lock(mu_);
-    for (const auto& [pidfd, process] : watched_) {
-      if (process->helper().IsGone()) gone.push_back(pidfd);
-    }
-  }
-  for (const int pidfd : gone) HandleExit(pidfd);
 }
 
 void Engine::HandleExit(int pidfd) {

@@ -66,7 +66,6 @@ class Engine {
   bool Watch(const std::shared_ptr<StubProcess>& process);
   void WatcherMain(absl::Status* started, uint32_t* ready);
   void HandleExit(int pidfd);
-  void EndUnannounced();
   Result<void> AdoptForked(StubProcess& parent, const HelperOp& fork, StubProcess& child)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(fork_mu_);
   // failed_fork.cc
@@ -80,7 +79,7 @@ class Engine {
   HostFeatures features_;
   Layout layout_{};
   StubResources resources_;
-  UniqueFd text_, epoll_, stop_, thread_ends_;
+  UniqueFd text_, epoll_, stop_;
   uint64_t secret_ = 0, tag_key_ = 0;
   std::unique_ptr<StubFamily> first_;
   std::thread watcher_;

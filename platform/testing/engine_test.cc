@@ -266,22 +266,6 @@ TEST_P(EngineTest, ShowsTheHostItsProgram) {
   EXPECT_EQ(ReadHostFile((*space)->host_pid(), "cmdline"), std::string(kArguments, sizeof kArguments));
 }
 
-// The host tells of a process' end only when its traced threads have been reaped, and their tracers are elsewhere.
-TEST(PtraceEngine, SeesTheEndOfAStubWhoseThreadIsBeingServed) {
-  static std::atomic<pid_t> ended{0};
-  const UniqueFd proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  auto platform = NewPtracePlatform({.proc_fd = proc.get(), .on_stub_death = [](pid_t pid) { ended = pid; }});
-  ASSERT_TRUE(platform.ok()) << platform.status();
-  auto space = (*platform)->NewAddressSpace();
-  ASSERT_TRUE(space.ok());
-  auto context = NewLoop(**space);
-  ASSERT_TRUE(context.ok());
-  ASSERT_EQ((*context)->Run().kind, Event::kSyscall);
-  kill((*space)->host_pid(), SIGKILL);
-  for (int i = 0; i < 6000 && ended == 0; ++i) usleep(10000);
-  EXPECT_EQ(ended, (*space)->host_pid());
-}
-
 // What the stub answers by itself it forwards while asked to, and not longer.
 TEST_P(EngineTest, ForwardsEverythingOnRequest) {
   if (GetParam() == EngineKind::kPtrace) GTEST_SKIP() << "every call is forwarded always";

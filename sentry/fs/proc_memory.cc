@@ -94,8 +94,8 @@ std::string RenameNumaMaps(const std::string& host, const std::map<GuestAddr, st
   std::string out;
   ForEachLine(host, [&](const std::string& line) {
     uint64_t start;
-    int policy_at = 0, policy_end = 0;
-    if (sscanf(line.c_str(), "%lx %n%*s%n", &start, &policy_at, &policy_end) != 1 || policy_end == 0) return;
+    int policy_end = 0;
+    if (sscanf(line.c_str(), "%lx %*s%n", &start, &policy_end) != 1 || policy_end == 0) return;
     const auto name = names.find(start);
     if (name == names.end()) return;
     std::string numbers = line.substr(static_cast<size_t>(policy_end));
